@@ -1,0 +1,101 @@
+"""Making tensors: from values, constant, and random."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ._tensor import Tensor, to_array
+from .errors import DTypeError, ShapeError
+from .ops.random import Generator, default_generator
+
+Shape = int | Sequence[int]
+
+
+def tensor(
+    data: Any, dtype: Any = None, requires_grad: bool = False, name: str | None = None
+) -> Tensor:
+    """Copy `data` into a Tensor; arrays keep their dtype, Python floats give float32.
+
+    Raises ShapeError for ragged rows, DTypeError for values that are no numbers.
+
+    >>> tensor([1.5, 2.5]).dtype
+    dtype('float32')
+    """
+    return Tensor(to_array(data, dtype), requires_grad, name)
+
+
+def _float(dtype: Any) -> np.dtype[Any]:
+    dtype = np.dtype(dtype)
+    if dtype not in (np.float32, np.float64):
+        raise DTypeError(f"random tensors are float32 or float64, got {dtype}")
+    return dtype
+
+
+def _shape(shape: tuple[Any, ...]) -> tuple[int, ...]:
+    sizes = shape[0] if len(shape) == 1 and isinstance(shape[0], list | tuple) else shape
+    if any(isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 0 for n in sizes):
+        raise ShapeError(f"a shape is made of whole numbers from 0, got {tuple(sizes)}")
+    return tuple(int(n) for n in sizes)
+
+
+def full(shape: Shape, value: float, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+    """Make a Tensor filled with one value."""
+    sizes = _shape((shape,) if not isinstance(shape, int) else (shape,))
+    if dtype is None:
+        dtype = np.float32 if isinstance(value, float) else None
+    return Tensor(np.full(sizes, value, dtype), requires_grad)
+
+
+def zeros(*shape: Any, dtype: Any = np.float32, requires_grad: bool = False) -> Tensor:
+    """Make a Tensor of zeros: zeros(2, 3) or zeros((2, 3))."""
+    return Tensor(np.zeros(_shape(shape), dtype), requires_grad)
+
+
+def ones(*shape: Any, dtype: Any = np.float32, requires_grad: bool = False) -> Tensor:
+    """Make a Tensor of ones."""
+    return Tensor(np.ones(_shape(shape), dtype), requires_grad)
+
+
+def empty(*shape: Any, dtype: Any = np.float32, requires_grad: bool = False) -> Tensor:
+    """Make a Tensor whose values are not set."""
+    return Tensor(np.empty(_shape(shape), dtype), requires_grad)
+
+
+def zeros_like(x: Any) -> Tensor:
+    """Zeros with the shape and dtype of `x`."""
+    return Tensor(np.zeros(x.shape, x.dtype))
+
+
+def ones_like(x: Any) -> Tensor:
+    """Ones with the shape and dtype of `x`."""
+    return Tensor(np.ones(x.shape, x.dtype))
+
+
+def full_like(x: Any, value: float) -> Tensor:
+    """One value with the shape and dtype of `x`."""
+    return Tensor(np.full(x.shape, value, x.dtype))
+
+
+def eye(n: int, m: int | None = None, dtype: Any = np.float32) -> Tensor:
+    """Make the identity matrix of n rows and m (or n) columns."""
+    return Tensor(np.eye(n, m, dtype=dtype))
+
+
+def arange(start: float, stop: float | None = None, step: float = 1, dtype: Any = None) -> Tensor:
+    """Make the numbers from start (0 if one is given) up to stop, without it."""
+    if stop is None:
+        start, stop = 0, start
+    return Tensor(to_array(np.arange(start, stop, step).tolist(), dtype))
+
+
+def rand(*shape: Any, dtype: Any = np.float32, generator: Generator | None = None) -> Tensor:
+    """Draw uniform numbers in [0, 1)."""
+    source = generator or default_generator
+    return Tensor(source.uniform(_shape(shape), _float(dtype)))
+
+
+def randn(*shape: Any, dtype: Any = np.float32, generator: Generator | None = None) -> Tensor:
+    """Draw standard normal numbers."""
+    source = generator or default_generator
+    return Tensor(source.normal(_shape(shape), _float(dtype)))

@@ -1,0 +1,230 @@
+"""Gradients of recorded computations, and the switches that govern recording."""
+
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import numpy as np
+
+from ._tensor import Tensor, constant
+from .errors import DTypeError, GraphError, ShapeError
+from .graph import Node, Sweep, key_of, leading_to, run_hooks
+from .op import local
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _lift(array: Any, source: Any) -> Any:
+    """The Tensor that stands for a saved array: part of the graph if its source is."""
+    if isinstance(source, Tensor) or not isinstance(array, np.ndarray | np.generic):
+        return source if isinstance(source, Tensor) else array
+    out = constant(np.asarray(array))
+    out._node = source
+    return out
+
+
+def _seed(output: Tensor, gradient: Any, who: str) -> Tensor:
+    if not output.requires_grad:
+        raise GraphError(
+            f"{who}: the output does not depend on anything that requires a gradient; set "
+            "requires_grad=True on an input, and look for no_grad() or detach() on the way"
+        )
+    if gradient is None:
+        if output.size != 1:
+            raise GraphError(
+                f"{who}: the output has shape {output.shape}; only a single value has a gradient "
+                "without a seed: reduce it with .sum() or .mean(), or pass gradient="
+            )
+        return constant(np.ones(output.shape, output.dtype))
+    seed = gradient if isinstance(gradient, Tensor) else constant(np.array(gradient, output.dtype))
+    if seed.shape != output.shape:
+        raise ShapeError(
+            f"{who}: the seed has shape {seed.shape}, the output {output.shape}; they must be equal"
+        )
+    if seed.dtype != output.dtype:
+        raise DTypeError(f"{who}: the seed is {seed.dtype}, the output {output.dtype}")
+    return seed
+
+
+def _root(t: Tensor) -> Any:
+    return t._node if t._node is not None else t
+
+
+def _owned(g: Any, owned: bool) -> Any:
+    """A gradient array that nobody else holds, in C order."""
+    return g if owned and g.flags.carray else np.array(g, order="C")
+
+
+def backward(output: Tensor, gradient: Any = None, retain_graph: bool = False) -> None:
+    """Add the gradient of `output` to the `.grad` of every leaf it depends on.
+
+    Saved values are dropped as the sweep passes, unless `retain_graph`. If it
+    raises, no `.grad` has changed. Raises GraphError for an output without a
+    graph, one freed before, or a saved tensor changed in place; ShapeError and
+    DTypeError for a seed that does not fit.
+    """
+    seed = _seed(output, gradient, "backward")
+    sweep = Sweep(_lift, retain_graph, create_graph=False)
+    with _recording(False):
+        sweep.run([(_root(output), seed._array)])
+        totals = []
+        for leaf, g, owned in sweep.leaves():
+            if leaf._hooks:
+                g, owned = run_hooks(leaf._hooks, g, _lift, False), False
+            totals.append((leaf, g, owned))
+    for leaf, g, owned in totals:
+        if leaf.grad is not None:
+            g, owned = leaf.grad._array + g, True
+        leaf.grad = constant(_owned(g, owned))
+
+
+def grad(
+    outputs: Tensor | Sequence[Tensor],
+    inputs: Tensor | Sequence[Tensor],
+    grad_outputs: Any = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    allow_unused: bool = False,
+) -> Any:
+    """Return the gradients of `outputs` with respect to `inputs`, leaving every `.grad` alone.
+
+    With `create_graph` the gradients are part of the graph and can be
+    differentiated again, to any order. Returns one Tensor for one input, else a
+    tuple; None for an input that outputs do not depend on, if `allow_unused`.
+
+    >>> import tinygrad_rnn as tg
+    >>> x = tg.tensor(2.0, requires_grad=True)
+    >>> first = tg.grad(x ** 3, x, create_graph=True)
+    >>> tg.grad(first, x).item()
+    12.0
+    """
+    outs = [outputs] if isinstance(outputs, Tensor) else list(outputs)
+    ins = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    if grad_outputs is None or isinstance(outputs, Tensor):
+        grad_outputs = [grad_outputs] * len(outs)
+    if len(grad_outputs) != len(outs):
+        raise ShapeError(f"grad: {len(outs)} outputs but {len(grad_outputs)} grad_outputs")
+    for t in ins:
+        if not t.requires_grad:
+            raise GraphError("grad: an input does not require a gradient; set requires_grad=True")
+    seeds = [_seed(o, g, "grad") for o, g in zip(outs, grad_outputs, strict=True)]
+    targets = [_root(t) for t in ins]
+    keys = {key_of(t) for t in targets}
+    wanted = frozenset(t.seq for t in targets if isinstance(t, Node))
+    sweep = Sweep(
+        _lift,
+        create_graph if retain_graph is None else retain_graph,
+        create_graph,
+        leading_to([_root(o) for o in outs], keys),
+        wanted,
+    )
+    with _recording(create_graph):
+        first = [s if create_graph else s._array for s in seeds]
+        sweep.run(zip((_root(o) for o in outs), first, strict=True))
+        found = {-id(leaf): g for leaf, g, _ in sweep.leaves()} | sweep.found
+        results = []
+        for t, target in zip(ins, targets, strict=True):
+            g = found.get(key_of(target))
+            if g is not None and t._node is None and t._hooks:
+                g = run_hooks(t._hooks, g, _lift, create_graph)
+            if g is None and not allow_unused:
+                raise GraphError(
+                    f"grad: the outputs do not depend on an input of shape {t.shape}; pass "
+                    "allow_unused=True to get None for it"
+                )
+            results.append(g if g is None or create_graph else constant(np.array(g, order="C")))
+    return results[0] if isinstance(inputs, Tensor) else tuple(results)
+
+
+@contextmanager
+def _recording(on: bool) -> Iterator[None]:
+    now = local.now
+    before, now.grad = now.grad, on
+    try:
+        yield
+    finally:
+        now.grad = before
+
+
+class _Switch:
+    """A setting of the current thread, as a context manager and as a decorator."""
+
+    name: str
+    value: bool
+
+    def __init__(self) -> None:
+        self._before: list[bool] = []
+
+    def __enter__(self) -> None:
+        self._before.append(getattr(local.now, self.name))
+        setattr(local.now, self.name, self.value)
+
+    def __exit__(self, *exc: object) -> None:
+        setattr(local.now, self.name, self._before.pop())
+
+    def __call__(self, fn: F) -> F:
+        @functools.wraps(fn)
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
+            with type(self)():
+                return fn(*args, **kwargs)
+
+        return wrapped  # type: ignore[return-value]
+
+
+class no_grad(_Switch):
+    """Record nothing in this thread: `with no_grad():` or `@no_grad()`.
+
+    >>> import tinygrad_rnn as tg
+    >>> w = tg.tensor([1.0], requires_grad=True)
+    >>> with tg.no_grad():
+    ...     y = w * 2
+    >>> y.requires_grad
+    False
+    """
+
+    name, value = "grad", False
+
+
+class enable_grad(_Switch):
+    """Record again inside `no_grad`."""
+
+    name, value = "grad", True
+
+
+class detect_anomaly(_Switch):
+    """Raise AnomalyError at the first value or gradient that is not finite.
+
+    The message names the op, the time step, the scope and the line of the
+    user's code. Every result is looked at, so expect training to slow down
+    by a third or more.
+    """
+
+    name, value = "anomaly", True
+
+
+@contextmanager
+def step(t: int | None) -> Iterator[None]:
+    """Stamp the nodes recorded inside with time step `t`, whatever is iterated there."""
+    now = local.now
+    before, held = now.stamp[0], now.step_held
+    now.stamp, now.step_held = (t, now.stamp[1]), True
+    try:
+        yield
+    finally:
+        now.stamp, now.step_held = (before, now.stamp[1]), held
+
+
+@contextmanager
+def scope(name: str) -> Iterator[None]:
+    """Put the nodes recorded inside under `name` in the path of modules."""
+    now = local.now
+    before = now.stamp[1]
+    path = f"{before}.{name}" if before and name else before or name
+    now.stamp = (now.stamp[0], path)
+    try:
+        yield
+    finally:
+        now.stamp = (now.stamp[0], before)
+
+

@@ -1,0 +1,21 @@
+"""Every error the library raises on purpose; each says what came and what to do."""
+
+
+class ShapeError(ValueError):
+    """Shapes, axes or indices that do not fit the op."""
+
+
+class DTypeError(TypeError):
+    """A dtype the op cannot take, or two that must not be mixed."""
+
+
+class GraphError(RuntimeError):
+    """A graph used after it was freed, changed in place, or never recorded."""
+
+
+class AnomalyError(ArithmeticError):
+    """A value or gradient that is not finite, met under `detect_anomaly`."""
+
+
+class DataError(ValueError):
+    """A data file or series that cannot be used as it stands."""

@@ -1,0 +1,333 @@
+"""The recorded graph and the reverse sweep through it.
+
+A `Node` is one op call. Nodes carry a rising sequence number, and the sweep
+takes them in descending order of it from a heap that holds only nodes with a
+cotangent waiting: no recursion and no sorting pass, so 100,000 time steps need
+no deeper a stack than one. Nodes point to their inputs and never forward, so
+reference counting alone frees a graph.
+"""
+
+from collections.abc import Callable, Iterable
+from heapq import heappop, heappush
+from typing import Any
+
+import numpy as np
+
+from .errors import AnomalyError, GraphError
+from .op import Array, Deferred, Op, Plan, local
+from .ops.index import index, put_slices
+from .ops.shape import sum_to
+
+FREED: tuple[Any, ...] = ("freed",)  # stands where a node's saved values were
+
+
+class Node:
+    """One recorded op call: what it was, where it came from, what it keeps.
+
+    `inputs` holds, in order, the Node or the Tensor each argument was, or the
+    number itself; `step` and `scope` say when and in which module it was made.
+    """
+
+    __slots__ = (
+        "attrs", "dtype", "extra", "inputs", "op", "plan", "saved", "seq", "shape", "stamp",
+        "versions",
+    )  # fmt: skip
+
+    op: Op
+    inputs: tuple[Any, ...]
+    attrs: dict[str, Any]
+    plan: Plan
+    saved: tuple[Any, ...]
+    versions: tuple[Any, ...] | None  # (version, its value then, Tensor) * n, flat
+    seq: int
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    stamp: tuple[int | None, str]
+    extra: dict[str, Any] | None  # "hooks", "name", "line": set on few nodes
+
+    @property
+    def step(self) -> int | None:
+        """Time step the node was recorded in, if any was said."""
+        return self.stamp[0]
+
+    @property
+    def scope(self) -> str:
+        """Path of the modules the node was recorded in."""
+        return self.stamp[1]
+
+    def __repr__(self) -> str:
+        return f"<{self.op.name} node, shape {self.shape}{self.place()}>"
+
+    def place(self) -> str:
+        """Where the node was made, in words for an error message."""
+        words = "" if self.step is None else f", step {self.step}"
+        words += f", scope {self.scope!r}" if self.scope else ""
+        line = (self.extra or {}).get("line")
+        return words + (f", recorded at {line}" if line else "")
+
+    def __reduce__(self) -> Any:
+        raise GraphError("a graph cannot be copied or pickled; copy values with .detach()")
+
+
+def key_of(p: Any) -> int:
+    """Sequence number of a node, negative id of a leaf: what the sweep files things under."""
+    return p.seq if p.__class__ is Node else -id(p)
+
+
+class Sweep:
+    """One reverse pass: seeds in, cotangents of leaves and wanted nodes out.
+
+    `lift(array, node)` makes a Tensor; with `create_graph` all cotangents are
+    Tensors and the rules, written in ops, record a graph of their own. `only`
+    (keys) limits the pass to what leads to the wanted inputs.
+    """
+
+    def __init__(
+        self,
+        lift: Callable[[Any, Any], Any],
+        retain: bool,
+        create_graph: bool,
+        only: set[int] | None = None,
+        wanted: frozenset[int] = frozenset(),
+    ):
+        self.lift, self.retain, self.create_graph = lift, retain, create_graph
+        self.only, self.wanted = only, wanted
+        self.heap: list[int] = []  # negated keys of nodes with a cotangent waiting
+        # what waits, by key: where it goes, its sum, whether that is ours to add to,
+        # and pieces to be put together late
+        self.targets: dict[int, Any] = {}
+        self.totals: dict[int, Any] = {}
+        self.owned: set[int] = set()
+        self.pieces: dict[int, list[tuple[Op, tuple[Any, ...], Any]]] = {}
+        self.found: dict[int, Any] = {}  # cotangents of wanted nodes
+
+    def run(self, seeds: Iterable[tuple[Any, Any]]) -> None:
+        """Sweep from `seeds`, pairs of a Node or leaf and its cotangent.
+
+        One loop, longer than our functions are: split in three it took 1.4 times
+        as long, 15 microseconds a node on the machine where this takes 10.
+        """
+        for target, g in seeds:
+            self.deliver(target, g)
+        heap, targets, totals, owned = self.heap, self.targets, self.totals, self.owned
+        pieces, wanted, only, retain = self.pieces, self.wanted, self.only, self.retain
+        arrays, anomaly = not self.create_graph, local.now.anomaly
+        while heap:
+            key = -heappop(heap)
+            node, g = targets.pop(key), totals.pop(key, None)
+            if key in pieces:
+                g = self._settle(key, node.shape, g)
+            owned.discard(key)
+            if node.extra is not None and "hooks" in node.extra:
+                g = run_hooks(node.extra["hooks"], g, self.lift, self.create_graph)
+            if key in wanted:
+                self.found[key] = g
+            saved = node.saved
+            if saved is FREED or node.versions is not None:
+                _check_intact(node)
+            if node.op.variadic or not arrays:
+                self._through(node, g)
+                continue
+            inputs, attrs = node.inputs, node.attrs
+            for k, kernel, names, places, sources, _ in node.plan.steps:
+                p = inputs[k]
+                if only is not None and key_of(p) not in only:
+                    continue
+                if places is None:
+                    values = _reads(sources, node, saved)
+                else:
+                    values = [saved[i] for i in places]
+                if names:
+                    c = kernel(g, *values, **{name: attrs[name] for name in names})
+                else:
+                    c = kernel(g, *values)
+                if anomaly:
+                    _check_finite(node, k, c)
+                if p.__class__ is Node and c.__class__ is np.ndarray and c.shape == p.shape:
+                    if p.op is index and p.extra is None and p.seq not in wanted:
+                        self.defer(p.inputs[0], put_slices, (c,), p.attrs["key"])
+                        continue  # a slice hands on what it gets: no need to wait for its turn
+                    key = p.seq
+                    if key not in targets:  # a first whole array: `deliver` in place
+                        targets[key], totals[key] = p, c
+                        heappush(heap, -key)
+                        continue
+                self.deliver(p, c)
+            if not retain:
+                node.saved, node.versions = FREED, None
+
+    def leaves(self) -> Iterable[tuple[Any, Any, bool]]:
+        """Each leaf reached, its gradient, and whether nobody else holds that array."""
+        for key, leaf in self.targets.items():
+            g = self.totals.get(key)
+            owned = key in self.owned
+            if key in self.pieces:
+                g, owned = self._settle(key, leaf.shape, g), True
+            yield leaf, g, owned
+
+    def deliver(self, p: Any, c: Any) -> None:
+        """Hand a contribution to input `p`, summed back to its shape if it was broadcast.
+
+        The first is kept as it came, since others may share it; a second makes a
+        sum of our own, to which all later ones are added in place.
+        """
+        if c.__class__ is Deferred:
+            self.defer(p, c.op, c.piece, c.key)
+            return
+        key = self._expect(p)
+        if c.shape != p.shape:
+            # straight to the kernel on arrays: binding attributes costs 1 us an edge
+            c = sum_to(c, shape=p.shape) if self.create_graph else sum_to.kernel(c, shape=p.shape)
+        totals = self.totals
+        if key not in totals:
+            totals[key] = c
+        elif key in self.owned:
+            np.add(totals[key], c, out=totals[key])
+        else:
+            totals[key] = total = totals[key] + c
+            if total.__class__ is np.ndarray:
+                self.owned.add(key)
+
+    def _expect(self, p: Any) -> int:
+        """Put `p` among the places that a cotangent is on its way to."""
+        if p.__class__ is not Node:
+            self.targets[-id(p)] = p
+            return -id(p)
+        key: int = p.seq
+        if key not in self.targets:
+            self.targets[key] = p
+            heappush(self.heap, -key)
+        return key
+
+    def defer(self, p: Any, op: Op, piece: tuple[Any, ...], place: Any) -> None:
+        """Keep a piece of p's cotangent until all are there."""
+        key = self._expect(p)
+        if key in self.pieces:
+            self.pieces[key].append((op, piece, place))
+        else:
+            self.pieces[key] = [(op, piece, place)]
+
+    def _settle(self, key: int, shape: tuple[int, ...], total: Any) -> Any:
+        """Add to a sum the pieces that were put off, each kind in one op."""
+        groups: dict[Op, list[Any]] = {}
+        for piece in self.pieces.pop(key):
+            groups.setdefault(piece[0], []).append(piece)
+        for op, group in groups.items():
+            attrs: dict[str, Any] = {}
+            if group[0][2] is not None:
+                attrs = {"keys": tuple([place for _, _, place in group]), "shape": shape}
+            y = op(*[part for _, parts, _ in group for part in parts], **attrs)
+            total = y if total is None else total + y
+        return total
+
+    def _through(self, node: Node, g: Any) -> None:
+        """Send a cotangent on to a node's inputs: many-input ops, and all ops with a graph."""
+        saved = self._lifted(node) if self.create_graph else node.saved
+        for step in node.plan.steps:
+            values = _reads(step.sources, node, saved)
+            attrs = {name: node.attrs[name] for name in step.attrs}
+            fn = step.fn if self.create_graph else step.kernel
+            if node.op.variadic:
+                pairs = zip(node.inputs, fn(g, *values, **attrs), strict=True)
+            elif self.only is None or key_of(node.inputs[step.input]) in self.only:
+                pairs = zip([node.inputs[step.input]], [fn(g, *values, **attrs)], strict=True)
+            else:
+                continue
+            for p, c in pairs:
+                if p.__class__ is Node or p.requires_grad:
+                    if self.only is None or key_of(p) in self.only:
+                        if local.now.anomaly:
+                            _check_finite(node, step.input, c)
+                        self.deliver(p, c)
+        if not self.retain:
+            node.saved, node.versions = FREED, None
+
+    def _lifted(self, node: Node) -> tuple[Any, ...]:
+        """The saved arrays as Tensors that lead back into the graph."""
+        values = []
+        for i, v in zip(node.plan.keep, node.saved, strict=True):
+            if i == -1:
+                values.append(self.lift(v, node))
+            elif node.op.variadic:
+                pairs = zip(v, node.inputs, strict=True)
+                values.append(tuple([self.lift(a, p) for a, p in pairs]))
+            else:
+                values.append(self.lift(v, node.inputs[i]))
+        return tuple(values)
+
+
+def run_hooks(hooks: dict[int, Any], g: Any, lift: Callable[[Any, Any], Any], graph: bool) -> Any:
+    """Show `g` to each hook in turn; what a hook returns takes its place."""
+    for hook in tuple(hooks.values()):
+        seen = g if graph else lift(g, None)
+        changed = hook(seen)
+        if changed is not None:
+            if getattr(changed, "shape", None) != g.shape or changed.dtype != g.dtype:
+                raise GraphError(
+                    f"gradient hook: must return None or a tensor of shape {g.shape} and dtype "
+                    f"{g.dtype}, got {getattr(changed, 'shape', type(changed).__name__)}"
+                )
+            g = changed if graph else np.array(changed.numpy())
+    return g
+
+
+def _reads(sources: Iterable[tuple[str, int]], node: Node, saved: Any) -> list[Any]:
+    """What a rule asks for: saved values, and shapes and dtypes of inputs."""
+    values: list[Any] = []
+    for kind, i in sources:
+        if kind == "saved":
+            values.append(saved[i])
+        elif node.op.variadic:
+            values.append(tuple([getattr(p, kind) for p in node.inputs]))
+        else:
+            values.append(getattr(node.inputs[i], kind))
+    return values
+
+
+def _check_intact(node: Node) -> None:
+    """Raise unless what the node saved is still there, and still what it was."""
+    if node.saved is FREED:
+        raise GraphError(
+            f"backward: the graph was freed by an earlier backward pass (at {node.op.name}"
+            f"{node.place()}); pass retain_graph=True to the first one to go through it twice"
+        )
+    marks = iter(node.versions or ())
+    for version, then, tensor in zip(marks, marks, marks, strict=True):
+        if version[0] != then:
+            name = repr(tensor.name) if tensor.name else "a tensor"
+            raise GraphError(
+                f"backward: {name} of shape {tensor.shape}, saved by {node.op.name}{node.place()},"
+                " was changed in place after the forward pass; call backward() before the "
+                "optimiser's step or assign_()"
+            )
+
+
+def _check_finite(node: Node, k: int, c: Any) -> None:
+    parts = c.piece if isinstance(c, Deferred) else (c,)
+    for part in parts:
+        values: Array = part if isinstance(part, np.ndarray) else part.numpy()
+        if not np.isfinite(values).all():
+            raise AnomalyError(
+                f"detect_anomaly: the backward pass of {node.op.name}{node.place()} gives input "
+                f"{node.op.inputs[k]!r} a gradient that is not finite"
+            )
+
+
+def leading_to(roots: Iterable[Any], targets: set[int]) -> set[int]:
+    """Keys of all nodes and leaves on a path from `roots` back to `targets`.
+
+    Keys are sequence numbers of nodes and negative ids of leaves.
+    """
+    reached: dict[int, Node] = {}
+    stack = [r for r in roots if r.__class__ is Node]
+    while stack:
+        node = stack.pop()
+        if node.seq not in reached:
+            reached[node.seq] = node
+            stack += [p for p in node.inputs if p.__class__ is Node and p.seq not in reached]
+    useful = set(targets)
+    for seq in sorted(reached):  # inputs always come before what uses them
+        keys = (key_of(p) for p in reached[seq].inputs)
+        if seq not in useful and any(key in useful for key in keys):
+            useful.add(seq)
+    return useful

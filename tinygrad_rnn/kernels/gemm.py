@@ -1,0 +1,139 @@
+"""Matrix products, by the fastest of three routes at each shape.
+
+GFLOP/s, float32, one core of an AVX-512 server, m x k x n of (m, k) @ (k, n):
+
+    product              np.dot, W.T   np.dot   rows in blocks of 8   packed
+    32 x 128 x 512                57       88                   141      111
+    32 x 512 x 128                54       83                   161       93
+    16 x  64 x 256                35       62                    62      117
+    64 x 256 x 2048               79       99                    20      118
+    64 x 512 x 2048               68       86                    21       88
+
+- `x @ W.T` with a weight met before goes through its panels, packed once and
+  kept until someone writes to the weight (`forget`).
+- A product of more than 10^6 multiplications, whose blocks of 8 rows have
+  fewer, is cut into those: OpenBLAS has a quicker path for small ones.
+- All else is `np.dot`.
+"""
+
+import weakref
+from typing import Any
+
+import numpy as np
+
+from ._jit import DISABLED, jit
+from .tiles import LANES, tile_1, tile_8
+
+Array = np.ndarray[Any, Any]
+_F32 = np.dtype(np.float32)
+_SMALL = 1_000_000  # OpenBLAS' own bound for its small-matrix path
+WIDTH = 2 * LANES  # columns of a panel
+_seen: dict[int, tuple[Any, Array | None]] = {}  # by id: weak reference, panels
+
+
+@jit
+def _in_blocks(a: Array, b: Array, out: Array) -> None:
+    for i in range(0, a.shape[0], 8):
+        np.dot(a[i : i + 8], b, out[i : i + 8])
+
+
+@jit
+def _pack(W: Array, panels: Array) -> None:
+    """Rows of W (n, k) as panels (n / WIDTH, k, WIDTH): W.T cut into column strips."""
+    for p in range(panels.shape[0]):
+        for c in range(panels.shape[2]):
+            for j in range(panels.shape[1]):
+                panels[p, j, c] = W[p * panels.shape[2] + c, j]
+
+
+@jit
+def _times_panels(a: Array, panels: Array, out: Array) -> None:
+    m, k = a.shape
+    n = out.shape[1]
+    for p in range(panels.shape[0]):
+        b = panels[p].ctypes.data
+        column = p * panels.shape[2]
+        for i in range(0, m - m % 8, 8):
+            tile_8(a[i:].ctypes.data, k, b, out[i:, column:].ctypes.data, n, k)
+        for i in range(m - m % 8, m):
+            tile_1(a[i:].ctypes.data, k, b, out[i:, column:].ctypes.data, n, k)
+
+
+def dot(a: Array, b: Array) -> Any:
+    """a @ b for two matrices."""
+    m, k = a.shape
+    work = k * b.shape[1]
+    if (
+        m * work <= _SMALL
+        or 8 * work > _SMALL
+        or DISABLED
+        or k != b.shape[0]
+        or a.dtype is not b.dtype
+        or a.dtype.kind != "f"
+        or not (a.flags.carray and b.flags.carray)
+    ):
+        return np.dot(a, b)
+    out = np.empty((m, b.shape[1]), a.dtype)
+    _in_blocks(a, b, out)
+    return out
+
+
+def matmul(a: Array, b: Array) -> Any:
+    """a @ b over the last two axes, 1-D arrays as vectors."""
+    if a.ndim == b.ndim == 2:
+        return dot(a, b)
+    return np.matmul(a, b)
+
+
+def forget(W: Array) -> None:
+    """Say that the values of W were written: panels packed from it are stale."""
+    _seen.pop(id(W), None)
+
+
+def _panels(W: Array) -> Array | None:
+    """W's panels, from the second meeting on: a weight used once is not worth packing."""
+    key = id(W)
+    entry = _seen.get(key)
+    if entry is None or entry[0]() is not W:
+        _seen[key] = weakref.ref(W, lambda _: _seen.pop(key, None)), None
+        return None
+    if entry[1] is not None:
+        return entry[1]
+    panels = np.empty((W.shape[0] // WIDTH, W.shape[1], WIDTH), W.dtype)
+    _pack(W, panels)
+    _seen[key] = entry[0], panels
+    return panels
+
+
+def linear(x: Array, W: Array, b: Any) -> Any:
+    """x @ W.T + b over the last axis of x."""
+    if W.ndim != 2 or (b.__class__ is not int and b.shape != W.shape[:1]):
+        raise ValueError("W must have two axes and b one")
+    if (
+        x.ndim == 2
+        and x.dtype is _F32
+        and W.dtype is _F32
+        and W.size >= 8192  # below, packing and looking up cost more than they gain
+        and len(x) >= 4
+        and W.shape[0] % WIDTH == 0
+        and W.shape[1] == x.shape[1]
+        and not DISABLED
+        and x.flags.carray
+        and W.flags.carray
+    ):
+        panels = _panels(W)
+        if panels is not None:
+            y: Array = np.empty((x.shape[0], W.shape[0]), _F32)
+            _times_panels(x, panels, y)
+            y += b
+            return y
+    y = np.dot(x, W.T)
+    y += b
+    return y
+
+
+def sum_of_products(a: tuple[Array, ...], b: tuple[Array, ...]) -> Any:
+    """sum_t a_t^T b_t as one product over all rows."""
+    if len(a) == 1:
+        return np.dot(a[0].T, b[0])
+    return np.dot(np.concatenate(a).T, np.concatenate(b))

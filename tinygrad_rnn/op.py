@@ -1,0 +1,323 @@
+"""What an op is: one kernel, one gradient rule an input, one shape rule.
+
+An op is declared once and that declaration serves eager execution, higher
+derivatives, tracing and diagrams:
+
+    @pointwise(kernel=np.tanh)
+    def tanh(x):
+        "Hyperbolic tangent, elementwise."
+        return scalar.tanh(x)
+
+    @tanh.vjp
+    def tanh_vjp(g, y):
+        return g * (1 - y * y)
+
+Called on plain arrays an op runs its kernel; a `Traced` value among the
+arguments (a Tensor) takes the call over and records it; a recorder set on
+`local.now` takes every call, whatever its arguments.
+
+A gradient rule names what it reads: `g` the cotangent, `y` the output, any
+input by its name, `<input>_shape` and `<input>_dtype`, and the op's attributes.
+Nothing else is kept for the backward pass.
+"""
+
+import inspect
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .errors import DTypeError, ShapeError
+
+Array = np.ndarray[Any, Any]
+OPS: dict[str, "Op"] = {}
+
+
+class Traced:
+    """Base of the values that take an op call over, instead of its kernel."""
+
+    __slots__ = ()
+
+    def __apply_op__(self, op: "Op", args: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
+        raise NotImplementedError
+
+
+class Now:
+    """What one thread is doing: the switches that every op call looks at."""
+
+    __slots__ = ("anomaly", "grad", "recorder", "stamp", "step_held")
+
+    def __init__(self) -> None:
+        self.recorder: Callable[..., Any] | None = None  # takes every op call while set
+        self.grad = True  # False under no_grad
+        self.anomaly = False  # True under detect_anomaly
+        self.stamp: tuple[int | None, str] = (None, "")  # step and scope given to new nodes
+        self.step_held = False  # True inside tg.step(): iteration must not restamp
+
+
+class _Local(threading.local):
+    def __init__(self) -> None:
+        # one object behind one thread-local look-up (75 ns), not five of them an op
+        self.now = Now()
+
+
+local = _Local()
+
+
+class Spec(NamedTuple):
+    """Shape and dtype of an array that need not exist."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+
+class Deferred:
+    """A contribution to a gradient, put together with its like in one op.
+
+    `x[t]` in a loop gives T slices of one gradient, a shared weight T products:
+    the sweep collects them and calls `op(*pieces)` once (`keys=` the keys and
+    `shape=` the whole, if pieces have keys), so a slice costs O(slice) and T
+    products become one.
+    """
+
+    __slots__ = ("key", "op", "piece")
+
+    def __init__(self, op: "Op", piece: tuple[Any, ...], key: Any = None):
+        self.op, self.piece, self.key = op, piece, key
+
+
+class Rule(NamedTuple):
+    """One gradient rule: for which input, what it reads, how it runs on arrays."""
+
+    fn: Callable[..., Any]  # written in ops: differentiable
+    kernel: Callable[..., Any]  # the same on plain arrays
+    reads: tuple[str, ...]  # positional parameters after g
+    attrs: tuple[str, ...]  # keyword-only parameters: attributes of the op
+
+
+class Step(NamedTuple):
+    """One rule of a plan, its reads resolved."""
+
+    input: int
+    kernel: Callable[..., Any]
+    attrs: tuple[str, ...]
+    places: tuple[int, ...] | None  # what it reads, where those are saved values
+    sources: tuple[tuple[str, int], ...]  # the same in general: ("saved"|"shape"|"dtype", i)
+    fn: Callable[..., Any]  # the kernel in ops
+
+
+class Plan(NamedTuple):
+    """What the sweep does for one pattern of inputs that need a gradient."""
+
+    steps: tuple[Step, ...]
+    keep: tuple[int, ...]  # which of inputs + [y] are saved, -1 for y
+
+
+class Op:
+    """A differentiable operation; call it on arrays, numbers or Tensors."""
+
+    def __init__(
+        self,
+        fn: Callable[..., Any],
+        *,
+        kernel: Callable[..., Any],
+        shape: Callable[..., Any],
+        family: str,
+        free: Sequence[str] = (),
+        floats: bool = False,
+    ):
+        self.fn, self.kernel, self.shape, self.family = fn, kernel, shape, family
+        self.name = self.__name__ = fn.__name__
+        self.__doc__, self.__module__ = fn.__doc__, fn.__module__
+        self.__signature__ = inspect.signature(fn)
+        parameters = self.__signature__.parameters.values()
+        self.inputs = tuple(p.name for p in parameters if p.kind is not p.KEYWORD_ONLY)
+        self.variadic = any(p.kind is p.VAR_POSITIONAL for p in parameters)
+        self.defaults = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+        self.n_attrs = len(self.defaults)
+        self.arity = -1 if self.variadic else len(self.inputs)
+        self.free = frozenset(free)  # inputs whose dtype is not the op's: masks, indices
+        self.floats = floats  # integers are taken as float32
+        self.rules: dict[str, Rule] = {}
+        self._plans: dict[int, Plan] = {}
+        if self.name in OPS:
+            raise ValueError(f"an op named {self.name!r} exists already")
+        OPS[self.name] = self
+
+    def __call__(self, *args: Any, **attrs: Any) -> Any:
+        if len(args) != self.arity or len(attrs) != self.n_attrs:
+            args, attrs = self._bind(args, attrs)
+        for a in args:
+            if isinstance(a, Traced):
+                return a.__apply_op__(self, args, attrs)
+        recorder = local.now.recorder
+        return self.kernel(*args, **attrs) if recorder is None else recorder(self, args, attrs)
+
+    def apply(self, args: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
+        """The call for complete arguments, whose attributes need no dict of their own."""
+        if isinstance(args[0], Traced):
+            return args[0].__apply_op__(self, args, attrs)
+        return self(*args, **attrs)
+
+    def _bind(
+        self, args: tuple[Any, ...], attrs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Take inputs given by name and attributes given by place; fill defaults."""
+        if self.variadic:
+            if len(args) <= 2 and args and isinstance(args[0], list | tuple):  # stack(xs, axis)
+                attrs = {**dict(zip(self.defaults, args[1:], strict=False)), **attrs}
+                args = tuple(args[0])
+        elif len(args) != self.arity:
+            n = self.arity
+            names = list(self.defaults)
+            if len(args) > n + len(names):
+                raise TypeError(f"{self.name} takes {self.__signature__}, got {len(args)} values")
+            attrs = {**dict(zip(names, args[n:], strict=False)), **attrs}
+            missing = [m for m in self.inputs[len(args) :] if m not in attrs]
+            if missing:
+                raise TypeError(f"{self.name}{self.__signature__}: missing {', '.join(missing)}")
+            args = args[:n] + tuple(attrs.pop(m) for m in self.inputs[len(args) :])
+        full = {**self.defaults, **attrs}
+        if len(full) != len(self.defaults):
+            unknown = sorted(set(full) - set(self.defaults))
+            raise TypeError(f"{self.name}{self.__signature__}: unknown {', '.join(unknown)}")
+        for name, value in full.items():
+            if value is inspect.Parameter.empty:
+                raise TypeError(f"{self.name}{self.__signature__}: missing {name}")
+        return args, full
+
+    def vjp(self, fn: Any = None, *, kernel: Callable[..., Any] | None = None) -> Any:
+        """Declare the gradient rule `<op>_vjp`, or `<op>_vjp_<input>` for one of several."""
+        if fn is None:
+            return lambda f: self.vjp(f, kernel=kernel)
+        head = f"{self.name}_vjp"
+        name = fn.__name__.removeprefix(head).removeprefix("_") or self.inputs[0]
+        if not fn.__name__.startswith(head) or name not in self.inputs:
+            raise ValueError(f"name the rule {head} or {head}_<input>, not {fn.__name__}")
+        parameters = list(inspect.signature(fn).parameters.values())[1:]
+        by_place = tuple(p.name for p in parameters if p.kind is not p.KEYWORD_ONLY)
+        by_name = tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
+        self.rules[name] = Rule(fn, kernel or fn, by_place, by_name)
+        return fn
+
+    def plan(self, mask: int) -> Plan:
+        """Which rules run, and what they read, when the inputs in `mask` need a gradient."""
+        plan = self._plans.get(mask)
+        if plan is None:
+            plan = self._plans[mask] = self._make_plan(mask)
+        return plan
+
+    def _make_plan(self, mask: int) -> Plan:
+        steps = []
+        keep: list[int] = []
+        for k, name in enumerate(self.inputs):
+            if not mask >> k & 1 or name not in self.rules:
+                continue
+            sources = []
+            for read in self.rules[name].reads:
+                base = read.removesuffix("_shape").removesuffix("_dtype")
+                if read in self.inputs or read == "y":
+                    i = -1 if read == "y" else self.inputs.index(read)
+                    if i not in keep:
+                        keep.append(i)
+                    sources.append(("saved", keep.index(i)))
+                else:
+                    sources.append((read[len(base) + 1 :], self.inputs.index(base)))
+            simple = not self.variadic and all(kind == "saved" for kind, _ in sources)
+            places = tuple([i for _, i in sources]) if simple else None
+            rule = self.rules[name]
+            steps.append(Step(k, rule.kernel, rule.attrs, places, tuple(sources), rule.fn))
+        return Plan(tuple(steps), tuple(keep))
+
+    def promote(self, values: list[Any]) -> list[Any]:
+        """Bring the inputs to one dtype: integers follow floats, two floats must agree."""
+        names = self.inputs[:1] * len(values) if self.variadic else self.inputs
+        own = [n not in self.free for n in names]
+        pairs = zip(values, own, strict=True)
+        dtypes = {v.dtype for v, mine in pairs if mine and isinstance(v, np.ndarray)}
+        floats = {d for d in dtypes if d.kind == "f"}
+        if len(floats) > 1:
+            raise DTypeError(
+                f"{self.name}: inputs are {' and '.join(sorted(map(str, floats)))}; "
+                "convert one with .astype(...)"
+            )
+        weak = any(isinstance(v, float) for v, mine in zip(values, own, strict=True) if mine)
+        target = next(iter(floats), None)
+        if target is None and (self.floats or weak):
+            target = np.dtype(np.float32)
+        if target is None:
+            return values
+        return [
+            v.astype(target) if mine and isinstance(v, np.ndarray) and v.dtype != target else v
+            for v, mine in zip(values, own, strict=True)
+        ]
+
+    def explain(self, values: Sequence[Any], attrs: dict[str, Any], error: Exception) -> Exception:
+        """Turn a kernel's error into one that names the op and the shapes that came."""
+        specs = [Spec(np.shape(v), np.asarray(v).dtype) for v in values]
+        try:
+            self.shape(*specs, **attrs)
+        except (ShapeError, DTypeError) as better:
+            return better
+        kind = DTypeError if isinstance(error, TypeError) else ShapeError
+        came = ", ".join(f"{s.dtype}{list(s.shape)}" for s in specs)
+        said = ", ".join(f"{k}={v!r}" for k, v in attrs.items())
+        return kind(f"{self.name}({came}{', ' if said else ''}{said}): {error}")
+
+    def __repr__(self) -> str:
+        return f"<op {self.name}{self.__signature__}>"
+
+
+def broadcast(name: str, *shapes: tuple[int, ...]) -> tuple[int, ...]:
+    """Shape that `shapes` broadcast to, or a ShapeError in the name of op `name`."""
+    try:
+        return np.broadcast_shapes(*shapes)
+    except ValueError:
+        came = " and ".join(map(str, shapes))
+        raise ShapeError(
+            f"{name}: shapes {came} do not broadcast; counted from the right, "
+            "each pair of sizes must be equal or one of them 1"
+        ) from None
+
+
+def pointwise(
+    fn: Any = None,
+    *,
+    kernel: Callable[..., Any] | None = None,
+    free: Sequence[str] = (),
+    floats: bool = False,
+) -> Any:
+    """Declare an elementwise op from its scalar rule.
+
+    The rule is branch-free Python, so that it holds for one number and for a
+    whole array alike; `kernel` is given where a faster array version exists.
+    """
+    if fn is None:
+        return lambda f: pointwise(f, kernel=kernel, free=free, floats=floats)
+    name = fn.__name__
+
+    def shape(*specs: Spec, **attrs: Any) -> tuple[int, ...]:
+        return broadcast(name, *(s.shape for s in specs))
+
+    return Op(
+        fn, kernel=kernel or fn, shape=shape, family="pointwise", free=free, floats=floats
+    )
+
+
+def primitive(
+    fn: Any = None,
+    *,
+    shape: Callable[..., Any],
+    free: Sequence[str] = (),
+    floats: bool = False,
+) -> Any:
+    """Declare an op from its array kernel and its shape rule."""
+    if fn is None:
+        return lambda f: primitive(f, shape=shape, free=free, floats=floats)
+    family = fn.__module__.rsplit(".", 1)[-1]
+    return Op(fn, kernel=fn, shape=shape, family=family, free=free, floats=floats)

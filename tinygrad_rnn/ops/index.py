@@ -1,0 +1,217 @@
+"""Choosing values: slices, pieces, index arrays, masks, rows of a table, one-hot codes."""
+
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..errors import DTypeError, ShapeError
+from ..kernels import scatter
+from ..op import Deferred, Spec, primitive
+from .shape import one_axis
+
+
+def _indexed(x: Spec, *, key: Any) -> tuple[int, ...]:
+    """Shape of x[key], found on an array that has the shape but no memory."""
+    try:
+        return np.broadcast_to(np.zeros((), bool), x.shape)[key].shape
+    except IndexError as error:
+        raise ShapeError(f"index: {error}, in an array of shape {x.shape}") from None
+
+
+@primitive(shape=_indexed)
+def index(x, *, key):
+    """Take x[key] for whole numbers, slices, None and Ellipsis: a view, O(1).
+
+    The gradients of all slices of one array are put together in one pass, so
+    that `x[t]` in a loop costs O(slice) a step.
+    """
+    y = x[key]
+    return y if isinstance(y, np.ndarray) else np.asarray(y)
+
+
+@index.vjp
+def index_vjp(g, *, key):
+    return Deferred(put_slices, (g,), key)
+
+
+@primitive(shape=lambda *xs, shape, keys: shape)
+def put_slices(*xs, shape, keys):
+    """Zeros of `shape` with xs[k] added at keys[k]: the gradient of slices."""
+    y = np.zeros(shape, xs[0].dtype)
+    for x, key in zip(xs, keys, strict=True):
+        y[key] += x
+    return y
+
+
+@put_slices.vjp
+def put_slices_vjp(g, *, keys):
+    return [g[key] for key in keys]
+
+
+@primitive(shape=_indexed)
+def gather(x, *, key):
+    """Take x[key] where key holds index arrays or masks: a copy, NumPy's rules."""
+    return np.asarray(x[key])
+
+
+@gather.vjp
+def gather_vjp(g, x_shape, *, key):
+    return put_gathered(g, key=key, shape=x_shape)
+
+
+@primitive(shape=lambda x, *, key, shape: shape)
+def put_gathered(x, *, key, shape):
+    """Zeros of `shape` with x added at `key`; repeated indices accumulate."""
+    y = np.zeros(shape, x.dtype)
+    np.add.at(y, key, x)
+    return y
+
+
+@put_gathered.vjp
+def put_gathered_vjp(g, *, key):
+    return gather(g, key=key)
+
+
+def check_indices(name: str, indices: Any, n: int, what: str) -> None:
+    """Raise unless `indices` are whole numbers in [-n, n)."""
+    if np.asarray(indices).dtype.kind not in "iu":
+        raise DTypeError(f"{name}: indices must be integers, got {np.asarray(indices).dtype}")
+    low, high = (int(np.min(indices)), int(np.max(indices))) if np.size(indices) else (0, -1)
+    if low < -n or high >= n:
+        bad = low if low < -n else high
+        raise ShapeError(f"{name}: index {bad} is out of range for {what} of {n}")
+
+
+def _taken(x: Spec, indices: Spec, *, axis: int) -> tuple[int, ...]:
+    k = one_axis("take", axis, x.ndim)
+    return x.shape[:k] + indices.shape + x.shape[k + 1 :]
+
+
+@primitive(shape=_taken, free=["indices"])
+def take(x, indices, *, axis=0):
+    """Take slices by number along one axis; indices of any shape, repeats allowed."""
+    k = one_axis("take", axis, x.ndim)
+    check_indices("take", indices, x.shape[k], f"axis {axis}")
+    return np.take(x, indices, axis=k)
+
+
+@take.vjp
+def take_vjp_x(g, indices, x_shape, *, axis):
+    return put_taken(g, indices, axis=axis, shape=x_shape)
+
+
+@primitive(shape=lambda x, indices, *, axis, shape: shape, free=["indices"])
+def put_taken(x, indices, *, axis, shape):
+    """Zeros of `shape` with slices of x added where `take` found them."""
+    k = one_axis("take", axis, len(shape))
+    y = np.zeros(shape, x.dtype)
+    indices = np.asarray(indices)
+    if k == 0 and x.dtype.kind == "f":  # rows of a table: the compiled loop
+        width = int(np.prod(shape[1:], dtype=np.int64))
+        rows = np.require(x.reshape(indices.size, width), requirements="CW")
+        where = indices.reshape(-1).astype(np.int64) % shape[0] if indices.size else indices
+        scatter.add_rows(y.reshape(shape[0], width), where.astype(np.int64).reshape(-1), rows)
+    else:
+        np.add.at(y, (slice(None),) * k + (indices,), x)
+    return y
+
+
+@put_taken.vjp
+def put_taken_vjp_x(g, indices, *, axis):
+    return take(g, indices, axis=axis)
+
+
+def _taken_along(x: Spec, indices: Spec, *, axis: int) -> tuple[int, ...]:
+    k = one_axis("take_along_axis", axis, x.ndim)
+    pairs = list(zip(x.shape, indices.shape, strict=False))
+    if x.ndim != indices.ndim or any(m != n for a, (m, n) in enumerate(pairs) if a != k):
+        raise ShapeError(
+            f"take_along_axis: indices {indices.shape} must have the shape of x "
+            f"{x.shape} but for axis {axis}"
+        )
+    return indices.shape
+
+
+@primitive(shape=_taken_along, free=["indices"])
+def take_along_axis(x, indices, *, axis=-1):
+    """Take one value a position: y[i, j] = x[i, indices[i, j]] for axis 1."""
+    k = one_axis("take_along_axis", axis, x.ndim)
+    check_indices("take_along_axis", indices, x.shape[k], f"axis {axis}")
+    _taken_along(Spec(x.shape, x.dtype), Spec(indices.shape, indices.dtype), axis=axis)
+    return np.take_along_axis(x, indices, k)
+
+
+@take_along_axis.vjp
+def take_along_axis_vjp_x(g, indices, x_shape, *, axis):
+    return put_along_axis(g, indices, axis=axis, shape=x_shape)
+
+
+@primitive(shape=lambda x, indices, *, axis, shape: shape, free=["indices"])
+def put_along_axis(x, indices, *, axis, shape):
+    """Zeros of `shape` with x added where `take_along_axis` found it."""
+    k = one_axis("take_along_axis", axis, len(shape))
+    y = np.zeros(shape, x.dtype)
+    where = list(np.ogrid[tuple(slice(n) for n in indices.shape)])
+    where[k] = indices
+    np.add.at(y, tuple(where), x)
+    return y
+
+
+@put_along_axis.vjp
+def put_along_axis_vjp_x(g, indices, *, axis):
+    return take_along_axis(g, indices, axis=axis)
+
+
+def embedding(indices: Any, W: Any) -> Any:
+    """Look rows of the table W (n, d) up: y[..., :] = W[indices[...], :]."""
+    if W.ndim != 2:
+        raise ShapeError(f"embedding: the table must have two axes (n, d), got {W.shape}")
+    return take(W, indices, axis=0)
+
+
+@primitive(shape=lambda x, *, num_classes, dtype: (*x.shape, num_classes), free=["x"])
+def one_hot(x, *, num_classes, dtype=np.float32):
+    """Code class numbers as unit vectors along a new last axis; without gradient."""
+    check_indices("one_hot", x, num_classes, "num_classes")
+    return np.eye(num_classes, dtype=dtype)[x]
+
+
+def unstack(x: Any, axis: int = 0) -> list[Any]:
+    """Cut into the slices along one axis, which disappears."""
+    k = one_axis("unstack", axis, x.ndim)
+    before = (slice(None),) * k
+    return [index(x, key=(*before, t)) for t in range(x.shape[k])]
+
+
+def split(x: Any, sizes: int | Sequence[int], axis: int = 0) -> list[Any]:
+    """Cut along one axis into pieces of `sizes`, or of one size but for the last."""
+    k = one_axis("split", axis, x.ndim)
+    n = x.shape[k]
+    if isinstance(sizes, int):
+        if sizes < 1:
+            raise ShapeError(f"split: the size of a piece must be at least 1, got {sizes}")
+        sizes = [min(sizes, n - start) for start in range(0, n, sizes)]
+    if sum(sizes) != n or min(sizes, default=0) < 0:
+        raise ShapeError(f"split: sizes {list(sizes)} add up to {sum(sizes)}, axis {axis} has {n}")
+    return [index.apply((x,), cut) for cut in _cuts(k, tuple(sizes))]
+
+
+@functools.lru_cache(maxsize=64)
+def _cuts(axis: int, sizes: tuple[int, ...]) -> list[dict[str, Any]]:
+    """Attributes of the `index` calls that cut an axis; shared by all steps of a loop,
+
+    which would else leave five objects a piece to the garbage collector.
+    """
+    ends = np.cumsum(sizes).tolist()
+    before = (slice(None),) * axis
+    return [{"key": (*before, slice(e - s, e))} for s, e in zip(sizes, ends, strict=True)]
+
+
+def chunk(x: Any, chunks: int, axis: int = 0) -> list[Any]:
+    """Cut along one axis into at most `chunks` equal pieces, the last maybe shorter."""
+    k = one_axis("chunk", axis, x.ndim)
+    if chunks < 1:
+        raise ShapeError(f"chunk: at least 1 piece is needed, got {chunks}")
+    return split(x, max(1, -(-x.shape[k] // chunks)), axis)

@@ -1,0 +1,119 @@
+"""Random ops: every number is a function of (seed, draw number, place in the array).
+
+A `Generator` holds two whole numbers, its seed and how many draws it has made;
+that is its whole state. Draws are numbered when they run, in program order.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..errors import DTypeError, ShapeError
+from ..kernels import philox
+from ..op import Array, Spec, primitive
+
+
+class Generator:
+    """Source of random numbers with the state (seed, counter).
+
+    >>> a, b = Generator(0), Generator(0)
+    >>> bool((a.uniform((3,)) == b.uniform((3,))).all())
+    True
+    """
+
+    def __init__(self, seed: int = 0):
+        self.manual_seed(seed)
+
+    def manual_seed(self, seed: int) -> "Generator":
+        """Start again from `seed`, a whole number from 0 to 2^64 - 1."""
+        if isinstance(seed, bool) or not isinstance(seed, int | np.integer):
+            raise DTypeError(f"manual_seed: the seed must be an int, got {seed!r}")
+        if not 0 <= seed < 2**64:
+            raise ShapeError(f"manual_seed: the seed must be from 0 to 2^64 - 1, got {seed}")
+        self.seed, self.counter = int(seed), 0
+        return self
+
+    @property
+    def state(self) -> tuple[int, int]:
+        """(seed, counter): assign it to return to that point."""
+        return self.seed, self.counter
+
+    @state.setter
+    def state(self, value: tuple[int, int]) -> None:
+        self.seed, self.counter = value
+
+    def key(self) -> Array:
+        """Number the next draw: the array [seed, counter]."""
+        key = np.array([self.seed, self.counter], np.uint64)
+        self.counter += 1
+        return key
+
+    def uniform(self, shape: Sequence[int], dtype: Any = np.float32) -> Array:
+        """Draw an array of uniform numbers in [0, 1)."""
+        return philox.uniform(self.key(), tuple(shape), dtype)
+
+    def normal(self, shape: Sequence[int], dtype: Any = np.float32) -> Array:
+        """Draw an array of standard normal numbers."""
+        return philox.normal(self.key(), tuple(shape), dtype)
+
+    def permutation(self, n: int) -> Array:
+        """Draw an order of n things."""
+        return np.argsort(self.uniform((n,), np.float64), kind="stable")
+
+
+default_generator = Generator(0)
+
+
+def manual_seed(seed: int) -> Generator:
+    """Start the default generator again from `seed`."""
+    return default_generator.manual_seed(seed)
+
+
+@primitive(shape=lambda *, generator: (2,))
+def draw(*, generator):
+    """Number the next draw of a generator: [seed, counter], taken when it runs."""
+    return generator.key()
+
+
+def _drawn(key: Spec, *, shape: tuple[int, ...], dtype: Any) -> tuple[int, ...]:
+    return shape
+
+
+@primitive(shape=_drawn, free=["key"])
+def uniform(key, *, shape, dtype):
+    """Uniform numbers in [0, 1) of one draw."""
+    return philox.uniform(key, shape, dtype)
+
+
+@primitive(shape=_drawn, free=["key"])
+def normal(key, *, shape, dtype):
+    """Standard normal numbers of one draw."""
+    return philox.normal(key, shape, dtype)
+
+
+@primitive(shape=lambda x, key, *, p: x.shape, free=["key"], floats=True)
+def drop(x, key, *, p):
+    """y = x / (1 - p) where the draw's uniform number is at least p, else 0."""
+    keep = philox.uniform(key, x.shape, np.float32) >= np.float32(p)
+    return np.where(keep, x * x.dtype.type(1 / (1 - p)), x.dtype.type(0))
+
+
+@drop.vjp
+def drop_vjp_x(g, key, *, p):
+    return drop(g, key, p=p)  # the same mask, drawn again
+
+
+def dropout(
+    x: Any, p: float = 0.5, training: bool = True, generator: Generator | None = None
+) -> Any:
+    """Set each value to 0 with probability p and scale the others by 1 / (1 - p).
+
+    Srivastava et al., JMLR 15 (2014). The mask is not stored: the backward pass
+    draws it again from (seed, draw number). Out of training, x is returned.
+    """
+    if not 0 <= p < 1:
+        raise ShapeError(f"dropout: p must be in [0, 1), got {p}")
+    if not training or p == 0:
+        return x
+    return drop(x, draw(generator=generator or default_generator), p=float(p))

@@ -1,0 +1,177 @@
+"""Reductions over axes: sum, max, min, logsumexp, cumsum, norm, and their inverse.
+
+`axis` is None (all), a number or a tuple, negative counted from the end. Ties of
+max and min share the gradient equally, as in `torch.amax`.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from ..errors import ShapeError
+from ..kernels import rows
+from ..op import Spec, primitive
+from .pointwise import astype, eq, exp, sqrt, square, where
+from .shape import broadcast_to, flip, reshape
+
+
+def axes_of(name: str, axis: Any, ndim: int) -> tuple[int, ...]:
+    """Sorted axes without repeats, all in range; ShapeError in the name of op `name`."""
+    if axis is None:
+        return tuple(range(ndim))
+    axes = axis if isinstance(axis, tuple) else (axis,)
+    for a in axes:
+        if not isinstance(a, int | np.integer):
+            raise ShapeError(f"{name}: axis must be an int, a tuple of ints or None, got {axis!r}")
+        if not -ndim <= a < ndim:
+            raise ShapeError(
+                f"{name}: axis {a} is out of range for an array of {ndim} axes; "
+                f"use {-ndim} to {ndim - 1}"
+            )
+    positive = sorted({int(a) % ndim for a in axes})
+    if len(positive) != len(axes):
+        raise ShapeError(f"{name}: axis {axis!r} names an axis twice")
+    return tuple(positive)
+
+
+def _kept(name: str, shape: tuple[int, ...], axis: Any) -> tuple[int, ...]:
+    axes = axes_of(name, axis, len(shape))
+    return tuple(1 if k in axes else n for k, n in enumerate(shape))
+
+
+def _reduced(name: str, empty: bool = True) -> Any:
+    def shape(x: Spec, *, axis: Any, keepdims: bool) -> tuple[int, ...]:
+        axes = axes_of(name, axis, x.ndim)
+        if not empty and 0 in (x.shape[k] for k in axes):
+            raise ShapeError(f"{name}: no value to choose from along axis {axis} of {x.shape}")
+        if keepdims:
+            return _kept(name, x.shape, axis)
+        return tuple(n for k, n in enumerate(x.shape) if k not in axes)
+
+    return shape
+
+
+def spread(g: Any, shape: tuple[int, ...], axis: Any) -> Any:
+    """Bring a reduced array back to `shape` by repeating it along `axis`."""
+    return broadcast_to(reshape(g, shape=_kept("spread", shape, axis)), shape=shape)
+
+
+@primitive(shape=_reduced("sum"))
+def sum(x, *, axis=None, keepdims=False):
+    """Sum over `axis`; NumPy's pairwise summation."""
+    return np.add.reduce(x, axis=axis, keepdims=keepdims)
+
+
+@sum.vjp
+def sum_vjp(g, x_shape, *, axis):
+    return spread(g, x_shape, axis)
+
+
+@primitive(shape=_reduced("max", empty=False))
+def max(x, *, axis=None, keepdims=False):
+    """Largest value over `axis`; NaN if one is there, ties share the gradient."""
+    return np.max(x, axis=axis, keepdims=keepdims)
+
+
+def _chosen(g: Any, y: Any, x: Any, axis: Any) -> Any:
+    hit = eq(x, spread(y, x.shape, axis))
+    count = sum(astype(hit, dtype=g.dtype), axis=axis, keepdims=True)
+    return where(hit, spread(g, x.shape, axis) / count, 0)
+
+
+@max.vjp
+def max_vjp(g, y, x, *, axis):
+    return _chosen(g, y, x, axis)
+
+
+@primitive(shape=_reduced("min", empty=False))
+def min(x, *, axis=None, keepdims=False):
+    """Smallest value over `axis`; NaN if one is there, ties share the gradient."""
+    return np.min(x, axis=axis, keepdims=keepdims)
+
+
+@min.vjp
+def min_vjp(g, y, x, *, axis):
+    return _chosen(g, y, x, axis)
+
+
+def to_rows(x: Any, axis: tuple[int, ...]) -> tuple[Any, Any]:
+    """C-ordered (n, k) rows of the values along `axis`, and x's shape without it."""
+    x = np.asarray(x)
+    rest = tuple(k for k in range(x.ndim) if k not in axis)
+    k = int(np.prod([x.shape[a] for a in axis], dtype=np.int64))
+    outer = tuple(x.shape[a] for a in rest)
+    n = int(np.prod(outer, dtype=np.int64))
+    return np.require(x.transpose(rest + axis).reshape(n, k), requirements="CW"), outer
+
+
+@primitive(shape=_reduced("logsumexp"), floats=True)
+def logsumexp(x, *, axis=None, keepdims=False):
+    """log sum e^x over `axis`, shifted by the maximum so that nothing overflows."""
+    axes = axes_of("logsumexp", axis, x.ndim)
+    table, outer = to_rows(x, axes)
+    y = np.full(len(table), -np.inf, x.dtype)
+    if table.shape[1]:
+        rows.logsumexp(table, y)
+    return y.reshape(_kept("logsumexp", x.shape, axis) if keepdims else outer)
+
+
+@logsumexp.vjp
+def logsumexp_vjp(g, y, x, *, axis):
+    return spread(g, x.shape, axis) * exp(x - spread(y, x.shape, axis))
+
+
+def _cumsum_shape(x: Spec, *, axis: Any) -> tuple[int, ...]:
+    axes_of("cumsum", axis, x.ndim)
+    return x.shape
+
+
+@primitive(shape=_cumsum_shape)
+def cumsum(x, *, axis):
+    """Running sum along one axis."""
+    return np.cumsum(x, axis=axis)
+
+
+@cumsum.vjp
+def cumsum_vjp(g, *, axis):
+    return flip(cumsum(flip(g, axis=axis), axis=axis), axis=axis)
+
+
+@primitive(shape=_reduced("norm"), floats=True)
+def norm(x, *, axis=None, keepdims=False):
+    """Euclidean norm over `axis`; the subgradient at 0 is 0."""
+    return np.sqrt(np.add.reduce(np.square(x), axis=axis, keepdims=keepdims))
+
+
+@norm.vjp
+def norm_vjp(g, y, x, *, axis):
+    zero = y == 0
+    return spread(where(zero, 0, g / where(zero, 1, y)), x.shape, axis) * x
+
+
+def count(name: str, shape: tuple[int, ...], axis: Any) -> int:
+    """How many values a reduction over `axis` takes together."""
+    return int(np.prod([shape[k] for k in axes_of(name, axis, len(shape))], dtype=np.int64))
+
+
+def mean(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """Arithmetic mean over `axis`; NaN where there is nothing to average."""
+    n = count("mean", x.shape, axis)
+    return sum(x, axis=axis, keepdims=keepdims) / (float(n) if n else float("nan"))
+
+
+def var(x: Any, axis: Any = None, correction: float = 0.0, keepdims: bool = False) -> Any:
+    """Variance over `axis`: sum (x - mean)^2 / (n - correction).
+
+    The array API's default, correction 0; PyTorch's is 1.
+    """
+    n = count("var", x.shape, axis) - correction
+    centred = x - mean(x, axis=axis, keepdims=True)
+    total = sum(square(centred), axis=axis, keepdims=keepdims)
+    return total / (float(n) if n > 0 else float("nan"))
+
+
+def std(x: Any, axis: Any = None, correction: float = 0.0, keepdims: bool = False) -> Any:
+    """Standard deviation over `axis`: the root of `var`."""
+    return sqrt(var(x, axis=axis, correction=correction, keepdims=keepdims))
+

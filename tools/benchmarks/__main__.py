@@ -1,0 +1,39 @@
+"""`tools/bench eager [--out FILE.json]`: a table on stdout, every figure in the JSON."""
+
+import argparse
+import json
+import os
+import platform
+from pathlib import Path
+
+for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
+    os.environ[name] = "1"  # before the libraries load: one thread each, or nothing compares
+
+
+def main() -> None:
+    """Run one benchmark."""
+    from . import eager
+
+    parser = argparse.ArgumentParser(prog="tools/bench", description=__doc__)
+    which = parser.add_subparsers(required=True)
+    one = which.add_parser("eager", help=eager.__doc__)
+    one.set_defaults(module=eager)
+    eager.add_arguments(one)
+    one.add_argument("--out", type=Path, default=Path("out/bench_eager.json"))
+    args = parser.parse_args()
+    try:
+        import torch
+
+        torch.set_num_threads(1)
+    except ImportError:
+        pass
+    rows = args.module.run(args)
+    print(args.module.table(rows))
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    machine = {"machine": platform.processor() or platform.machine(), "cpus": os.cpu_count()}
+    args.out.write_text(json.dumps({**machine, "threads": 1, "rows": rows}, indent=1))
+    print(f"every figure: {args.out}")
+
+
+if __name__ == "__main__":
+    main()
