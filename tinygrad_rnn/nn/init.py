@@ -1,0 +1,116 @@
+"""Initialisers: overwrite a parameter in place, from a Generator of your own or the default.
+
+For a weight (n, k) fan_in is k and fan_out n.
+"""
+
+import math
+from typing import Any, TypeVar
+
+import numpy as np
+
+from .._tensor import Tensor
+from ..errors import ShapeError
+from ..op import Array
+from ..ops.random import Generator, default_generator
+
+T = TypeVar("T", bound=Tensor)
+
+
+def _draw(p: Tensor, kind: str, generator: Generator | None, shape: Any = None) -> Array:
+    source = generator or default_generator
+    draw = source.uniform if kind == "uniform" else source.normal
+    return draw(p.shape if shape is None else shape, np.float64)
+
+
+def uniform_(p: T, a: float = 0.0, b: float = 1.0, generator: Generator | None = None) -> T:
+    """Fill with uniform numbers from [a, b)."""
+    p.assign_(a + (b - a) * _draw(p, "uniform", generator))
+    return p
+
+
+def normal_(p: T, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None) -> T:
+    """Fill with normal numbers."""
+    p.assign_(mean + std * _draw(p, "normal", generator))
+    return p
+
+
+def constant_(p: T, value: float) -> T:
+    """Fill with one value."""
+    p.assign_(np.full(p.shape, value))
+    return p
+
+
+def zeros_(p: T) -> T:
+    """Fill with zeros."""
+    return constant_(p, 0.0)
+
+
+def _fans(name: str, p: Tensor) -> tuple[int, int]:
+    if p.ndim != 2:
+        raise ShapeError(f"{name}: needs a matrix (fan_out, fan_in), got shape {p.shape}")
+    return p.shape[1], p.shape[0]
+
+
+def xavier_uniform_(p: T, gain: float = 1.0, generator: Generator | None = None) -> T:
+    """Uniform within gain sqrt(6 / (fan_in + fan_out)): Glorot and Bengio, AISTATS 2010."""
+    fan_in, fan_out = _fans("xavier_uniform_", p)
+    bound = gain * math.sqrt(6 / (fan_in + fan_out))
+    return uniform_(p, -bound, bound, generator)
+
+
+def xavier_normal_(p: T, gain: float = 1.0, generator: Generator | None = None) -> T:
+    """Normal with std gain sqrt(2 / (fan_in + fan_out)): Glorot and Bengio, AISTATS 2010."""
+    fan_in, fan_out = _fans("xavier_normal_", p)
+    return normal_(p, 0.0, gain * math.sqrt(2 / (fan_in + fan_out)), generator)
+
+
+def kaiming_uniform_(p: T, gain: float = math.sqrt(2), generator: Generator | None = None) -> T:
+    """Uniform within gain sqrt(3 / fan_in): He et al., ICCV 2015; gain sqrt 2 for relu."""
+    fan_in, _ = _fans("kaiming_uniform_", p)
+    bound = gain * math.sqrt(3 / fan_in)
+    return uniform_(p, -bound, bound, generator)
+
+
+def kaiming_normal_(p: T, gain: float = math.sqrt(2), generator: Generator | None = None) -> T:
+    """Normal with std gain / sqrt(fan_in): He et al., ICCV 2015; gain sqrt 2 for relu."""
+    fan_in, _ = _fans("kaiming_normal_", p)
+    return normal_(p, 0.0, gain / math.sqrt(fan_in), generator)
+
+
+def _square_blocks(name: str, p: Tensor) -> tuple[int, int]:
+    """A gate-stacked weight (G H, H) as G blocks of H columns."""
+    if p.ndim != 2 or p.shape[1] == 0 or p.shape[0] % p.shape[1]:
+        raise ShapeError(f"{name}: needs square blocks (H, H) or (G H, H), got {p.shape}")
+    return p.shape[0] // p.shape[1], p.shape[1]
+
+
+def orthogonal_(p: T, gain: float = 1.0, generator: Generator | None = None) -> T:
+    """Fill with an orthogonal matrix times gain: Saxe et al., ICLR 2014.
+
+    Rows or columns, whichever are fewer, are orthonormal. Of a gate-stacked
+    recurrent weight use `recurrent_orthogonal_`, which fills gate by gate.
+    """
+    fan_in, fan_out = _fans("orthogonal_", p)
+    p.assign_(gain * _orthogonal(p, fan_out, fan_in, generator))
+    return p
+
+
+def _orthogonal(p: Tensor, n: int, k: int, generator: Generator | None) -> Array:
+    a = _draw(p, "normal", generator, (max(n, k), min(n, k)))
+    q, r = np.linalg.qr(a)
+    q = q * np.where(np.diag(r) < 0, -1.0, 1.0)  # uniform over the orthogonal group
+    return q if n >= k else q.T
+
+
+def recurrent_orthogonal_(p: T, gain: float = 1.0, generator: Generator | None = None) -> T:
+    """Fill each (H, H) gate block of a recurrent weight (G H, H) with an orthogonal matrix."""
+    gates, H = _square_blocks("recurrent_orthogonal_", p)
+    p.assign_(gain * np.concatenate([_orthogonal(p, H, H, generator) for _ in range(gates)]))
+    return p
+
+
+def identity_(p: T, gain: float = 1.0) -> T:
+    """Fill each square block with gain times the identity: Le, Jaitly and Hinton 2015 (IRNN)."""
+    gates, H = _square_blocks("identity_", p)
+    p.assign_(gain * np.tile(np.eye(H), (gates, 1)))
+    return p

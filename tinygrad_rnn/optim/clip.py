@@ -1,0 +1,71 @@
+"""Gradient clipping, by norm and by value."""
+
+import math
+from collections.abc import Iterable
+
+from .._tensor import Tensor
+from ..errors import AnomalyError
+from ..kernels import update
+from ..op import Array
+
+
+def _grads(params: Iterable[Tensor] | Tensor) -> list[list[Array]]:
+    """Gradient arrays, one list a dtype."""
+    tensors = [params] if isinstance(params, Tensor) else list(params)
+    groups: dict[str, list[Array]] = {}
+    for p in tensors:
+        if p.grad is not None:
+            if not p.grad._array.flags.carray:
+                p.grad = Tensor(p.grad._array.copy())
+            groups.setdefault(str(p.grad.dtype), []).append(p.grad._array)
+    return list(groups.values())
+
+
+def _norm(groups: list[list[Array]]) -> float:
+    return math.sqrt(sum(update.norm(g) ** 2 for g in groups))
+
+
+def clip_grad_norm_(
+    params: Iterable[Tensor] | Tensor, max_norm: float, error_if_nonfinite: bool = True
+) -> float:
+    """Scale all gradients so that their norm together is at most `max_norm`.
+
+    g = g min(1, max_norm / ||g||): Pascanu, Mikolov and Bengio, ICML 2013. Returns
+    the norm before clipping. A norm that is not finite raises AnomalyError and
+    leaves the gradients untouched, unless `error_if_nonfinite` is False.
+
+    >>> import tinygrad_rnn as tg
+    >>> w = tg.tensor([3.0, 4.0], requires_grad=True)
+    >>> (0.5 * w * w).sum().backward()
+    >>> clip_grad_norm_([w], 1.0)
+    5.0
+    """
+    if not max_norm > 0:
+        raise ValueError(f"clip_grad_norm_: max_norm must be positive, got {max_norm}")
+    groups = _grads(params)
+    norm = _norm(groups)
+    if not math.isfinite(norm):
+        if error_if_nonfinite:
+            raise AnomalyError(
+                f"clip_grad_norm_: the norm of the gradients is {norm}; the gradients are as they "
+                "were. Find the first op with detect_anomaly(), or lower the learning rate"
+            )
+        return norm
+    if norm > max_norm:
+        for g in groups:
+            update.limit(g, factor=max_norm / norm)
+    return norm
+
+
+def clip_grad_value_(params: Iterable[Tensor] | Tensor, clip_value: float) -> float:
+    """Limit every gradient value to [-clip_value, clip_value]; NaN stays NaN.
+
+    Returns the norm before clipping.
+    """
+    if not clip_value > 0:
+        raise ValueError(f"clip_grad_value_: clip_value must be positive, got {clip_value}")
+    groups = _grads(params)
+    norm = _norm(groups)
+    for g in groups:
+        update.limit(g, bound=clip_value)
+    return norm
