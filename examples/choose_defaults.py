@@ -26,10 +26,9 @@ from tinygrad_rnn.train.experiment import Setting, train_one
 HERE = Path(__file__).parent
 GRID = {
     "cell": ["lstm", "gru", "rnn"],
-    "hidden": [16, 32],
+    "hidden": [16, 32, 64],
     "lookback": [24, 36],
-    "lr": [0.005, 0.01],
-    "patience": [50],
+    "lr": [0.01, 0.02],
 }
 ORIGINS, SEEDS = 4, 3
 

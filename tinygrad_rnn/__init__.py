@@ -1,6 +1,6 @@
 """Recurrent networks as on the blackboard: write the loop, see every gradient, run it fast."""
 
-from . import nn as nn, ops as ops, optim as optim
+from . import nn as nn, ops as ops, optim as optim, testing as testing
 from ._creation import (
     arange as arange,
     empty as empty,

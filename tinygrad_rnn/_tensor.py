@@ -73,7 +73,7 @@ class Tensor(Traced):
     label: Any  # ("index", base, key) of a slice without a node, or ("detach",)
 
     def __init__(self, array: Array, requires_grad: bool = False, name: str | None = None):
-        self._array, self._node, self._leaf = array, None, False
+        self._array, self._node, self._leaf = np.asarray(array), None, False
         self._version, self.grad, self.name, self.label = [0], None, name, None
         self._hooks: dict[int, Any] | None = None
         self.requires_grad = requires_grad

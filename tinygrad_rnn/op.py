@@ -156,7 +156,14 @@ class Op:
             if isinstance(a, Traced):
                 return a.__apply_op__(self, args, attrs)
         recorder = local.now.recorder
-        return self.kernel(*args, **attrs) if recorder is None else recorder(self, args, attrs)
+        if recorder is not None:
+            return recorder(self, args, attrs)
+        try:
+            return self.kernel(*args, **attrs)
+        except (ShapeError, DTypeError):
+            raise
+        except (ValueError, TypeError, IndexError) as error:
+            raise self.explain(args, attrs, error) from None
 
     def apply(self, args: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
         """The call for complete arguments, whose attributes need no dict of their own."""

@@ -1,5 +1,6 @@
 """Matrix products: matmul, linear, outer, and the sum of products that BPTT needs."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,13 @@ def matmul(a, b):
     return gemm.matmul(a, b)
 
 
+def _rows(x: Any) -> Any:
+    """A series of matrices as one matrix of all their rows."""
+    if x.ndim == 2:
+        return x
+    return reshape(x, shape=(math.prod(x.shape[:-1]), x.shape[-1]))
+
+
 def _as_matrix(g: Any, a_vector: bool, b_vector: bool) -> Any:
     """Cotangent of the same product with vectors written as one-row or one-column matrices."""
     if a_vector:
@@ -53,8 +61,7 @@ def matmul_vjp_b(g, a, b_shape):
     g = _as_matrix(g, a.ndim == 1, vector)
     a = reshape(a, shape=(1, -1)) if a.ndim == 1 else a
     if len(b_shape) == 2:  # a matrix on the right, h @ W: shared by the steps
-        k, n = b_shape
-        return Deferred(sum_of_products, (reshape(a, shape=(-1, k)), reshape(g, shape=(-1, n))))
+        return Deferred(sum_of_products, (_rows(a), _rows(g)))
     y = a.mT @ g
     return reshape(y, shape=y.shape[:-1]) if vector else y
 
@@ -83,15 +90,12 @@ def linear_vjp_x(g, W):
 
 @linear.vjp
 def linear_vjp_W(g, x):
-    n, k = g.shape[-1], x.shape[-1]
-    if g.ndim != 2:
-        g, x = reshape(g, shape=(-1, n)), reshape(x, shape=(-1, k))
-    return Deferred(sum_of_products, (g, x))
+    return Deferred(sum_of_products, (_rows(g), _rows(x)))
 
 
 @linear.vjp
 def linear_vjp_b(g):
-    return Deferred(sum_of_rows, (reshape(g, shape=(-1, g.shape[-1])) if g.ndim != 2 else g,))
+    return Deferred(sum_of_rows, (_rows(g),))
 
 
 def _sum_of_products_shape(*pairs: Spec) -> tuple[int, ...]:

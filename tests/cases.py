@@ -1,0 +1,442 @@
+"""One row an op: what it is compared with, where it is defined, which shapes it meets.
+
+A row becomes one case for each way its family of ops meets an array: 0-d, empty,
+size-1 broadcast on either side, rank broadcast, negative axes, keepdims, strided,
+reversed and transposed inputs. No two cases differ only in a number.
+"""
+
+import zlib
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import scipy.special
+
+from tinygrad_rnn import ops
+from tinygrad_rnn.op import OPS
+from tinygrad_rnn.ops.random import Generator
+
+LAYOUTS = ("plain", "strided", "reversed", "transposed")
+
+
+class Case(NamedTuple):
+    """A call of one op on given inputs, and NumPy's answer."""
+
+    id: str
+    op: str  # name in OPS, or of a function made of ops
+    call: Callable[..., Any]  # on arrays or Tensors alike
+    reference: Callable[..., Any]
+    inputs: list[np.ndarray]
+    differentiable: bool = True
+    attrs: dict[str, Any] | None = None  # given where `op` is in OPS and takes `inputs` as they are
+
+
+def rng_of(text: str) -> np.random.Generator:
+    """Random numbers that depend on the case's name only."""
+    return np.random.default_rng(zlib.crc32(text.encode()))
+
+
+def draw(rng: np.random.Generator, shape: tuple[int, ...], domain: str) -> np.ndarray:
+    """Values in an op's domain, away from kinks and poles."""
+    x = rng.uniform(0.2, 1.8, shape)
+    sign = rng.choice([-1.0, 1.0], shape)
+    if domain == "real":
+        return np.asarray(x * sign)
+    if domain == "positive":
+        return np.asarray(x)
+    if domain == "bool":
+        return np.asarray(sign > 0)
+    raise ValueError(domain)
+
+
+def laid_out(x: np.ndarray, layout: str) -> np.ndarray:
+    """The same values at other places in memory."""
+    if layout == "strided" and x.ndim:
+        wide = np.repeat(x, 2, axis=-1)
+        return wide[..., ::2]
+    if layout == "reversed" and x.ndim:
+        return x[::-1].copy()[::-1]
+    if layout == "transposed":
+        return np.asfortranarray(x)
+    return x
+
+
+def case(name, call, reference, shapes, domains, tag, layout="plain", **extra) -> Case:
+    """Make a case; one domain may serve all inputs."""
+    domains = [domains] * len(shapes) if isinstance(domains, str) else domains
+    identity = f"{name}-{tag}" + ("" if layout == "plain" else f"-{layout}")
+    rng = rng_of(identity)
+    pairs = zip(shapes, domains, strict=True)
+    inputs = [laid_out(draw(rng, s, d), layout) for s, d in pairs]
+    return Case(identity, name, call, reference, inputs, **extra)
+
+
+UNARY = {
+    "neg": (np.negative, "real"),
+    "abs": (np.abs, "real"),
+    "exp": (np.exp, "real"),
+    "log": (np.log, "positive"),
+    "log1p": (np.log1p, "positive"),
+    "expm1": (np.expm1, "real"),
+    "sqrt": (np.sqrt, "positive"),
+    "square": (np.square, "real"),
+    "sin": (np.sin, "real"),
+    "cos": (np.cos, "real"),
+    "tanh": (np.tanh, "real"),
+    "sigmoid": (scipy.special.expit, "real"),
+    "relu": (lambda x: np.where(x > 0, x, 0), "real"),
+    "softplus": (lambda x: np.logaddexp(x, 0), "real"),
+    "silu": (lambda x: x * scipy.special.expit(x), "real"),
+    "erf": (scipy.special.erf, "real"),
+    "gelu": (lambda x: x * scipy.special.ndtr(x), "real"),
+}
+BINARY = {
+    "add": (np.add, "real"),
+    "sub": (np.subtract, "real"),
+    "mul": (np.multiply, "real"),
+    "div": (np.divide, "real"),
+    "pow": (np.power, "positive"),
+    "maximum": (np.maximum, "real"),
+    "minimum": (np.minimum, "real"),
+}
+COMPARISONS = {
+    "eq": (np.equal, "real"),
+    "ne": (np.not_equal, "real"),
+    "lt": (np.less, "real"),
+    "le": (np.less_equal, "real"),
+    "gt": (np.greater, "real"),
+    "ge": (np.greater_equal, "real"),
+    "logical_and": (np.logical_and, "bool"),
+    "logical_or": (np.logical_or, "bool"),
+}
+PAIRS = {
+    "scalars": ((), ()),
+    "same": ((2, 3), (2, 3)),
+    "ones-on-both": ((1, 3), (2, 1)),
+    "rank-right": ((2, 3), (3,)),
+    "rank-left": ((3,), (2, 3)),
+    "scalar-left": ((), (2, 3)),
+    "empty": ((0, 3), (1, 3)),
+}
+
+
+def pointwise_cases() -> Iterator[Case]:
+    """Elementwise ops."""
+    for name, (reference, domain) in UNARY.items():
+        op = OPS[name]
+        for tag, shape in {"scalar": (), "empty": (2, 0), "matrix": (2, 3)}.items():
+            yield case(name, op, reference, [shape], domain, tag, attrs={})
+        for layout in LAYOUTS[1:]:
+            yield case(name, op, reference, [(3, 2)], domain, "matrix", layout, attrs={})
+    for table, differentiable in ((BINARY, True), (COMPARISONS, False)):
+        for name, (reference, domain) in table.items():
+            rest = {"differentiable": differentiable, "attrs": {}}
+            for tag, shapes in PAIRS.items():
+                yield case(name, OPS[name], reference, shapes, domain, tag, **rest)
+            for layout in LAYOUTS[1:]:
+                shapes = ((3, 2), (3, 2))
+                yield case(name, OPS[name], reference, shapes, domain, "same", layout, **rest)
+    kinds = ["bool", "real", "real"]
+    for tag, shapes in {
+        "same": ((2, 3),) * 3,
+        "broadcast": ((3,), (2, 1), ()),
+        "empty": ((0,), (0,), (1,)),
+    }.items():
+        yield case("where", ops.where, np.where, shapes, kinds, tag, attrs={})
+    for tag, shape in {"matrix": (3, 4), "scalar": (), "empty": (0,)}.items():
+        call, reference = _with(ops.clip, min=-0.9, max=0.8), _with(np.clip, a_min=-0.9, a_max=0.8)
+        yield case("clip", call, reference, [shape], "real", tag)
+    yield case("logical_not", ops.logical_not, np.logical_not, [(2, 3)], "bool", "matrix",
+               differentiable=False, attrs={})  # fmt: skip
+    yield case("astype", _with(ops.astype, dtype=np.dtype("float64")), lambda x: x, [(2, 3)],
+               "real", "same", attrs={"dtype": np.dtype("float64")})  # fmt: skip
+
+
+def _with(function: Callable[..., Any], *before: Any, **attrs: Any) -> Callable[..., Any]:
+    def call(*inputs: Any) -> Any:
+        return function(*inputs, *before, **attrs)
+
+    return call
+
+
+REDUCTIONS = {
+    "sum": (ops.sum, np.sum),
+    "max": (ops.max, np.max),
+    "min": (ops.min, np.min),
+    "logsumexp": (ops.logsumexp, scipy.special.logsumexp),
+    "norm": (ops.norm, lambda x, axis=None, keepdims=False: np.sqrt(
+        np.sum(x * x, axis=axis, keepdims=keepdims))),
+    "mean": (ops.mean, np.mean),
+    "var": (ops.var, np.var),
+    "std": (ops.std, np.std),
+}  # fmt: skip
+OVER = {
+    "all": ((2, 3), {"axis": None, "keepdims": False}),
+    "first": ((2, 3), {"axis": 0, "keepdims": False}),
+    "negative": ((2, 3, 2), {"axis": -2, "keepdims": False}),
+    "tuple-kept": ((2, 3, 2), {"axis": (0, -1), "keepdims": True}),
+    "size-one": ((1, 3), {"axis": 0, "keepdims": True}),
+    "empty-kept": ((0, 3), {"axis": 1, "keepdims": False}),
+    "scalar": ((), {"axis": None, "keepdims": False}),
+}
+
+
+def reduce_cases() -> Iterator[Case]:
+    """Reductions and their like."""
+    for name, (op, reference) in REDUCTIONS.items():
+        for tag, (shape, attrs) in OVER.items():
+            if name in ("std",) and tag in ("size-one", "scalar"):
+                continue  # the deviation of one value is 0, where the root has no derivative
+            known = attrs if name in OPS else None
+            yield case(name, _with(op, **attrs), _with(reference, **attrs), [shape], "real", tag,
+                       attrs=known)  # fmt: skip
+        for layout in LAYOUTS[1:]:
+            attrs = {"axis": 1, "keepdims": False}
+            known = attrs if name in OPS else None
+            yield case(name, _with(op, **attrs), _with(reference, **attrs), [(3, 4)], "real",
+                       "last", layout, attrs=known)  # fmt: skip
+    for axis, shape, tag in ((0, (3, 2), "first"), (-1, (2, 3), "last"), (1, (2, 0, 3), "empty")):
+        yield case("cumsum", _with(ops.cumsum, axis=axis), _with(np.cumsum, axis=axis), [shape],
+                   "real", tag, attrs={"axis": axis})  # fmt: skip
+        for name in ("softmax", "log_softmax"):
+            reference = getattr(scipy.special, name)
+            if 0 in shape:
+                reference = np.copy
+            yield case(name, _with(OPS[name], axis=axis), reference if 0 in shape else
+                       _with(reference, axis=axis), [shape], "real", tag,
+                       attrs={"axis": axis})  # fmt: skip
+    for layout in LAYOUTS:
+        yield case("normalize", _with(ops.normalize, eps=1e-3), _normalized, [(3, 4)], "real",
+                   "rows", layout, attrs={"eps": 1e-3})  # fmt: skip
+    yield case("normalize", _with(ops.normalize, eps=1e-3), _normalized, [(2, 0, 4)], "real",
+               "empty", attrs={"eps": 1e-3})  # fmt: skip
+    for tag, shape in {"rows": (3, 4), "batched": (2, 3, 4), "empty": (0, 4)}.items():
+        target = rng_of(tag).integers(0, 4, shape[:-1])
+        yield case("softmax_cross_entropy", _with(ops.softmax_cross_entropy, target),
+                   _with(_cross_entropy, target), [shape], "real", tag)  # fmt: skip
+
+
+def _normalized(x: np.ndarray) -> np.ndarray:
+    return (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + 1e-3)
+
+
+def _cross_entropy(x: np.ndarray, target: np.ndarray) -> np.ndarray:
+    picked = np.take_along_axis(scipy.special.log_softmax(x, -1), target[..., None], -1)
+    return -picked[..., 0]
+
+
+def shape_cases() -> Iterator[Case]:
+    """Ops on the shape."""
+    rows = [
+        ("reshape", "flat", ops.reshape, np.reshape, (2, 3), {"shape": (-1,)}),
+        ("reshape", "split", ops.reshape, np.reshape, (4, 3), {"shape": (2, 2, -1)}),
+        ("reshape", "scalar", ops.reshape, np.reshape, (), {"shape": (1, 1)}),
+        ("reshape", "empty", ops.reshape, np.reshape, (0, 3), {"shape": (3, 0)}),
+        ("permute_dims", "cycle", ops.permute_dims, np.transpose, (2, 3, 4), {"axes": (2, 0, 1)}),
+        ("permute_dims", "negative", ops.permute_dims, np.transpose, (2, 3), {"axes": (-1, 0)}),
+        ("broadcast_to", "new-axis", ops.broadcast_to, np.broadcast_to, (3,), {"shape": (2, 3)}),
+        ("broadcast_to", "size-one", ops.broadcast_to, np.broadcast_to, (2, 1), {"shape": (2, 3)}),
+        ("broadcast_to", "scalar", ops.broadcast_to, np.broadcast_to, (), {"shape": (2, 0)}),
+        ("flip", "first", ops.flip, np.flip, (3, 2), {"axis": 0}),
+        ("flip", "negative", ops.flip, np.flip, (3, 2), {"axis": -1}),
+    ]
+    for name, tag, op, reference, shape, attrs in rows:
+        for layout in LAYOUTS[: 2 if tag == "flat" else 1]:
+            values = list(attrs.values())
+            yield case(name, _with(op, **attrs), _with(reference, *values), [shape], "real", tag,
+                       layout, attrs=attrs)  # fmt: skip
+    for tag, shape, target in (
+        ("lead", (2, 3, 4), (4,)),
+        ("ones", (2, 3), (1, 3)),
+        ("both", (2, 3, 4), (3, 1)),
+        ("scalar", (2, 3), ()),
+    ):
+        yield case("sum_to", _with(ops.sum_to, shape=target), _with(_summed_to, target), [shape],
+                   "real", tag, attrs={"shape": target})  # fmt: skip
+    for tag, shapes, axis in (
+        ("first", [(2, 3), (1, 3)], 0),
+        ("negative", [(2, 1), (2, 3), (2, 2)], -1),
+        ("empty", [(0, 3), (2, 3)], 0),
+        ("one", [(2, 3)], 1),
+    ):
+        yield case("concat", lambda *x, a=axis: ops.concat(x, axis=a),
+                   lambda *x, a=axis: np.concatenate(x, a), shapes, "real", tag,
+                   attrs={"axis": axis})  # fmt: skip
+    for tag, shape, axis in (("first", (2, 3), 0), ("negative", (2, 3), -1), ("scalars", (), 0)):
+        yield case("stack", lambda *x, a=axis: ops.stack(x, axis=a),
+                   lambda *x, a=axis: np.stack(x, a), [shape, shape, shape], "real", tag,
+                   attrs={"axis": axis})  # fmt: skip
+    yield case("swapaxes", _with(ops.swapaxes, 0, -1), _with(np.swapaxes, 0, -1), [(2, 3, 4)],
+               "real", "ends")  # fmt: skip
+    yield case("squeeze", _with(ops.squeeze), np.squeeze, [(1, 3, 1)], "real", "all")
+    yield case("squeeze", _with(ops.squeeze, -1), _with(np.squeeze, -1), [(1, 3, 1)], "real", "one")
+    for axis in (0, -1):
+        yield case("expand_dims", _with(ops.expand_dims, axis), _with(np.expand_dims, axis),
+                   [(2, 3)], "real", str(axis))  # fmt: skip
+    yield case("split", _joined(ops.split, [1, 0, 2], 1), np.square, [(2, 3)], "real", "sizes")
+    yield case("split", _joined(ops.split, 2, -1), np.square, [(2, 5)], "real", "even")
+    yield case("chunk", _joined(ops.chunk, 3, 1), np.square, [(2, 6)], "real", "even")
+    yield case("chunk", _joined(ops.chunk, 2, -1), np.square, [(2, 5)], "real", "ragged")
+    yield case("unstack", lambda x: ops.stack([a * a for a in ops.unstack(x, 1)], axis=1),
+               np.square, [(2, 3)], "real", "middle")  # fmt: skip
+
+
+def _joined(cut: Callable[..., Any], how: Any, axis: int) -> Callable[..., Any]:
+    return lambda x: ops.concat([piece * piece for piece in cut(x, how, axis)], axis=axis)
+
+
+def _summed_to(x: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    lead = x.ndim - len(shape)
+    y = x.sum(tuple(range(lead)))
+    return y.sum(tuple(k for k, n in enumerate(shape) if n == 1), keepdims=True) if shape else y
+
+
+def linalg_cases() -> Iterator[Case]:
+    """Matrix products."""
+    for tag, shapes in {
+        "vectors": ((3,), (3,)),
+        "vector-matrix": ((3,), (3, 2)),
+        "matrix-vector": ((2, 3), (3,)),
+        "matrices": ((2, 3), (3, 4)),
+        "batched": ((2, 2, 3), (2, 3, 2)),
+        "batch-broadcast": ((2, 1, 2, 3), (3, 3, 2)),
+        "shared-right": ((2, 2, 3), (3, 2)),
+        "shared-left": ((2, 3), (2, 3, 2)),
+        "vector-batched": ((3,), (2, 3, 2)),
+        "batched-vector": ((2, 2, 3), (3,)),
+        "empty-inner": ((2, 0), (0, 3)),
+        "no-rows": ((0, 3), (3, 2)),
+    }.items():
+        yield case("matmul", ops.matmul, np.matmul, shapes, "real", tag, attrs={})
+    for layout in LAYOUTS[1:]:
+        shapes = ((3, 2), (2, 4))
+        yield case("matmul", ops.matmul, np.matmul, shapes, "real", "matrices", layout, attrs={})
+    for tag, shape in {"rows": (2, 3), "series": (2, 2, 3), "vector": (3,), "empty": (0, 3)}.items():
+        yield case("linear", ops.linear, lambda x, W, b: x @ W.T + b, [shape, (4, 3), (4,)], "real",
+                   tag, attrs={})  # fmt: skip
+    yield case("linear", lambda x, W: ops.linear(x, W, 0), lambda x, W: x @ W.T, [(2, 3), (4, 3)],
+               "real", "no-bias")  # fmt: skip
+    yield case("sum_of_products", ops.sum_of_products, lambda a, b, c, d: a.T @ b + c.T @ d,
+               [(2, 3), (2, 4), (1, 3), (1, 4)], "real", "two", attrs={})  # fmt: skip
+    yield case("sum_of_products", ops.sum_of_products, lambda a, b: a.T @ b, [(2, 3), (2, 4)],
+               "real", "one", attrs={})  # fmt: skip
+    yield case("sum_of_rows", ops.linalg.sum_of_rows, lambda a, b: a.sum(0) + b.sum(0),
+               [(2, 3), (1, 3)], "real", "two", attrs={})  # fmt: skip
+    yield case("outer", ops.outer, np.outer, [(3,), (2,)], "real", "vectors")
+
+
+def index_cases() -> Iterator[Case]:
+    """Indexing, basic and advanced, and look-ups."""
+    basic = {
+        "number": (1,),
+        "negative": (-1,),
+        "slice": (slice(0, 2),),
+        "stride": (slice(None), slice(None, None, 2)),
+        "reversed": (slice(None, None, -1), slice(3, 0, -2)),
+        "new-axis": (None, Ellipsis, 0),
+        "empty": (slice(2, 2),),
+        "scalar": (1, 2),
+        "nothing": (),
+    }
+    for tag, key in basic.items():
+        yield case("index", lambda x, k=key: x[k], lambda x, k=key: x[k], [(3, 4)], "real", tag)
+        yield case("index", _with(ops.index, key=key), lambda x, k=key: np.asarray(x[k]), [(3, 4)],
+                   "real", f"op-{tag}", attrs={"key": key})  # fmt: skip
+    advanced = {
+        "rows": (np.array([0, 2, 2]),),
+        "negative": (np.array([-1, 0]),),
+        "mask": (np.array([True, False, True]),),
+        "pairs": (np.array([0, 1, 0]), np.array([2, 3, 2])),
+        "mixed": (slice(None), np.array([[0, 1], [1, 1]])),
+        "mask-2d": (np.eye(3, 4, dtype=bool),),
+        "nobody": (np.array([], int),),
+    }
+    for tag, key in advanced.items():
+        yield case("gather", _with(ops.gather, key=key), lambda x, k=key: x[k], [(3, 4)], "real",
+                   tag, attrs={"key": key})  # fmt: skip
+        shape = np.zeros((3, 4))[key].shape
+        yield case("put_gathered", _with(OPS["put_gathered"], key=key, shape=(3, 4)),
+                   _with(_put, key), [shape], "real", tag,
+                   attrs={"key": key, "shape": (3, 4)})  # fmt: skip
+    keys = ((0,), (slice(None), slice(1, 3)))
+    yield case("put_slices", _with(OPS["put_slices"], keys=keys, shape=(3, 4)),
+               lambda a, b: _put(a, keys[0]) + _put(b, keys[1]), [(4,), (3, 2)], "real", "two",
+               attrs={"keys": keys, "shape": (3, 4)})  # fmt: skip
+    for tag, indices, axis in (
+        ("repeated", np.array([[0, 2], [2, 2]]), 0),
+        ("negative", np.array([-1, 1]), -1),
+        ("middle", np.array([1, 0, 1]), 1),
+        ("one", np.array(1), 0),
+        ("nobody", np.zeros((0,), int), 0),
+    ):
+        x = np.zeros((3, 2, 3))
+        attrs = {"axis": axis, "shape": x.shape}
+        yield case("take", _with(ops.take, indices, axis=axis),
+                   lambda x, i=indices, a=axis: np.take(x, i, axis=a), [x.shape], "real",
+                   tag)  # fmt: skip
+        key = (slice(None),) * (axis % 3) + (indices,)
+        yield case("put_taken", _with(OPS["put_taken"], indices, **attrs),
+                   lambda x, k=key: _put(x, k, (3, 2, 3)), [np.take(x, indices, axis=axis).shape],
+                   "real", tag)  # fmt: skip
+    for tag, indices, axis in (
+        ("last", np.array([[0, 3], [1, 1], [2, 0]]), -1),
+        ("first", np.array([[0, 1, 2, 2]]), 0),
+    ):
+        attrs = {"axis": axis, "shape": (3, 4)}
+        yield case("take_along_axis", _with(ops.take_along_axis, indices, axis=axis),
+                   lambda x, i=indices, a=axis: np.take_along_axis(x, i, a), [(3, 4)], "real",
+                   tag)  # fmt: skip
+        yield case("put_along_axis", _with(OPS["put_along_axis"], indices, **attrs),
+                   lambda x, i=indices, a=axis: _put_along(x, i, a), [indices.shape], "real",
+                   tag)  # fmt: skip
+    ids = np.array([[0, 2], [2, 1]])
+    yield case("embedding", lambda W: ops.embedding(ids, W), lambda W: W[ids], [(3, 4)], "real",
+               "repeated")  # fmt: skip
+    yield Case("one_hot-matrix", "one_hot", _with(ops.one_hot, num_classes=3, dtype=np.float64),
+               lambda x: np.eye(3)[x], [ids], False,
+               {"num_classes": 3, "dtype": np.float64})  # fmt: skip
+
+
+def _put(x: np.ndarray, key: Any, shape: tuple[int, ...] = (3, 4)) -> np.ndarray:
+    y = np.zeros(shape)
+    np.add.at(y, key, x)
+    return y
+
+
+def _put_along(x: np.ndarray, indices: np.ndarray, axis: int) -> np.ndarray:
+    y = np.zeros((3, 4))
+    for place in np.ndindex(indices.shape):
+        target = list(place)
+        target[axis] = indices[place]
+        y[tuple(target)] += x[place]
+    return y
+
+
+def random_cases() -> Iterator[Case]:
+    """Random ops: given the draw's number they are plain functions."""
+    key = np.array([7, 3], np.uint64)
+    keep = Generator(7)
+    keep.counter = 3
+    kept = keep.uniform((3, 4)) >= 0.4
+    yield case("drop", _with(ops.random.drop, key, p=0.4), lambda x: np.where(kept, x / 0.6, 0),
+               [(3, 4)], "real", "matrix")  # fmt: skip
+    yield case("drop", _with(ops.random.drop, key, p=0.4), np.copy, [(0,)], "real", "empty")
+    for name in ("uniform", "normal"):
+        attrs = {"shape": (2, 3), "dtype": np.float64}
+        state = Generator(7)
+        state.counter = 3
+        wanted = getattr(state, name)((2, 3), np.float64)
+        yield Case(f"{name}-matrix", name, _with(OPS[name], **attrs), lambda k, w=wanted: w,
+                   [key], False, attrs)  # fmt: skip
+    yield Case("draw-next", "draw", lambda: OPS["draw"](generator=Generator(5)),
+               lambda: np.array([5, 0]), [], False, {"generator": Generator(5)})  # fmt: skip
+
+
+CASES = [
+    *pointwise_cases(),
+    *reduce_cases(),
+    *shape_cases(),
+    *linalg_cases(),
+    *index_cases(),
+    *random_cases(),
+]

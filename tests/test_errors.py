@@ -1,0 +1,255 @@
+"""The error contract: which exception, and what it says."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+
+import tinygrad_rnn as tg
+from tinygrad_rnn import nn, optim
+from tinygrad_rnn.testing import GradcheckError, gradcheck
+
+S, D, G = tg.ShapeError, tg.DTypeError, tg.GraphError
+
+
+def f32(*shape):
+    return tg.ones(*shape)
+
+
+def f64(*shape):
+    return tg.ones(*shape, dtype=np.float64)
+
+
+def graph():
+    return tg.ones(2, requires_grad=True) * 1
+
+
+def freed():
+    y = graph().sum()
+    y.backward()
+    y.backward()
+
+
+def in_place():
+    x = graph()
+    x += 1
+
+
+def with_grad(g):
+    w = tg.ones(2, requires_grad=True)
+    w.grad = g
+    optim.SGD([w], 0.1).step()
+
+
+def wrong_hook():
+    x = tg.ones(2, requires_grad=True)
+    x.register_hook(lambda g: tg.ones(3))
+    x.sum().backward()
+
+
+ERRORS = {
+    # shapes
+    "add": (lambda: f32(2, 3) + f32(2, 4), S, r"add: shapes \(2, 3\) and \(2, 4\) do not broadcast"),
+    "matmul": (lambda: f32(2, 3) @ f32(4, 5), S, r"matmul: the last axis of a is 3 but b has 4 rows"),
+    "matmul scalar": (lambda: f32() @ f32(2), S, "matmul: needs at least one axis each"),
+    "linear x": (lambda: tg.linear(f32(2, 3), f32(4, 5), f32(4)), S, "linear: x is .* W is"),
+    "linear b": (lambda: tg.linear(f32(2, 5), f32(4, 5), f32(1)), S, r"linear: b must be \(4,\)"),
+    "reshape": (lambda: f32(2, 3).reshape(4), S, "reshape: .* 6 values, which do not fill"),
+    "reshape twice -1": (lambda: f32(2, 3).reshape(-1, -1), S, "only one size may be -1"),
+    "concat": (lambda: tg.concat([f32(2, 3), f32(2, 4)]), S, "concat: all shapes must agree"),
+    "concat nothing": (lambda: tg.concat([f32(2)][:0]), S, "concat: no arrays"),
+    "stack": (lambda: tg.stack([f32(2), f32(3)]), S, "stack: all shapes must be equal"),
+    "broadcast_to": (lambda: f32(2).broadcast_to(shape=(3,)), S, "broadcast_to: .* does not"),
+    "split": (lambda: f32(4).split([1, 2]), S, "split: sizes .* add up to 3, axis 0 has 4"),
+    "chunk": (lambda: f32(4).chunk(0), S, "chunk: at least 1 piece"),
+    "squeeze": (lambda: f32(2, 1).squeeze(0), S, "squeeze: axis 0 .* has size 2"),
+    "outer": (lambda: tg.outer(f32(2, 1), f32(2)), S, "outer: needs two vectors"),
+    "take_along_axis": (
+        lambda: tg.take_along_axis(f32(2, 3), tg.tensor([1, 2])), S, "take_along_axis: indices"),
+    "embedding table": (lambda: tg.embedding(tg.tensor([0]), f32(3)), S, "two axes"),
+    "ragged": (lambda: tg.tensor([[1.0], [1.0, 2.0]]), S, "tensor: rows of different lengths"),
+    "negative size": (lambda: tg.zeros(2, -1), S, "a shape is made of whole numbers"),
+    "item": (lambda: f32(2).item(), S, "item: needs exactly one value"),
+    "truth": (lambda: bool(f32(2)), S, "truth of a tensor"),
+    "len": (lambda: len(f32()), S, "len: a tensor without axes"),
+    "assign_ shape": (lambda: f32(2).assign_([1.0]), S, r"assign_: the shape is \(2,\)"),
+    # axes and indices
+    "axis": (lambda: f32(2, 3).sum(axis=2), S, "sum: axis 2 is out of range .* use -2 to 1"),
+    "axis twice": (lambda: f32(2, 3).sum(axis=(0, -2)), S, "sum: axis .* twice"),
+    "axis type": (lambda: f32(2, 3).max(axis="rows"), S, "max: axis must be an int"),
+    "max of nothing": (lambda: f32(0, 3).max(axis=0), S, "max: no value to choose from"),
+    "softmax axis": (lambda: tg.softmax(f32(2), axis=1), S, "softmax: axis 1"),
+    "permute": (lambda: f32(2, 3).permute_dims(0, 0), S, "permute_dims: axes"),
+    "index": (lambda: f32(2)[2], S, "index: .*2 is out of bounds.*shape"),
+    "too many": (lambda: f32(2)[0, 0], S, "index: too many indices"),
+    "index array": (lambda: f32(2)[[0, 5]], S, "index: index 5 is out of bounds"),
+    "float index": (lambda: f32(2)[0.5], D, "index: must be integers.* float"),
+    "take": (lambda: tg.take(f32(2), tg.tensor([2])), S, "take: index 2 is out of range for axis 0"),
+    "take floats": (lambda: tg.take(f32(2), f32(1)), D, "take: indices must be integers"),
+    "one_hot": (lambda: tg.one_hot(tg.tensor([3]), num_classes=3), S, "one_hot: index 3"),
+    # dtypes and arguments
+    "mix": (lambda: f32(2) * f64(2), D, r"mul: inputs are float32 and float64; convert .*\.astype"),
+    "mix numpy": (lambda: f32(2) + np.ones(2), D, "add: inputs are float32 and float64"),
+    "mix stack": (lambda: tg.stack([f32(2), f64(2)]), D, "stack: inputs are"),
+    "text": (lambda: f32(2) + "1", D, "add: expected a tensor.* got str"),
+    "none": (lambda: tg.maximum(f32(2), None), D, "maximum: expected .* NoneType"),
+    "text tensor": (lambda: tg.tensor(["a"]), D, "tensor: dtype <U1"),
+    "complex": (lambda: tg.tensor(1j), D, "complex128 is not supported"),
+    "half": (lambda: tg.tensor(np.ones(2, np.float16)), D, "float16 is not supported"),
+    "integer grad": (lambda: tg.tensor([1], requires_grad=True), D, "only float tensors have"),
+    "unknown attribute": (lambda: tg.sum(f32(2), dim=0), TypeError, "unknown dim"),
+    "missing input": (lambda: tg.mul(f32(2)), TypeError, "missing b"),
+    "seed": (lambda: tg.manual_seed(-1), S, "manual_seed: .* from 0"),
+    "seed type": (lambda: tg.manual_seed("0"), D, "manual_seed: the seed must be an int"),
+    "dropout": (lambda: tg.dropout(f32(2), 1.0), S, r"dropout: p must be in \[0, 1\)"),
+    # the graph
+    "no graph": (lambda: f32().backward(), G, "does not depend on anything that requires"),
+    "not a scalar": (lambda: graph().backward(), G, r"shape \(2,\); only a single value"),
+    "seed shape": (lambda: graph().backward(np.ones(3)), S, r"the seed has shape \(3,\)"),
+    "seed dtype": (lambda: graph().backward(f64(2)), D, "the seed is float64"),
+    "freed": (freed, G, "freed by an earlier backward"),
+    "in place": (in_place, G, r"in-place operators .* write x = x \+ y"),
+    "setitem": (lambda: graph().__setitem__(0, 1.0), G, "build the new one with tg.where"),
+    "to numpy": (lambda: np.asarray(graph()), G, r"use \.detach\(\)\.numpy\(\)"),
+    "ufunc": (lambda: np.exp(graph()), TypeError, "does not support ufuncs"),
+    "requires_grad of a result": (
+        lambda: setattr(graph(), "requires_grad", False), G, "computed by an op"),
+    "assign_ a result": (lambda: graph().assign_([1.0, 1.0]), G, "assign_: only a leaf"),
+    "assign_ detached": (lambda: graph().detach().assign_([1.0, 1.0]), G, "make a copy"),
+    "hook on a constant": (lambda: f32(2).register_hook(print), G, "does not require a gradient"),
+    "hook's shape": (wrong_hook, G, "gradient hook: must return None or a tensor of shape"),
+    "deepcopy": (lambda: copy.deepcopy(graph()), G, "cannot be deep-copied"),
+    "pickle": (lambda: pickle.dumps(graph()), G, "cannot be pickled"),
+    "copy a node": (lambda: copy.copy(graph().node), G, "a graph cannot be copied"),
+    "grad of a constant": (lambda: tg.grad(graph().sum(), f32(2)), G, "grad: an input does not"),
+    "gradcheck float32": (lambda: gradcheck(tg.exp, tg.ones(2, requires_grad=True)), D, "float64"),
+    "gradcheck constant": (lambda: gradcheck(tg.exp, f64(2)), G, "no input requires a gradient"),
+    # modules
+    "cell input": (lambda: nn.LSTMCell(3, 4)(f32(2, 5)), S, r"LSTMCell: x must be \(N, 3\)"),
+    "cell state": (lambda: nn.GRUCell(3, 4)(f32(2, 3), f32(2, 5)), S, r"GRUCell: state h must be"),
+    "cell states": (lambda: nn.LSTMCell(3, 4)(f32(2, 3), f32(2, 4)), S, "state is h and c, got 1"),
+    "cell array": (lambda: nn.RNNCell(3, 4)(np.ones((2, 3))), D, "use tg.tensor"),
+    "layer input": (lambda: nn.LSTM(3, 4)(f32(5, 2, 4)), S, r"LSTM: x must be \(T, N, 3\)"),
+    "layer state": (
+        lambda: nn.GRU(3, 4, batch_first=True)(f32(2, 5, 3), f32(2, 1, 4)),
+        S, r"h0 must be \(1, 2, 4\), layers x directions first \(also with batch_first\)"),
+    "empty batch": (lambda: nn.RNN(3, 4)(f32(5, 0, 3)), S, "at least one sequence in the batch"),
+    "no steps": (lambda: nn.RNN(3, 4)(f32(0, 2, 3)), S, "at least one time step"),
+    "layer dtype": (lambda: nn.RNN(3, 4)(f64(5, 2, 3)), D, "x is float64, the weights float32"),
+    "lengths range": (lambda: nn.GRU(3, 4)(f32(5, 2, 3), lengths=[5, 6]), S, "from 1 to 5.* got 6"),
+    "lengths zero": (lambda: nn.GRU(3, 4)(f32(5, 2, 3), lengths=[0, 5]), S, "got 0"),
+    "lengths shape": (lambda: nn.GRU(3, 4)(f32(5, 2, 3), lengths=[5]), S, r"lengths must be \(2,\)"),
+    "lengths dtype": (lambda: nn.GRU(3, 4)(f32(5, 2, 3), lengths=[5.0, 4.0]), D, "integers"),
+    "sizes": (lambda: nn.LSTM(0, 4), S, "LSTM: input_size must be a whole number from 1, got 0"),
+    "nonlinearity": (lambda: nn.RNN(3, 4, nonlinearity="elu"), ValueError, "'tanh' or 'relu'"),
+    "recurrent_init": (lambda: nn.RNN(3, 4, recurrent_init="x"), ValueError, "recurrent_init"),
+    "forget_bias": (lambda: nn.LSTMCell(3, 4, bias=False, forget_bias=1.0), ValueError, "bias=True"),
+    "LayerNorm": (lambda: nn.LayerNorm(3)(f32(2, 4)), S, "LayerNorm: the last axis must be 3"),
+    "Embedding": (lambda: nn.Embedding(3, 2)(tg.tensor([3])), S, "take: index 3 is out of range"),
+    "forward": (lambda: nn.Module()(1), NotImplementedError, "must define forward"),
+    "Sequential": (lambda: nn.Sequential(), G, "at least one module"),
+    "state dict": (
+        lambda: nn.Linear(2, 3).load_state_dict({"weight": np.ones((2, 2)), "c": np.ones(1)}),
+        S, r"(?s)nothing was loaded.*shape: weight is \(3, 2\) here.*missing: bias.*unexpected: c"),
+    "state dict text": (lambda: nn.Linear(2, 3).load_state_dict({"weight": "x"}), D, "not numbers"),
+    "module dtype": (lambda: nn.Linear(2, 3).astype("int32"), D, "float32 or float64"),
+    "orthogonal": (lambda: nn.init.orthogonal_(f32(3)), S, "orthogonal_: needs a matrix"),
+    "identity": (lambda: nn.init.identity_(f32(5, 3)), S, "identity_: needs square blocks"),
+    # losses
+    "mse shapes": (lambda: nn.mse_loss(f32(2, 1), f32(2)), S, "must have equal shapes"),
+    "reduction": (lambda: nn.l1_loss(f32(2), f32(2), "avg"), ValueError, "l1_loss: reduction"),
+    "mask dtype": (lambda: nn.mse_loss(f32(2), f32(2), mask=f32(2)), D, "mask must be boolean"),
+    "mask shape": (
+        lambda: nn.mse_loss(f32(2), f32(2), mask=np.ones(3, bool)), S, "mask .* does not broadcast"),
+    "classes": (lambda: nn.cross_entropy(f32(2, 3), tg.tensor([0, 3])), S, "target 3 is not in 0"),
+    "class dtype": (lambda: nn.cross_entropy(f32(2, 3), f32(2)), D, "must be class numbers"),
+    "class shape": (lambda: nn.cross_entropy(f32(2, 3), tg.tensor([0])), S, r"must be \(2,\)"),
+    "class weight": (
+        lambda: nn.cross_entropy(f32(2, 3), tg.tensor([0, 1]), weight=[1.0]), S, "weight must be"),
+    "quantile": (lambda: nn.quantile_loss(f32(2), f32(2), 1.5), ValueError, "between 0 and 1"),
+    "quantiles": (lambda: nn.quantile_loss(f32(2), f32(2), [0.1, 0.9]), S, "for 2 quantiles"),
+    "delta": (lambda: nn.huber_loss(f32(2), f32(2), 0.0), ValueError, "delta must be positive"),
+    # optimisers
+    "no parameters": (lambda: optim.SGD([], 0.1), G, "SGD: got no parameters"),
+    "not a leaf": (lambda: optim.Adam([graph()]), G, "float leaf tensors"),
+    "twice": (lambda: optim.SGD([w := f32(2), w], 0.1), G, "listed twice"),
+    "lr": (lambda: optim.SGD([f32(2)], -1.0), ValueError, "SGD: lr must be a finite number"),
+    "betas": (lambda: optim.Adam([f32(2)], betas=(1.0, 0.9)), ValueError, "Adam: betas"),
+    "nesterov": (lambda: optim.SGD([f32(2)], 0.1, nesterov=True), ValueError, "nesterov needs"),
+    "gradient shape": (lambda: with_grad(f32(3)), S, r"gradient of a parameter must be \(2,\)"),
+    "gradient dtype": (lambda: with_grad(f64(2)), D, "a parameter is float32, its gradient float64"),
+    "optimiser state": (
+        lambda: optim.Adam([f32(2)]).load_state_dict(optim.SGD([f32(2)], 0.1).state_dict()),
+        S, "nothing was loaded; missing"),
+    "clip": (lambda: optim.clip_grad_norm_([f32(2)], 0.0), ValueError, "max_norm must be positive"),
+    "clip NaN": (
+        lambda: optim.clip_grad_norm_([_nan_grad()], 1.0), tg.AnomalyError, "norm .* is nan"),
+    "plateau": (
+        lambda: optim.lr_scheduler.ReduceLROnPlateau(optim.SGD([f32(2)], 0.1)).step(),
+        ValueError, "needs the metric"),
+}  # fmt: skip
+
+
+def _nan_grad():
+    w = tg.ones(2, requires_grad=True)
+    (w * float("nan")).sum().backward()
+    return w
+
+
+@pytest.mark.parametrize("name", ERRORS)
+def test_error(name):
+    call, kind, message = ERRORS[name]
+    with pytest.raises(kind, match=message) as caught:
+        call()
+    assert type(caught.value) is kind
+
+
+def test_load_state_dict_is_all_or_nothing():
+    model = nn.Linear(2, 3)
+    before = model.state_dict()
+    with pytest.raises(S):
+        model.load_state_dict({"weight": np.zeros((3, 2)), "bias": np.zeros(4)})
+    for name, value in model.state_dict().items():
+        np.testing.assert_array_equal(value, before[name])
+
+
+def test_a_failed_backward_changes_no_gradient():
+    x, w = tg.ones(2, requires_grad=True), tg.ones(2, requires_grad=True)
+    loss = (x * 2).sum() + (w * w).sum()
+    w.assign_([3.0, 3.0])
+    with pytest.raises(G):
+        loss.backward()
+    assert x.grad is None
+    assert w.grad is None
+
+
+def test_gradcheck_catches_planted_errors():
+    from tinygrad_rnn.op import OPS, pointwise
+
+    @pointwise(kernel=np.square)
+    def wrong_square(x):
+        """Square with a wrong gradient."""
+        return x * x
+
+    try:
+
+        @wrong_square.vjp
+        def wrong_square_vjp(g, x):
+            return g * (2.001 * x)
+
+        x = tg.tensor(np.array([0.5, -1.5]), requires_grad=True)
+        for fast in (False, True):
+            with pytest.raises(GradcheckError, match="the finite difference"):
+                gradcheck(wrong_square, x, fast=fast, rtol=1e-4)
+
+        @wrong_square.vjp
+        def wrong_square_vjp(g, x):  # noqa: F811
+            return g * (2 * x.detach() if isinstance(x, tg.Tensor) else 2 * x)
+
+        wrong_square._plans.clear()
+        assert gradcheck(wrong_square, x)
+        with pytest.raises(GradcheckError):
+            tg.testing.gradgradcheck(wrong_square, x)
+    finally:
+        del OPS["wrong_square"]

@@ -1,0 +1,93 @@
+"""Check that every file of the package imports only from lower floors, and siblings not at all.
+
+    python tools/check_floors.py
+
+The floors are the architecture (README, "How it is built"). Also: no module may
+bear the name of a public function, and no file may grow past its limit of lines.
+"""
+
+import ast
+import sys
+from pathlib import Path
+
+PACKAGE = "tinygrad_rnn"
+ROOT = Path(__file__).resolve().parent.parent / PACKAGE
+FLOORS = {
+    "errors": 0,
+    "kernels": 1,
+    "op": 2,
+    "ops": 3,
+    "graph": 4,
+    "_tensor": 5,
+    "autodiff": 5,
+    "_creation": 5,
+    "nn": 6,
+    "optim": 6,
+    "train": 7,
+    "testing": 7,
+    "__init__": 8,
+}
+SAME_FLOOR = {("autodiff", "_tensor"), ("_creation", "_tensor"), ("_tensor", "autodiff")}
+LINES = 520  # _tensor.py is one class; all else should stay near 300
+
+
+def part(path: Path) -> str:
+    """The floor's name a file belongs to: its folder, or its own stem."""
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+def imported(path: Path) -> list[tuple[int, str]]:
+    """(line, part) of everything that a file imports from the package."""
+    found = []
+    here = [PACKAGE, *path.relative_to(ROOT).parts[:-1]]
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            base = here[: len(here) - node.level + 1] if node.level else []
+            names = [*base, *(node.module or "").split(".")] if node.module else base
+            if names[:1] != [PACKAGE]:
+                continue
+            if len(names) > 1:
+                found.append((node.lineno, names[1]))
+            else:
+                found += [(node.lineno, alias.name) for alias in node.names]
+        elif isinstance(node, ast.Import):
+            for alias in node.names:
+                names = alias.name.split(".")
+                if names[0] == PACKAGE:
+                    found.append((node.lineno, names[1] if len(names) > 1 else "__init__"))
+    return found
+
+
+def problems() -> list[str]:
+    """Every broken rule, as a line of text."""
+    found = []
+    for path in sorted(ROOT.rglob("*.py")):
+        own, where = part(path), path.relative_to(ROOT.parent)
+        if own not in FLOORS:
+            found.append(f"{where}: {own!r} stands on no floor; add it to FLOORS")
+            continue
+        lines = len(path.read_text().splitlines())
+        if lines > LINES:
+            found.append(f"{where}: {lines} lines, the limit is {LINES}")
+        for line, other in imported(path):
+            if other == own or (own, other) in SAME_FLOOR:
+                continue
+            if other not in FLOORS:
+                found.append(f"{where}:{line}: imports {other!r}, which stands on no floor")
+            elif FLOORS[other] >= FLOORS[own]:
+                found.append(
+                    f"{where}:{line}: {own} (floor {FLOORS[own]}) imports {other} "
+                    f"(floor {FLOORS[other]})"
+                )
+    return found
+
+
+def main() -> None:
+    """Print the problems; exit 1 if there are any."""
+    found = problems()
+    print("\n".join(found) or f"floors: {len(list(ROOT.rglob('*.py')))} files in order")
+    sys.exit(bool(found))
+
+
+if __name__ == "__main__":
+    main()
