@@ -313,9 +313,16 @@ def test_steps_and_scopes_are_stamped():
     assert (x * 1).node.step is None
     with tg.step(7):
         assert [(x_t * 1).node.step for x_t in x] == [7, 7, 7]  # by hand wins
-    for x_t in x:
+    for _ in x:
         break
-    del x_t
+    for a, b in zip(x[1:], x, strict=False):  # the longer one is cut off
+        assert (a * b).node.step == (b * 1).node.step
+    nested = []
+    for x_t in x:
+        for part in x_t:
+            nested.append((part * 1).node.step)
+        nested.append((x_t * 1).node.step)
+    assert nested == [0, 1, 0, 0, 1, 1, 0, 1, 2]
     assert (x * 1).node.step is None
     model = nn.LSTM(2, 3, num_layers=2)
     y, _ = model(tg.ones(4, 1, 2))

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from . import _record  # noqa: F401  gives Tensors their operators
 from ._tensor import Tensor, constant
 from .errors import DTypeError, GraphError, ShapeError
 from .graph import Node, Sweep, key_of, leading_to, run_hooks

@@ -46,7 +46,7 @@ class Traced:
 class Now:
     """What one thread is doing: the switches that every op call looks at."""
 
-    __slots__ = ("anomaly", "grad", "recorder", "stamp", "step_held")
+    __slots__ = ("anomaly", "grad", "recorder", "stamp", "step_held", "steps")
 
     def __init__(self) -> None:
         self.recorder: Callable[..., Any] | None = None  # takes every op call while set
@@ -54,6 +54,7 @@ class Now:
         self.anomaly = False  # True under detect_anomaly
         self.stamp: tuple[int | None, str] = (None, "")  # step and scope given to new nodes
         self.step_held = False  # True inside tg.step(): iteration must not restamp
+        self.steps: list[Any] = []  # the loops over Tensors that are under way
 
 
 class _Local(threading.local):

@@ -19,6 +19,7 @@ FLOORS = {
     "ops": 3,
     "graph": 4,
     "_tensor": 5,
+    "_record": 5,
     "autodiff": 5,
     "_creation": 5,
     "nn": 6,
@@ -27,8 +28,15 @@ FLOORS = {
     "testing": 7,
     "__init__": 8,
 }
-SAME_FLOOR = {("autodiff", "_tensor"), ("_creation", "_tensor"), ("_tensor", "autodiff")}
-LINES = 520  # _tensor.py is one class; all else should stay near 300
+# the Tensor is one idea in four files; only `backward()` looks up, when it is called
+SAME_FLOOR = {
+    ("_record", "_tensor"),
+    ("autodiff", "_tensor"),
+    ("autodiff", "_record"),
+    ("_creation", "_tensor"),
+    ("_tensor", "autodiff"),
+}
+LINES = 430  # pointwise.py is a table of forty short ops; all else should stay near 300
 
 
 def part(path: Path) -> str:

@@ -1,0 +1,8 @@
+"""These tests compare with PyTorch and are left out where it is not installed.
+
+`tools/test` says in its last line whether they ran.
+"""
+
+import importlib.util
+
+collect_ignore_glob = [] if importlib.util.find_spec("torch") else ["test_*.py"]

@@ -1,0 +1,130 @@
+"""Subgradients, losses, initialisers' bounds and optimisers against PyTorch."""
+
+import numpy as np
+import pytest
+import torch
+
+import tinygrad_rnn as tg
+from tinygrad_rnn import nn, optim
+
+F = torch.nn.functional
+TIES = [
+    ("abs", tg.abs, torch.abs, [[0.0, -0.0, 2.0]]),
+    ("relu", tg.relu, torch.relu, [[0.0, -1.0, 1.0]]),
+    ("maximum", tg.maximum, torch.maximum, [[1.0, 2.0], [1.0, 3.0]]),
+    ("minimum", tg.minimum, torch.minimum, [[1.0, 2.0], [1.0, 3.0]]),
+    ("clip", lambda x: tg.clip(x, -1.0, 1.0), lambda x: torch.clamp(x, -1, 1), [[-1.0, 1.0, 3.0]]),
+    ("amax", lambda x: tg.max(x, axis=0), lambda x: torch.amax(x, 0), [[2.0, 2.0, 1.0]]),
+    ("amin", lambda x: tg.min(x, axis=0), lambda x: torch.amin(x, 0), [[2.0, 1.0, 1.0]]),
+    ("norm", tg.norm, torch.linalg.vector_norm, [[0.0, 0.0]]),
+    ("x**0", lambda x: x**0, lambda x: x**0, [[0.0, 2.0]]),
+    ("0**x", lambda x: 0.0**x, lambda x: 0.0**x, [[0.0, 2.0]]),
+    ("x**3 at 0", lambda x: x**3, lambda x: x**3, [[0.0, -2.0]]),
+    ("x**x", tg.pow, torch.pow, [[0.0, 1.5], [2.0, 0.0]]),
+    ("sqrt at 0", tg.sqrt, torch.sqrt, [[0.0, 4.0]]),
+    ("softmax of -inf", tg.softmax, lambda x: torch.softmax(x, -1), [[-np.inf, 0.0, 1.0]]),
+]
+
+
+@pytest.mark.parametrize(("name", "ours", "theirs", "inputs"), TIES, ids=[t[0] for t in TIES])
+def test_subgradients(name, ours, theirs, inputs):
+    a = [tg.tensor(np.array(x), requires_grad=True) for x in inputs]
+    b = [torch.tensor(x, dtype=torch.float64, requires_grad=True) for x in inputs]
+    with np.errstate(all="ignore"):
+        y, z = ours(*a), theirs(*b)
+        (y * y + 2 * y).sum().backward()
+        (z * z + 2 * z).sum().backward()
+    for p, q in zip(a, b, strict=True):
+        np.testing.assert_allclose(p.grad.numpy(), q.grad.numpy(), rtol=1e-12)
+
+
+LOSSES = [
+    (nn.mse_loss, F.mse_loss, {}),
+    (nn.l1_loss, F.l1_loss, {}),
+    (nn.huber_loss, F.huber_loss, {"delta": 0.6}),
+    (nn.binary_cross_entropy_with_logits, F.binary_cross_entropy_with_logits, {}),
+]
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+@pytest.mark.parametrize(("ours", "theirs", "options"), LOSSES, ids=lambda v: getattr(v, "__name__", ""))
+def test_losses(ours, theirs, options, reduction):
+    rng = np.random.default_rng(0)
+    x, t = rng.standard_normal((4, 3)), rng.uniform(0, 1, (4, 3))
+    X, Z = tg.tensor(x, requires_grad=True), torch.tensor(x, requires_grad=True)
+    a = ours(X, tg.tensor(t), **options, reduction=reduction)
+    b = theirs(Z, torch.tensor(t), **options, reduction=reduction)
+    a.sum().backward()
+    b.sum().backward()
+    np.testing.assert_allclose(a.numpy(), b.detach().numpy(), rtol=1e-12)
+    np.testing.assert_allclose(X.grad.numpy(), Z.grad.numpy(), rtol=1e-10, atol=1e-15)
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_cross_entropy(reduction, weighted):
+    rng = np.random.default_rng(0)
+    x, t = rng.standard_normal((6, 5)), rng.integers(0, 5, 6)
+    t[2] = -100
+    w = rng.uniform(0.5, 2, 5) if weighted else None
+    X, Z = tg.tensor(x, requires_grad=True), torch.tensor(x, requires_grad=True)
+    a = nn.cross_entropy(X, tg.tensor(t), weight=w, reduction=reduction)
+    b = F.cross_entropy(
+        Z, torch.tensor(t), torch.tensor(w) if weighted else None, reduction=reduction
+    )
+    a.sum().backward()
+    b.sum().backward()
+    np.testing.assert_allclose(a.numpy(), b.detach().numpy(), rtol=1e-12)
+    np.testing.assert_allclose(X.grad.numpy(), Z.grad.numpy(), rtol=1e-10, atol=1e-15)
+
+
+OPTIMISERS = [
+    ("SGD", {"lr": 0.1, "momentum": 0.9, "nesterov": True, "weight_decay": 0.01}),
+    ("SGD", {"lr": 0.1}),
+    ("RMSprop", {"lr": 0.01, "weight_decay": 0.1}),
+    ("Adagrad", {"lr": 0.1}),
+    ("Adam", {"lr": 0.1, "weight_decay": 0.1}),
+    ("AdamW", {"lr": 0.1, "weight_decay": 0.2}),
+]
+
+
+@pytest.mark.parametrize(("name", "options"), OPTIMISERS)
+def test_optimisers(name, options):
+    start = np.linspace(-1, 2, 7)
+    w, v = tg.tensor(start, requires_grad=True), torch.tensor(start, requires_grad=True)
+    a, b = getattr(optim, name)([w], **options), getattr(torch.optim, name)([v], **options)
+    for _ in range(8):
+        a.zero_grad()
+        b.zero_grad()
+        (w**4 + w).sum().backward()
+        (v**4 + v).sum().backward()
+        optim.clip_grad_value_([w], 3.0)
+        torch.nn.utils.clip_grad_value_([v], 3.0)
+        a.step()
+        b.step()
+    np.testing.assert_allclose(w.numpy(), v.detach().numpy(), rtol=1e-10)
+
+
+def test_layers_without_recurrence():
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((2, 3, 4))
+    for ours, theirs in (
+        (nn.Linear(4, 5), torch.nn.Linear(4, 5)),
+        (nn.LayerNorm(4), torch.nn.LayerNorm(4)),
+    ):
+        theirs, ours = theirs.double(), ours.astype("float64")
+        ours.load_state_dict(theirs.state_dict())
+        X, Z = tg.tensor(x, requires_grad=True), torch.tensor(x, requires_grad=True)
+        (ours(X) ** 3).sum().backward()
+        (theirs(Z) ** 3).sum().backward()
+        np.testing.assert_allclose(X.grad.numpy(), Z.grad.numpy(), rtol=1e-9, atol=1e-12)
+        for name, p in ours.named_parameters():
+            wanted = dict(theirs.named_parameters())[name].grad.numpy()
+            np.testing.assert_allclose(p.grad.numpy(), wanted, rtol=1e-9, atol=1e-12)
+    table = torch.nn.Embedding(5, 3)
+    own = nn.Embedding(5, 3)
+    own.load_state_dict(table.state_dict())
+    ids = np.array([[0, 4], [4, 4]])
+    (own(tg.tensor(ids)) ** 2).sum().backward()
+    (table(torch.tensor(ids)) ** 2).sum().backward()
+    np.testing.assert_allclose(own.weight.grad.numpy(), table.weight.grad.numpy(), rtol=1e-6)

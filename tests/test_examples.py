@@ -1,0 +1,136 @@
+"""The examples in quick mode, the README's code, and the tools' own checks."""
+
+import importlib.util
+import json
+import re
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tinygrad_rnn as tg
+
+ROOT = Path(__file__).parent.parent
+
+
+def load(path):
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def forecast():
+    return load(ROOT / "examples" / "forecast.py")
+
+
+def test_forecast_writes_table_pictures_and_figures(forecast, tmp_path, capsys):
+    result = forecast.main(["--quick", "--out", str(tmp_path), "--hidden", "4", "--epochs", "3"])
+    text = capsys.readouterr().out
+    assert re.search(r"seasonal naive x growth\s+13.43", text)
+    assert "skill" in text
+    assert "the best baseline, seasonal naive x growth: MAE" in text
+    for name in ("forecast.png", "training.png"):
+        assert (tmp_path / name).stat().st_size > 10_000
+    written = json.loads((tmp_path / "forecast.json").read_text())
+    assert written["setting"]["epochs"] == 3
+    assert written["rows"]["LSTM"] == result["rows"]["LSTM"]
+    assert len(written["forecasts"]["0"]) == 12
+
+
+def test_forecast_takes_a_csv_of_the_users(forecast, tmp_path, capsys):
+    rows = [f"2001-{m:02d},{k}" for k, m in enumerate(range(1, 13))]
+    rows += [f"{2002 + k // 12}-{k % 12 + 1:02d},{k % 4 + k / 9:.3f}" for k in range(48)]
+    path = tmp_path / "mine.csv"
+    path.write_text("month,sales\n" + "\n".join(rows) + "\n")
+    out = tmp_path / "out"
+    forecast.main(
+        ["--data", str(path), "--column", "sales", "--date-column", "month", "--season", "4",
+         "--horizon", "4", "--cell", "gru", "--init", "uniform", "--quick", "--out", str(out)]
+    )  # fmt: skip
+    assert "sales: 60 values, 2001-01 to 2005-12" in capsys.readouterr().out
+
+
+BAD = [
+    (["--seeds", "0"], "--seeds must be at least 1"),
+    (["--data", "nowhere.csv"], "nowhere.csv: cannot be read"),
+    (["--lookback", "3"], "does not reach back one season"),
+    (["--lookback", "130"], "the series has 144 values"),
+    (["--clip-norm", "0"], "--clip-norm must be positive"),
+    (["--out", "/dev/null/x"], "--out /dev/null/x: cannot be written"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), BAD)
+def test_forecast_refuses_before_it_trains(forecast, arguments, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(tg.DataError, match=message):
+        forecast.main(["--quick", *arguments])
+
+
+def test_bptt_by_hand_equals_the_tape(capsys):
+    assert load(ROOT / "examples" / "bptt_by_hand.py").main() < 1e-12
+    text = capsys.readouterr().out
+    assert text.count("E_3 -> Y_3 -> S_3 -> S_2 -> S_1 ") == 4
+    assert "largest difference" in text
+
+
+def test_custom_cell_checks_and_trains(tmp_path):
+    example = load(ROOT / "examples" / "custom_cell.py")
+    result = example.main(["--quick", "--out", str(tmp_path)])
+    assert len(result["losses"]) == 5
+    assert np.isfinite(result["final"])
+    assert (tmp_path / "custom_cell.png").exists()
+
+
+def test_the_code_of_the_readme_runs(capsys):
+    text = (ROOT / "README.md").read_text()
+    blocks = re.findall(r"^```python\n(.*?)^```", text, re.M | re.S)
+    assert len(blocks) >= 5
+    names = {}
+    for block in blocks:
+        exec(compile(block, "README.md", "exec"), names)
+    out = capsys.readouterr().out
+    assert "detect_anomaly: log, step 2 gives 1 of 1 values" in out
+    assert "(7, 4, 16) (4, 4, 8)" in out
+    assert float(re.search(r"mean loss ([\d.]+)", out)[1]) < 0.05
+
+
+def test_the_floors_hold_and_their_check_fails_on_a_planted_import(tmp_path, monkeypatch):
+    check = load(ROOT / "tools" / "check_floors.py")
+    assert check.problems() == []
+    root = tmp_path / "tinygrad_rnn"
+    (root / "kernels").mkdir(parents=True)
+    (root / "kernels" / "bad.py").write_text("from ..ops.shape import reshape\n")
+    (root / "nn").mkdir()
+    (root / "nn" / "bad.py").write_text("import tinygrad_rnn.optim\nfrom .. import optim\n")
+    (root / "stray.py").write_text("\n" * 600)
+    monkeypatch.setattr(check, "ROOT", root)
+    found = "\n".join(check.problems())
+    assert "kernels (floor 1) imports ops (floor 3)" in found
+    assert found.count("nn (floor 6) imports optim (floor 6)") == 2
+    assert "'stray' stands on no floor" in found
+
+
+def test_public_names():
+    public = {n for n in dir(tg) if not n.startswith("_")}
+    modules = {"autodiff", "errors", "graph", "kernels", "nn", "op", "ops", "optim", "testing", "train"}
+    for name in public - modules:
+        assert getattr(tg, name).__doc__, f"{name} has no docstring"
+    promised = (
+        "tensor zeros ones full empty arange eye randn rand zeros_like grad no_grad detect_anomaly "
+        "manual_seed Tensor add sub mul div neg pow abs exp log log1p expm1 sqrt square sin cos tanh "
+        "sigmoid relu softplus silu gelu maximum minimum clip where matmul outer sum mean var max min "
+        "logsumexp softmax log_softmax cumsum norm reshape permute_dims swapaxes squeeze expand_dims "
+        "broadcast_to concat stack unstack split chunk flip take take_along_axis embedding one_hot "
+        "dropout astype step scope"
+    )
+    assert not set(promised.split()) - public
+    for module in (tg.nn, tg.optim, tg.nn.init, tg.optim.lr_scheduler):
+        for name in dir(module):
+            thing = getattr(module, name)
+            if not name.startswith("_") and getattr(thing, "__module__", "").startswith("tinygrad_rnn"):
+                assert thing.__doc__, f"{module.__name__}.{name} has no docstring"

@@ -1,0 +1,228 @@
+"""Recording: an op call on Tensors runs on their arrays and leaves a node.
+
+Importing this file gives the Tensor its operators and its array functions.
+"""
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from . import ops
+from ._tensor import Tensor, constant, count, to_array
+from .errors import AnomalyError, DTypeError, ShapeError
+from .graph import Node
+from .op import Array, Op, local
+
+_F32, _F64 = np.dtype(np.float32), np.dtype(np.float64)
+_PACKAGE = str(Path(__file__).parent)
+
+
+def _outside_value(op: Op, a: Any) -> Any:
+    """An argument that is no Tensor: NumPy scalars become weak numbers, the rest arrays."""
+    if isinstance(a, np.generic):
+        return a.item()
+    if isinstance(a, bool | int | float):
+        return a
+    if a is None or isinstance(a, str | dict | set):
+        raise DTypeError(
+            f"{op.name}: expected a tensor, an array or a number, got {type(a).__name__}"
+        )
+    return constant(to_array(a))
+
+
+def _user_line() -> str:
+    """File and line of the innermost frame outside this package."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        frame = frame.f_back
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
+
+
+def record(_: Tensor, op: Op, args: tuple[Any, ...], attrs: dict[str, Any]) -> Tensor:
+    """Run an op on the arrays inside Tensors, and note it if a gradient may be wanted.
+
+    The hottest Python of the library: 100 steps of an LSTM pass here 1,700 times,
+    and each microsecond saved here is one in fifteen of the whole.
+    """
+    now = local.now
+    if now.recorder is not None:
+        taken: Tensor = now.recorder(op, args, attrs)
+        return taken
+    values: list[Any] = []
+    inputs: list[Any] = []
+    mask, bit, shift = 0, 1, 0 if op.variadic else 1
+    dtype, plain = None, True
+    for a in args:
+        if a.__class__ is float or a.__class__ is int:
+            inputs.append(a)
+            values.append(a)
+            bit <<= shift
+            continue
+        if not isinstance(a, Tensor):
+            a, plain = _outside_value(op, a), False
+            if not isinstance(a, Tensor):
+                inputs.append(a)
+                values.append(a)
+                bit <<= shift
+                continue
+        node = a._node
+        if node is not None:
+            mask |= bit
+            inputs.append(node)
+        else:
+            if a._leaf:
+                mask |= bit
+            inputs.append(a)
+        array = a._array
+        if array.dtype is not dtype:
+            plain = plain and dtype is None
+            dtype = array.dtype
+        values.append(array)
+        bit <<= shift
+    if not plain or (dtype is not _F32 and dtype is not _F64):
+        values = op.promote(values)
+    try:
+        y = op.kernel(*values, **attrs) if attrs else op.kernel(*values)
+    except (ShapeError, DTypeError):
+        raise
+    except (ValueError, TypeError, IndexError) as error:
+        raise op.explain(values, attrs, error) from None
+    if y.__class__ is not np.ndarray:
+        y = np.asarray(y)
+    out = Tensor.__new__(Tensor)
+    out._array, out._node, out._leaf = y, None, False
+    out._version = out.grad = out.name = out.label = out._hooks = None
+    if y.base is not None:
+        _share_version(out, args)
+    if mask and now.grad and op.rules and (y.dtype is dtype or y.dtype.kind == "f"):
+        out._node = _make_node(op, args, inputs, attrs, values, y, mask, now.stamp)
+    elif op is ops.index:
+        out.label = ("index", args[0], attrs["key"])
+    if now.anomaly:
+        _check_anomaly(out, op, values)
+    return out
+
+
+Tensor.__apply_op__ = record  # type: ignore[method-assign]
+_NO_ATTRS: dict[str, Any] = {}  # shared: an op without attributes needs no dict of its own
+
+
+def _operator(op: Op, reflected: bool = False) -> Callable[[Tensor, Any], Tensor]:
+    """The method for an operator: straight to `record`, 0.5 us less than through the op."""
+
+    def method(self: Tensor, other: Any) -> Tensor:
+        return record(self, op, (self, other), _NO_ATTRS)
+
+    def reflection(self: Tensor, other: Any) -> Tensor:
+        return record(self, op, (other, self), _NO_ATTRS)
+
+    return reflection if reflected else method
+
+
+for _name, _op in {
+    "add": ops.add, "sub": ops.sub, "mul": ops.mul, "truediv": ops.div, "pow": ops.pow,
+    "matmul": ops.matmul,
+}.items():  # fmt: skip
+    setattr(Tensor, f"__{_name}__", _operator(_op))
+    setattr(Tensor, f"__r{_name}__", _operator(_op, reflected=True))
+for _name, _op in {
+    "eq": ops.eq, "ne": ops.ne, "lt": ops.lt, "le": ops.le, "gt": ops.gt, "ge": ops.ge,
+    "and": ops.logical_and, "or": ops.logical_or,
+}.items():  # fmt: skip
+    setattr(Tensor, f"__{_name}__", _operator(_op))
+for _name, _op in {"neg": ops.neg, "abs": ops.abs, "invert": ops.logical_not}.items():
+    setattr(Tensor, f"__{_name}__", lambda self, op=_op: record(self, op, (self,), _NO_ATTRS))
+
+
+def _make_node(
+    op: Op,
+    args: tuple[Any, ...],
+    inputs: list[Any],
+    attrs: dict[str, Any],
+    values: list[Any],
+    y: Array,
+    mask: int,
+    stamp: tuple[int | None, str],
+) -> Node:
+    node = Node.__new__(Node)
+    node.plan = plan = op._plans.get(mask) or op.plan(mask)
+    keep = plan.keep
+    node.versions = None
+    if not keep:
+        node.saved = ()
+    elif op.variadic:
+        node.saved = tuple([tuple(values) if i == 0 else y for i in keep])
+        node.versions = _versions(args)
+    else:
+        node.saved = tuple([values[i] if i >= 0 else y for i in keep])
+        for i in keep:
+            if i >= 0:
+                a = args[i]
+                if isinstance(a, Tensor) and (a._node is None or a._version is not None):
+                    node.versions = _versions([args[i] for i in keep if i >= 0])
+                    break
+    node.op, node.inputs, node.attrs, node.extra = op, tuple(inputs), attrs, None
+    node.shape, node.dtype, node.stamp, node.seq = y.shape, y.dtype, stamp, count()
+    return node
+
+
+def _share_version(out: Tensor, args: Sequence[Any]) -> None:
+    """A view changes when what it looks at does: let it carry the same version."""
+    for a in args:
+        if isinstance(a, Tensor):
+            if a._version is None and a._node is None:
+                a._version = [0]
+            out._version = a._version
+            return
+
+
+def _versions(saved: Sequence[Any]) -> tuple[Any, ...] | None:
+    """(version, its value now, Tensor) of each that can still be written to, in one flat tuple."""
+    marks: list[Any] = []
+    for t in saved:
+        if isinstance(t, Tensor) and (t._node is None or t._version is not None):
+            if t._version is None:
+                t._version = [0]
+            marks += (t._version, t._version[0], t)
+    return tuple(marks) or None
+
+
+def _check_anomaly(out: Tensor, op: Op, values: Sequence[Any]) -> None:
+    """Stop at the first value that is not finite, and note where each node was made."""
+    line = _user_line()
+    if out._node is not None:
+        out._node.extra = {"line": line}
+    if out._array.dtype.kind != "f" or np.isfinite(out._array).all():
+        return
+    step, scope = local.now.stamp
+    words = "" if step is None else f", step {step}"
+    words += f", scope {scope!r}" if scope else ""
+    bad = [k for k, v in enumerate(values) if not np.isfinite(v).all()]
+    came = f"; its input {bad[0]} was already so" if bad else ""
+    count = int((~np.isfinite(out._array)).sum())
+    raise AnomalyError(
+        f"detect_anomaly: {op.name}{words} gives {count} of {out.size} values that are not finite"
+        f"{came}, at {line}"
+    )
+
+
+def _method(name: str) -> Callable[..., Tensor]:
+    function = getattr(ops, name)
+
+    def method(self: Tensor, *args: Any, **attrs: Any) -> Tensor:
+        result: Tensor = function(self, *args, **attrs)
+        return result
+
+    method.__name__, method.__doc__ = name, function.__doc__
+    return method
+
+
+for _name in (
+    "abs broadcast_to chunk clip cos cumsum erf exp expand_dims expm1 flip gelu log log1p "
+    "log_softmax logsumexp matmul max mean min norm relu sigmoid silu sin softmax softplus split "
+    "sqrt square squeeze std sum swapaxes take take_along_axis tanh unstack var"
+).split():
+    setattr(Tensor, _name, _method(_name))
