@@ -30,10 +30,16 @@ from tinygrad_rnn.train.experiment import (
 
 HERE = Path(__file__).parent
 # chosen by rolling-origin validation on years before the last: examples/choose_defaults.py
-DATA: dict[str, dict[str, Any]] = {  # fmt: skip
+DATA: dict[str, dict[str, Any]] = {
     "airline": {
-        "season": 12, "lookback": 36, "horizon": 12, "test": 12, "log": True,
-        "cell": "lstm", "hidden": 64, "lr": 0.02,
+        "season": 12,
+        "lookback": 36,
+        "horizon": 12,
+        "test": 12,
+        "log": True,
+        "cell": "lstm",
+        "hidden": 64,
+        "lr": 0.02,
     },
     "sunspots": {"season": 11, "lookback": 33, "horizon": 11, "test": 33, "log": False},
 }

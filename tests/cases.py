@@ -311,7 +311,12 @@ def linalg_cases() -> Iterator[Case]:
     for layout in LAYOUTS[1:]:
         shapes = ((3, 2), (2, 4))
         yield case("matmul", ops.matmul, np.matmul, shapes, "real", "matrices", layout, attrs={})
-    for tag, shape in {"rows": (2, 3), "series": (2, 2, 3), "vector": (3,), "empty": (0, 3)}.items():
+    for tag, shape in {
+        "rows": (2, 3),
+        "series": (2, 2, 3),
+        "vector": (3,),
+        "empty": (0, 3),
+    }.items():
         yield case("linear", ops.linear, lambda x, W, b: x @ W.T + b, [shape, (4, 3), (4,)], "real",
                    tag, attrs={})  # fmt: skip
     yield case("linear", lambda x, W: ops.linear(x, W, 0), lambda x, W: x @ W.T, [(2, 3), (4, 3)],

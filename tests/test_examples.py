@@ -117,7 +117,18 @@ def test_the_floors_hold_and_their_check_fails_on_a_planted_import(tmp_path, mon
 
 def test_public_names():
     public = {n for n in dir(tg) if not n.startswith("_")}
-    modules = {"autodiff", "errors", "graph", "kernels", "nn", "op", "ops", "optim", "testing", "train"}
+    modules = {
+        "autodiff",
+        "errors",
+        "graph",
+        "kernels",
+        "nn",
+        "op",
+        "ops",
+        "optim",
+        "testing",
+        "train",
+    }
     for name in public - modules:
         assert getattr(tg, name).__doc__, f"{name} has no docstring"
     promised = (
@@ -132,5 +143,7 @@ def test_public_names():
     for module in (tg.nn, tg.optim, tg.nn.init, tg.optim.lr_scheduler):
         for name in dir(module):
             thing = getattr(module, name)
-            if not name.startswith("_") and getattr(thing, "__module__", "").startswith("tinygrad_rnn"):
+            if not name.startswith("_") and getattr(thing, "__module__", "").startswith(
+                "tinygrad_rnn"
+            ):
                 assert thing.__doc__, f"{module.__name__}.{name} has no docstring"

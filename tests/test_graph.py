@@ -293,7 +293,9 @@ def test_no_grad_records_nothing_and_is_a_matter_of_the_thread():
 def test_anomaly_names_op_step_scope_and_line():
     x = leaf(1.0, 0.0)
     with tg.detect_anomaly(), np.errstate(all="ignore"):
-        with pytest.raises(tg.AnomalyError, match=r"log, step 3, scope 'cell' gives 1 of 2.*test_graph"):
+        with pytest.raises(
+            tg.AnomalyError, match=r"log, step 3, scope 'cell' gives 1 of 2.*test_graph"
+        ):
             with tg.step(3), tg.scope("cell"):
                 tg.log(x)
         with tg.step(5):

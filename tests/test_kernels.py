@@ -49,7 +49,9 @@ def test_error_in_units_of_the_last_place(name, dtype):
     loop, exact, bound = BOUNDS[name]
     wide = 103 if dtype == np.float32 else 744
     tiny = 10.0 ** np.linspace(-30, 0, 50_001)
-    x = np.concatenate([np.linspace(-wide, wide, 500_001), np.linspace(-2, 2, 500_001), tiny, -tiny])
+    x = np.concatenate(
+        [np.linspace(-wide, wide, 500_001), np.linspace(-2, 2, 500_001), tiny, -tiny]
+    )
     x = x.astype(dtype)
     with np.errstate(all="ignore"):
         wanted = exact(x.astype(np.longdouble))

@@ -214,7 +214,9 @@ LOSSES = [
 ]
 
 
-@pytest.mark.parametrize(("loss", "wanted", "options"), LOSSES, ids=lambda v: getattr(v, "__name__", ""))
+@pytest.mark.parametrize(
+    ("loss", "wanted", "options"), LOSSES, ids=lambda v: getattr(v, "__name__", "")
+)
 def test_losses_reduce_mask_and_differentiate(loss, wanted, options):
     rng = np.random.default_rng(0)
     x, t = rng.standard_normal((4, 3)), rng.uniform(0, 1, (4, 3))

@@ -131,7 +131,15 @@ def test_values_that_are_not_finite(call, x, wanted, dtype):
 
 def test_weak_numbers_and_integers():
     x = tg.tensor([1.0, 2.0])
-    for y in (x * 2, 2.5 * x, x * np.float64(2), x + True, x ** np.float64(2), 1 / x, x + np.int64(1)):
+    for y in (
+        x * 2,
+        2.5 * x,
+        x * np.float64(2),
+        x + True,
+        x ** np.float64(2),
+        1 / x,
+        x + np.int64(1),
+    ):
         assert y.dtype == np.float32
     whole = tg.tensor([1, 2])
     assert (whole * 2).dtype == np.int64

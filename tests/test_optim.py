@@ -50,7 +50,9 @@ RULES = {
 def gradients(leaves):
     for p in leaves:
         p.grad = None
-    sum(((p * p * p).sum() + (2 * p).sum() for p in leaves), tg.tensor(0.0, leaves[0].dtype)).backward()
+    sum(
+        ((p * p * p).sum() + (2 * p).sum() for p in leaves), tg.tensor(0.0, leaves[0].dtype)
+    ).backward()
 
 
 @pytest.mark.parametrize("name", RULES)

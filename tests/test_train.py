@@ -21,7 +21,11 @@ def airline():
 
 
 def test_the_shipped_series(airline):
-    assert (len(airline.values), airline.labels[0], airline.labels[-1]) == (144, "1949-01", "1960-12")
+    assert (len(airline.values), airline.labels[0], airline.labels[-1]) == (
+        144,
+        "1949-01",
+        "1960-12",
+    )
     assert (airline.values[0], airline.values[-1]) == (112, 432)
     spots = train.read_csv(DATA / "sunspots.csv", date_column="year")
     assert (len(spots.values), spots.labels[-1], spots.values[0]) == (309, "2008", 5)
@@ -109,7 +113,10 @@ def test_files_that_are_not_there_or_not_text(tmp_path):
 
 
 def test_days_months_and_years_pass_as_even_steps(tmp_path):
-    for rows in ("2000-01-30,1\n2000-01-31,2\n2000-02-01,3", "2000-01-01,1\n2000-02-01,2\n2000-03-01,3"):
+    for rows in (
+        "2000-01-30,1\n2000-01-31,2\n2000-02-01,3",
+        "2000-01-01,1\n2000-02-01,2\n2000-03-01,3",
+    ):
         found = train.read_csv(write(tmp_path / "d.csv", "d,a\n" + rows + "\n"), date_column="d")
         assert found.values.tolist() == [1, 2, 3]
 
@@ -174,7 +181,7 @@ def test_the_same_seed_gives_the_same_bits_and_another_does_not():
 def test_judge_reports_every_row_against_the_best_baseline():
     models = [experiment.train_one(wave(), SMALL, s, progress=False) for s in (0, 1)]
     result = experiment.judge(wave(), SMALL, models)
-    assert list(result["rows"])[0] == "LSTM"
+    assert next(iter(result["rows"])) == "LSTM"
     assert len(result["rows"]) == 5
     best = result["best_baseline"]
     assert result["rows"][best]["skill"] == 0

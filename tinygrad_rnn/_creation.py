@@ -41,7 +41,7 @@ def _shape(shape: tuple[Any, ...]) -> tuple[int, ...]:
 
 def full(shape: Shape, value: float, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     """Make a Tensor filled with one value."""
-    sizes = _shape((shape,) if not isinstance(shape, int) else (shape,))
+    sizes = _shape((shape,))
     if dtype is None:
         dtype = np.float32 if isinstance(value, float) else None
     return Tensor(np.full(sizes, value, dtype), requires_grad)

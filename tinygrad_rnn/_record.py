@@ -106,7 +106,7 @@ def record(_: Tensor, op: Op, args: tuple[Any, ...], attrs: dict[str, Any]) -> T
     return out
 
 
-Tensor.__apply_op__ = record  # type: ignore[method-assign]
+Tensor.__apply_op__ = record  # type: ignore
 _NO_ATTRS: dict[str, Any] = {}  # shared: an op without attributes needs no dict of its own
 
 
@@ -220,9 +220,12 @@ def _method(name: str) -> Callable[..., Tensor]:
     return method
 
 
-for _name in (
-    "abs broadcast_to chunk clip cos cumsum erf exp expand_dims expm1 flip gelu log log1p "
-    "log_softmax logsumexp matmul max mean min norm relu sigmoid silu sin softmax softplus split "
-    "sqrt square squeeze std sum swapaxes take take_along_axis tanh unstack var"
-).split():
+METHODS = (
+    "abs", "broadcast_to", "chunk", "clip", "cos", "cumsum", "erf", "exp", "expand_dims",
+    "expm1", "flip", "gelu", "log", "log1p", "log_softmax", "logsumexp", "matmul", "max", "mean",
+    "min", "norm", "relu", "sigmoid", "silu", "sin", "softmax", "softplus", "split", "sqrt",
+    "square", "squeeze", "std", "sum", "swapaxes", "take", "take_along_axis", "tanh", "unstack",
+    "var",
+)  # fmt: skip
+for _name in METHODS:
     setattr(Tensor, _name, _method(_name))

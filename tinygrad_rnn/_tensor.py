@@ -312,6 +312,8 @@ class Tensor(Traced):
         __lt__ = __le__ = __gt__ = __ge__ = __and__ = __or__ = _binary
         __neg__ = __abs__ = __invert__ = _unary
 
+        def __getattr__(self, name: str) -> Any: ...  # the array functions as methods
+
     def _in_place(self, other: Any) -> Any:
         if self.requires_grad:
             raise GraphError(

@@ -227,5 +227,3 @@ def scope(name: str) -> Iterator[None]:
         yield
     finally:
         now.stamp = (now.stamp[0], before)
-
-

@@ -234,11 +234,11 @@ class Sweep:
             else:
                 continue
             for p, c in pairs:
-                if p.__class__ is Node or p.requires_grad:
-                    if self.only is None or key_of(p) in self.only:
-                        if local.now.anomaly:
-                            _check_finite(node, step.input, c)
-                        self.deliver(p, c)
+                wants = p.__class__ is Node or p.requires_grad
+                if wants and (self.only is None or key_of(p) in self.only):
+                    if local.now.anomaly:
+                        _check_finite(node, step.input, c)
+                    self.deliver(p, c)
         if not self.retain:
             node.saved, node.versions = FREED, None
 

@@ -312,9 +312,7 @@ def pointwise(
     def shape(*specs: Spec, **attrs: Any) -> tuple[int, ...]:
         return broadcast(name, *(s.shape for s in specs))
 
-    return Op(
-        fn, kernel=kernel or fn, shape=shape, family="pointwise", free=free, floats=floats
-    )
+    return Op(fn, kernel=kernel or fn, shape=shape, family="pointwise", free=free, floats=floats)
 
 
 def primitive(

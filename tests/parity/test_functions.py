@@ -47,7 +47,9 @@ LOSSES = [
 
 
 @pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
-@pytest.mark.parametrize(("ours", "theirs", "options"), LOSSES, ids=lambda v: getattr(v, "__name__", ""))
+@pytest.mark.parametrize(
+    ("ours", "theirs", "options"), LOSSES, ids=lambda v: getattr(v, "__name__", "")
+)
 def test_losses(ours, theirs, options, reduction):
     rng = np.random.default_rng(0)
     x, t = rng.standard_normal((4, 3)), rng.uniform(0, 1, (4, 3))

@@ -65,7 +65,9 @@ def compare(kind, T, dtype, lengths=None, **options):
     for a, b in zip(last, end, strict=True):
         close(a, b, dtype, "final state")
     weight = rng.standard_normal(y.shape).astype(dtype)
-    ((y * weight).sum() + sum(((s * s).sum() for s in last), tg.tensor(np.zeros((), dtype)))).backward()
+    (
+        (y * weight).sum() + sum(((s * s).sum() for s in last), tg.tensor(np.zeros((), dtype)))
+    ).backward()
     ((w * torch.tensor(weight)).sum() + sum((s * s).sum() for s in end)).backward()
     close(x.grad, z.grad, dtype, "input gradient")
     for a, b in zip(h, k, strict=True):

@@ -66,7 +66,9 @@ def build(lib, column, leaves, plan):
 
 def check(seed):
     rng = np.random.default_rng(seed)
-    arrays = [rng.standard_normal(s) for s in ((3, 4), (1, 4), (4,), (3, 1), ())[: rng.integers(2, 6)]]
+    arrays = [
+        rng.standard_normal(s) for s in ((3, 4), (1, 4), (4,), (3, 1), ())[: rng.integers(2, 6)]
+    ]
     plan, count = [], len(arrays)
     for _ in range(rng.integers(5, 61)):
         if rng.uniform() < 0.5:

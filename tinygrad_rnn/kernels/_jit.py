@@ -18,9 +18,7 @@ _log = logging.getLogger(__name__)
 _told = False
 
 
-def jit(
-    fn: Any = None, *, twin: Callable[..., Any] | None = None, reassoc: bool = False
-) -> Any:
+def jit(fn: Any = None, *, twin: Callable[..., Any] | None = None, reassoc: bool = False) -> Any:
     """Compile a kernel at its first call; under NUMBA_DISABLE_JIT use `twin` or `fn`."""
     if fn is None:
         return lambda f: jit(f, twin=twin, reassoc=reassoc)

@@ -21,7 +21,7 @@ _W0, _W1 = U(0x9E3779B9), U(0xBB67AE85)
 _32 = U(32)
 
 
-@register_jitable  # type: ignore[untyped-decorator]
+@register_jitable
 def philox(c0: Any, c1: Any, c2: Any, c3: Any, k0: Any, k1: Any) -> Any:
     """Ten rounds over four 32-bit words held in uint64; scalars or whole arrays."""
     for _ in range(10):

@@ -22,7 +22,7 @@ from numba.extending import intrinsic, overload, register_jitable
 F32, F64, I32, I64 = np.float32, np.float64, np.int32, np.int64
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def _bits(typingctx: Any, x: Any) -> Any:
     """Bit pattern of a float as an integer of the same width."""
     target = types.int32 if x == types.float32 else types.int64
@@ -33,7 +33,7 @@ def _bits(typingctx: Any, x: Any) -> Any:
     return target(x), codegen
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def _float(typingctx: Any, n: Any) -> Any:
     """Float with the bit pattern of an integer of the same width."""
     target = types.float32 if n == types.int32 else types.float64
@@ -53,7 +53,7 @@ _C32 = tuple(F32(1 / math.factorial(k)) for k in range(8))
 _C64 = tuple(F64(1 / math.factorial(k)) for k in range(14))
 
 
-@register_jitable  # type: ignore[untyped-decorator]
+@register_jitable
 def _expm1_32(x: Any) -> Any:
     """(n, exp(r) - 1) in float32, for |x| < 2^22."""
     t = x * _LOG2E32 + _MAGIC32
@@ -67,7 +67,7 @@ def _expm1_32(x: Any) -> Any:
     return I32(_bits(t) - _bits(_MAGIC32)), r + r * r * p
 
 
-@register_jitable  # type: ignore[untyped-decorator]
+@register_jitable
 def _expm1_64(x: Any) -> Any:
     """(n, exp(r) - 1) in float64, for |x| < 2^51."""
     t = x * _LOG2E64 + _MAGIC64
@@ -87,17 +87,17 @@ def _expm1_64(x: Any) -> Any:
     return _bits(t) - _bits(_MAGIC64), r + r * r * p
 
 
-@register_jitable  # type: ignore[untyped-decorator]
+@register_jitable
 def _pow2_32(n: Any) -> Any:
     return _float(I32((n + I32(127)) << I32(23)))
 
 
-@register_jitable  # type: ignore[untyped-decorator]
+@register_jitable
 def _pow2_64(n: Any) -> Any:
     return _float((n + I64(1023)) << I64(52))
 
 
-@register_jitable  # type: ignore[untyped-decorator]
+@register_jitable
 def _exp32(x: Any) -> Any:
     x = F32(90) if x > F32(90) else x
     x = F32(-105) if x < F32(-105) else x
@@ -106,7 +106,7 @@ def _exp32(x: Any) -> Any:
     return (F32(1) + p) * _pow2_32(half) * _pow2_32(I32(n - half))
 
 
-@register_jitable  # type: ignore[untyped-decorator]
+@register_jitable
 def _exp64(x: Any) -> Any:
     x = F64(710) if x > F64(710) else x
     x = F64(-746) if x < F64(-746) else x
@@ -115,7 +115,7 @@ def _exp64(x: Any) -> Any:
     return (F64(1) + p) * _pow2_64(half) * _pow2_64(n - half)
 
 
-@register_jitable  # type: ignore[untyped-decorator]
+@register_jitable
 def _tanh32(x: Any) -> Any:
     a = abs(x)
     a = F32(10) if a > F32(10) else a  # tanh(10) rounds to 1
@@ -126,7 +126,7 @@ def _tanh32(x: Any) -> Any:
     return -y if x < F32(0) else y
 
 
-@register_jitable  # type: ignore[untyped-decorator]
+@register_jitable
 def _tanh64(x: Any) -> Any:
     a = abs(x)
     a = F64(22) if a > F64(22) else a
@@ -137,12 +137,12 @@ def _tanh64(x: Any) -> Any:
     return -y if x < F64(0) else y
 
 
-@register_jitable  # type: ignore[untyped-decorator]
+@register_jitable
 def _sigmoid32(x: Any) -> Any:
     return F32(1) / (F32(1) + _exp32(-x))
 
 
-@register_jitable  # type: ignore[untyped-decorator]
+@register_jitable
 def _sigmoid64(x: Any) -> Any:
     return F64(1) / (F64(1) + _exp64(-x))
 
@@ -163,16 +163,16 @@ def sigmoid(x: Any) -> Any:
     return np.where(x < 0, e, 1) / (1 + e)
 
 
-@overload(exp)  # type: ignore[untyped-decorator]
-def _exp_overload(x):  # type: ignore[no-untyped-def]
+@overload(exp)
+def _exp_overload(x):
     return (lambda x: _exp32(x)) if x == types.float32 else (lambda x: _exp64(x))
 
 
-@overload(tanh)  # type: ignore[untyped-decorator]
-def _tanh_overload(x):  # type: ignore[no-untyped-def]
+@overload(tanh)
+def _tanh_overload(x):
     return (lambda x: _tanh32(x)) if x == types.float32 else (lambda x: _tanh64(x))
 
 
-@overload(sigmoid)  # type: ignore[untyped-decorator]
-def _sigmoid_overload(x):  # type: ignore[no-untyped-def]
+@overload(sigmoid)
+def _sigmoid_overload(x):
     return (lambda x: _sigmoid32(x)) if x == types.float32 else (lambda x: _sigmoid64(x))

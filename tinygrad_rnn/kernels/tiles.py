@@ -81,7 +81,7 @@ def _emit(builder: Any, rows: int, args: Any) -> None:
 
 
 def _tile(rows: int) -> Any:
-    @intrinsic  # type: ignore[untyped-decorator]
+    @intrinsic
     def tile(typingctx: Any, a: Any, lda: Any, b: Any, c: Any, ldc: Any, k: Any) -> Any:
         integers = [types.uintp, types.int64, types.uintp, types.uintp, types.int64, types.int64]
 

@@ -18,8 +18,8 @@ from ._jit import DISABLED, jit
 Array = np.ndarray[Any, Any]
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def _at(typingctx: Any, address: Any, like: Any) -> Any:
+@intrinsic
+def _pointer(typingctx: Any, address: Any, like: Any) -> Any:
     """Pointer to numbers of `like`'s dtype at an address."""
     target = types.CPointer(like.dtype)
 
@@ -29,7 +29,10 @@ def _at(typingctx: Any, address: Any, like: Any) -> Any:
     return target(types.uint64, like), codegen
 
 
-@register_jitable  # type: ignore[untyped-decorator]
+_at: Any = _pointer
+
+
+@register_jitable
 def sgd(p: Any, g: Any, m: Any, v: Any, h: Any) -> Any:
     """m = mu m + g; p = p - lr m, or - lr (g + mu m) with Nesterov; g with weight decay."""
     lr, decay, mu, nesterov, rest = h[0], h[1], h[2], h[3], h[4]
@@ -38,7 +41,7 @@ def sgd(p: Any, g: Any, m: Any, v: Any, h: Any) -> Any:
     return p - lr * (nesterov * (g + mu * m) + rest * m), m, v
 
 
-@register_jitable  # type: ignore[untyped-decorator]
+@register_jitable
 def rmsprop(p: Any, g: Any, m: Any, v: Any, h: Any) -> Any:
     """v = a v + (1 - a) g^2; p = p - lr g / (sqrt v + eps)."""
     lr, decay, a, rest, eps = h[0], h[1], h[2], h[3], h[4]
@@ -47,7 +50,7 @@ def rmsprop(p: Any, g: Any, m: Any, v: Any, h: Any) -> Any:
     return p - lr * (g / (np.sqrt(v) + eps)), m, v
 
 
-@register_jitable  # type: ignore[untyped-decorator]
+@register_jitable
 def adagrad(p: Any, g: Any, m: Any, v: Any, h: Any) -> Any:
     """v = v + g^2; p = p - lr g / (sqrt v + eps)."""
     lr, decay, eps = h[0], h[1], h[2]
@@ -56,7 +59,7 @@ def adagrad(p: Any, g: Any, m: Any, v: Any, h: Any) -> Any:
     return p - lr * (g / (np.sqrt(v) + eps)), m, v
 
 
-@register_jitable  # type: ignore[untyped-decorator]
+@register_jitable
 def adam(p: Any, g: Any, m: Any, v: Any, h: Any) -> Any:
     """Moments m and v of g; p = p (1 - lr d) - lr m^ / (sqrt v^ + eps), ^ without bias.
 
@@ -71,7 +74,7 @@ def adam(p: Any, g: Any, m: Any, v: Any, h: Any) -> Any:
     return p * keep - step * (m / (np.sqrt(v) * root + eps)), m, v
 
 
-@register_jitable  # type: ignore[untyped-decorator]
+@register_jitable
 def _views(table: Any, k: Any, n: Any, h: Any) -> Any:
     return (
         carray(_at(table[k, 0], h), n),

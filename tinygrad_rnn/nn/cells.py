@@ -102,7 +102,9 @@ class RNNCell(Cell):
         generator: Generator | None = None,
     ):
         if nonlinearity not in ("tanh", "relu"):
-            raise ValueError(f"RNNCell: nonlinearity must be 'tanh' or 'relu', got {nonlinearity!r}")
+            raise ValueError(
+                f"RNNCell: nonlinearity must be 'tanh' or 'relu', got {nonlinearity!r}"
+            )
         super().__init__(input_size, hidden_size, bias, generator)
         self.nonlinearity = nonlinearity
 

@@ -125,7 +125,9 @@ def cross_entropy(
         raise ShapeError(f"cross_entropy: target {bad} is not in 0 .. {x.shape[-1] - 1}")
     loss: Tensor = ops.softmax_cross_entropy(x, constant(used))
     if not kept.all():
-        own = True if mask is None else np.asarray(mask.numpy() if isinstance(mask, Tensor) else mask)
+        own = (
+            True if mask is None else np.asarray(mask.numpy() if isinstance(mask, Tensor) else mask)
+        )
         mask = np.logical_and(kept, own)
     scale = None
     if weight is not None:

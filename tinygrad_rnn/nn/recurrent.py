@@ -63,6 +63,7 @@ class Recurrent(Module):
     """What RNN, LSTM and GRU share; see `LSTM` for shapes and options."""
 
     cell: type[Cell]
+    _cells: dict[str, Cell]
 
     def __init__(
         self,
@@ -249,4 +250,3 @@ class GRU(Recurrent):
     """
 
     cell = GRUCell
-

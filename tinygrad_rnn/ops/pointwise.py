@@ -11,8 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..kernels import pointwise as kernels
-from ..kernels import scalar
+from ..kernels import pointwise as kernels, scalar
 from ..op import pointwise
 
 

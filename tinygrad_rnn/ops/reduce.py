@@ -102,7 +102,7 @@ def to_rows(x: Any, axis: tuple[int, ...]) -> tuple[Any, Any]:
     k = int(np.prod([x.shape[a] for a in axis], dtype=np.int64))
     outer = tuple(x.shape[a] for a in rest)
     n = int(np.prod(outer, dtype=np.int64))
-    return np.require(x.transpose(rest + axis).reshape(n, k), requirements="CW"), outer
+    return np.require(x.transpose(rest + axis).reshape(n, k), requirements=["C", "W"]), outer
 
 
 @primitive(shape=_reduced("logsumexp"), floats=True)
@@ -174,4 +174,3 @@ def var(x: Any, axis: Any = None, correction: float = 0.0, keepdims: bool = Fals
 def std(x: Any, axis: Any = None, correction: float = 0.0, keepdims: bool = False) -> Any:
     """Standard deviation over `axis`: the root of `var`."""
     return sqrt(var(x, axis=axis, correction=correction, keepdims=keepdims))
-

@@ -179,7 +179,9 @@ def squeeze(x: Any, axis: int | tuple[int, ...] | None = None) -> Any:
         gone = {one_axis("squeeze", a, x.ndim) for a in named}
         wide = [k for k in gone if x.shape[k] != 1]
         if wide:
-            raise ShapeError(f"squeeze: axis {wide[0]} of {x.shape} has size {x.shape[wide[0]]}, not 1")
+            raise ShapeError(
+                f"squeeze: axis {wide[0]} of {x.shape} has size {x.shape[wide[0]]}, not 1"
+            )
     return reshape(x, shape=tuple(n for k, n in enumerate(x.shape) if k not in gone))
 
 

@@ -47,9 +47,7 @@ def seasonal_growth(history: Array, horizon: int, season: int) -> Array:
     _need("seasonal_growth", history, 2 * season)
     before, last = history[-2 * season : -season].sum(), history[-season:].sum()
     growth = last / before if before > 0 and last > 0 else 1.0
-    return seasonal_naive(history, horizon, season) * growth ** (
-        1 + np.arange(horizon) // season
-    )
+    return seasonal_naive(history, horizon, season) * growth ** (1 + np.arange(horizon) // season)
 
 
 def all_baselines(history: Array, horizon: int, season: int) -> dict[str, Array]:

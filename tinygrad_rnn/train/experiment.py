@@ -48,7 +48,9 @@ def check(values: Array, s: Setting) -> None:
     """Raise DataError unless the series is long enough and fits the setting."""
     for name in ("season", "lookback", "horizon", "hidden", "layers", "epochs", "batch_size"):
         if getattr(s, name) < 1:
-            raise DataError(f"--{name.replace('_', '-')} must be at least 1, got {getattr(s, name)}")
+            raise DataError(
+                f"--{name.replace('_', '-')} must be at least 1, got {getattr(s, name)}"
+            )
     for name in ("lr", "clip_norm"):
         if not 0 < getattr(s, name) < float("inf"):
             raise DataError(f"--{name.replace('_', '-')} must be positive, got {getattr(s, name)}")
@@ -80,9 +82,7 @@ def train_one(values: Array, s: Setting, seed: int, progress: bool = True) -> Tr
     n = len(parts.train)
     z = scaling.apply(values[: len(values) - s.test]).astype(np.float32)
     x, y = windows(z[:n], s.lookback, s.horizon)
-    model = Forecaster(
-        s.cell, s.season, s.horizon, s.hidden, s.layers, s.init, Generator(seed)
-    )
+    model = Forecaster(s.cell, s.season, s.horizon, s.hidden, s.layers, s.init, Generator(seed))
     done = fit(
         model,
         (x, y),

@@ -40,7 +40,9 @@ def batches(n: int, size: int, generator: Generator) -> Iterator[Array]:
 
 def _check(name: str, x: Array, y: Array) -> None:
     if len(x) != len(y) or not len(x):
-        raise DataError(f"fit: {name} has {len(x)} inputs and {len(y)} targets; needs as many, not 0")
+        raise DataError(
+            f"fit: {name} has {len(x)} inputs and {len(y)} targets; needs as many, not 0"
+        )
     for what, a in (("inputs", x), ("targets", y)):
         if not np.isfinite(a).all():
             raise DataError(f"fit: the {what} of {name} hold NaN or infinite values")
@@ -79,7 +81,9 @@ def fit(
     try:
         for epoch in range(epochs):
             model.train()
-            losses, norms = _one_epoch(model, train, loss, optimizer, clip_norm, batch_size, generator)
+            losses, norms = _one_epoch(
+                model, train, loss, optimizer, clip_norm, batch_size, generator
+            )
             schedule.step()
             val_loss = evaluate(model, val, loss)
             history.append(Epoch(losses, val_loss, norms))

@@ -38,9 +38,7 @@ class Forecaster(nn.Module):
         if init not in how:
             raise ShapeError(f"Forecaster: init must be one of {', '.join(how)}, got {init!r}")
         self.season = season
-        self.net = CELLS[cell](
-            1, hidden, layers, recurrent_init=how[init], generator=generator
-        )
+        self.net = CELLS[cell](1, hidden, layers, recurrent_init=how[init], generator=generator)
         self.head = nn.Linear(hidden, horizon, generator=generator)
 
     def forward(self, x: Any) -> Tensor:

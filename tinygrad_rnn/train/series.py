@@ -116,7 +116,9 @@ def _check_dates(path: Path, labels: list[str]) -> None:
     usual = float(np.median(steps))
     for line, step in enumerate(steps, 3):
         if step <= 0:
-            raise DataError(f"{path}, line {line}: {labels[line - 2]} comes after {labels[line - 3]}")
+            raise DataError(
+                f"{path}, line {line}: {labels[line - 2]} comes after {labels[line - 3]}"
+            )
         if abs(step - usual) > usual / 3:
             raise DataError(
                 f"{path}, line {line}: a gap between {labels[line - 3]} and {labels[line - 2]}; "

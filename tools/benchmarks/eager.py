@@ -9,7 +9,13 @@ from tqdm import tqdm
 from .loops import GATES, LIBRARIES
 from .timing import interleave
 
-SIZES = [(100, 1, 1, 16), (100, 8, 1, 32), (1000, 16, 1, 64), (100, 32, 64, 128), (64, 64, 256, 512)]
+SIZES = [
+    (100, 1, 1, 16),
+    (100, 8, 1, 32),
+    (1000, 16, 1, 64),
+    (100, 32, 64, 128),
+    (64, 64, 256, 512),
+]
 
 
 def agree(found: dict[str, list[np.ndarray]]) -> float:
