@@ -98,7 +98,7 @@ class Sweep:
         self.targets: dict[int, Any] = {}
         self.totals: dict[int, Any] = {}
         self.owned: set[int] = set()
-        self.pieces: dict[int, list[tuple[Op, tuple[Any, ...], Any]]] = {}
+        self.pieces: dict[int, dict[Op, tuple[list[Any], list[Any]]]] = {}
         self.found: dict[int, Any] = {}  # cotangents of wanted nodes
 
     def run(self, seeds: Iterable[tuple[Any, Any]]) -> None:
@@ -200,23 +200,22 @@ class Sweep:
         return key
 
     def defer(self, p: Any, op: Op, piece: tuple[Any, ...], place: Any) -> None:
-        """Keep a piece of p's cotangent until all are there."""
-        key = self._expect(p)
-        if key in self.pieces:
-            self.pieces[key].append((op, piece, place))
-        else:
-            self.pieces[key] = [(op, piece, place)]
+        """Keep a piece of p's cotangent until all are there.
+
+        In flat lists, not a tuple a piece: what lives until the end of the sweep is
+        gone through by the garbage collector again and again.
+        """
+        groups = self.pieces.setdefault(self._expect(p), {})
+        if op not in groups:
+            groups[op] = ([], [])
+        groups[op][0].extend(piece)
+        groups[op][1].append(place)
 
     def _settle(self, key: int, shape: tuple[int, ...], total: Any) -> Any:
         """Add to a sum the pieces that were put off, each kind in one op."""
-        groups: dict[Op, list[Any]] = {}
-        for piece in self.pieces.pop(key):
-            groups.setdefault(piece[0], []).append(piece)
-        for op, group in groups.items():
-            attrs: dict[str, Any] = {}
-            if group[0][2] is not None:
-                attrs = {"keys": tuple([place for _, _, place in group]), "shape": shape}
-            y = op(*[part for _, parts, _ in group for part in parts], **attrs)
+        for op, (parts, places) in self.pieces.pop(key).items():
+            attrs = {} if places[0] is None else {"keys": tuple(places), "shape": shape}
+            y = op(*parts, **attrs)
             total = y if total is None else total + y
         return total
 

@@ -17,6 +17,7 @@ GFLOP/s, float32, one core of an AVX-512 server, m x k x n of (m, k) @ (k, n):
 """
 
 import weakref
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -47,25 +48,29 @@ def _pack(W: Array, panels: Array) -> None:
 
 
 @jit
-def _times_panels(a: Array, panels: Array, out: Array) -> None:
+def _add_times_panels(a: Array, panels: Array, out: Array) -> None:
+    """out += a W.T; the inner axis in strips of 256, whose share of a panel fits the L1 cache."""
     m, k = a.shape
-    n = out.shape[1]
+    n, whole = out.shape[1], m - m % 8
     for p in range(panels.shape[0]):
-        b = panels[p].ctypes.data
         column = p * panels.shape[2]
-        for i in range(0, m - m % 8, 8):
-            tile_8(a[i:].ctypes.data, k, b, out[i:, column:].ctypes.data, n, k)
-        for i in range(m - m % 8, m):
-            tile_1(a[i:].ctypes.data, k, b, out[i:, column:].ctypes.data, n, k)
+        for j in range(0, k, 256):
+            strip = min(256, k - j)
+            b = panels[p, j:].ctypes.data
+            for i in range(0, whole, 8):
+                tile_8(a[i:, j:].ctypes.data, k, b, out[i:, column:].ctypes.data, n, strip)
+            for i in range(whole, m):
+                tile_1(a[i:, j:].ctypes.data, k, b, out[i:, column:].ctypes.data, n, strip)
 
 
 def dot(a: Array, b: Array) -> Any:
     """a @ b for two matrices."""
     m, k = a.shape
-    work = k * b.shape[1]
+    n = b.shape[1]
     if (
-        m * work <= _SMALL
-        or 8 * work > _SMALL
+        n > k  # for a wide b the path is no quicker
+        or m * k * n <= _SMALL
+        or 8 * k * n > _SMALL
         or DISABLED
         or k != b.shape[0]
         or a.dtype is not b.dtype
@@ -73,7 +78,7 @@ def dot(a: Array, b: Array) -> Any:
         or not (a.flags.carray and b.flags.carray)
     ):
         return np.dot(a, b)
-    out = np.empty((m, b.shape[1]), a.dtype)
+    out = np.empty((m, n), a.dtype)
     _in_blocks(a, b, out)
     return out
 
@@ -90,6 +95,14 @@ def forget(W: Array) -> None:
     _seen.pop(id(W), None)
 
 
+def _aligned(shape: tuple[int, ...]) -> Array:
+    """Floats that start on a cache line: a vector load across two of them takes twice as long."""
+    size = 4 * int(np.prod(shape))
+    raw = np.empty(size + 64, np.uint8)
+    start = -raw.ctypes.data % 64
+    return raw[start : start + size].view(_F32).reshape(shape)
+
+
 def _panels(W: Array) -> Array | None:
     """W's panels, from the second meeting on: a weight used once is not worth packing."""
     key = id(W)
@@ -99,7 +112,7 @@ def _panels(W: Array) -> Array | None:
         return None
     if entry[1] is not None:
         return entry[1]
-    panels = np.empty((W.shape[0] // WIDTH, W.shape[1], WIDTH), W.dtype)
+    panels = _aligned((W.shape[0] // WIDTH, W.shape[1], WIDTH))
     _pack(W, panels)
     _seen[key] = entry[0], panels
     return panels
@@ -124,16 +137,47 @@ def linear(x: Array, W: Array, b: Any) -> Any:
         panels = _panels(W)
         if panels is not None:
             y: Array = np.empty((x.shape[0], W.shape[0]), _F32)
-            _times_panels(x, panels, y)
-            y += b
+            y[...] = b
+            _add_times_panels(x, panels, y)
             return y
     y = np.dot(x, W.T)
     y += b
     return y
 
 
+def _blocks(pieces: tuple[Array, ...]) -> Iterator[Array]:
+    """The rows of all pieces, some 512 at a time in one buffer that stays in the cache."""
+    rows = max(1, len(pieces[0]))
+    per = max(1, 512 // rows)
+    if len(pieces) <= per:
+        yield pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+        return
+    buffer = np.empty((per * max(map(len, pieces)), pieces[0].shape[1]), pieces[0].dtype)
+    for i in range(0, len(pieces), per):
+        group = pieces[i : i + per]
+        yield np.concatenate(group, out=buffer[: sum(map(len, group))])
+
+
 def sum_of_products(a: tuple[Array, ...], b: tuple[Array, ...]) -> Any:
-    """sum_t a_t^T b_t as one product over all rows."""
-    if len(a) == 1:
-        return np.dot(a[0].T, b[0])
-    return np.dot(np.concatenate(a).T, np.concatenate(b))
+    """sum_t a_t^T b_t by blocks of steps.
+
+    100 products of (512, 32) with (32, 128), float32: 7.6 ms by blocks, 8.7 all in
+    one, 8.8 one by one; 64 of (2048, 64) with (64, 512): 100, 98 and 182.
+    """
+    total: Any = None
+    for p, q in zip(_blocks(a), _blocks(b), strict=True):
+        product = np.dot(p.T, q)
+        if total is None:
+            total = product
+        else:
+            total += product
+    return total
+
+
+def sum_of_rows(pieces: tuple[Array, ...]) -> Any:
+    """Sum of all rows of all pieces, by blocks of steps."""
+    total: Any = None
+    for block in _blocks(pieces):
+        part = np.add.reduce(block, axis=0)
+        total = part if total is None else total + part
+    return total

@@ -49,7 +49,7 @@ def logsumexp(x: Array, out: Array) -> None:
     for i in range(x.shape[0]):
         row = x[i]
         m = _row_max(row)
-        if m - m != x.dtype.type(0):  # infinite or NaN: the sum is that value
+        if not np.isfinite(m):  # infinite or NaN: the sum is that value
             out[i] = m
             continue
         total = x.dtype.type(0)

@@ -1,7 +1,7 @@
 """The matrix micro-kernel: a tile of accumulators held in vector registers.
 
-`tile_8` computes 8 rows by two vectors of columns of C = A B, with B packed in
-a panel of that width: sixteen registers of sums, two loads and eight fused
+`tile_8` adds A B to 8 rows by two vectors of columns of C, with B packed in a
+panel of that width: sixteen registers of sums, two loads and eight fused
 multiply-adds a vector and step of k. LLVM vectors are built by hand, since no
 loop that Numba compiles keeps the sums in registers. The vector is as wide as
 the host's registers.
@@ -43,13 +43,19 @@ def _load(builder: Any, pointer: Any, kind: Any) -> Any:
 
 
 def _emit(builder: Any, rows: int, args: Any) -> None:
-    """Code for C[rows, 2 vectors] = A[rows, k] B[k, 2 vectors], k >= 1."""
+    """Code for C[rows, 2 vectors] += A[rows, k] B[k, 2 vectors], k >= 1."""
     a, lda, b, c, ldc, k = args
     fma = cgutils.get_or_insert_function(
         builder.module, ir.FunctionType(_VECTOR, [_VECTOR] * 3), f"llvm.fma.v{LANES}f32"
     )
     A, B, C = (builder.inttoptr(p, _FLOAT.as_pointer()) for p in (a, b, c))
     lines = [builder.gep(A, [builder.mul(lda, _INT(r))]) for r in range(rows)]
+    tile = [
+        builder.gep(C, [builder.add(builder.mul(ldc, _INT(r)), _INT(v * LANES))])
+        for r in range(rows)
+        for v in range(_VECTORS)
+    ]
+    start = [_load(builder, pointer, _VECTOR) for pointer in tile]
     entry, loop = builder.block, builder.append_basic_block("k")
     done = builder.append_basic_block("done")
     builder.branch(loop)
@@ -68,16 +74,13 @@ def _emit(builder: Any, rows: int, args: Any) -> None:
             after.append(builder.call(fma, [x, columns[v], sums[r * _VECTORS + v]]))
     following = builder.add(j, _INT(1))
     j.add_incoming(following, loop)
-    for total, new in zip(sums, after, strict=True):
-        total.add_incoming(ir.Constant(_VECTOR, [0.0] * LANES), entry)
+    for total, old, new in zip(sums, start, after, strict=True):
+        total.add_incoming(old, entry)
         total.add_incoming(new, loop)
     builder.cbranch(builder.icmp_signed("<", following, k), loop, done)
     builder.position_at_end(done)
-    for r in range(rows):
-        for v in range(_VECTORS):
-            place = builder.add(builder.mul(ldc, _INT(r)), _INT(v * LANES))
-            pointer = builder.bitcast(builder.gep(C, [place]), _VECTOR.as_pointer())
-            builder.store(after[r * _VECTORS + v], pointer).align = 4
+    for pointer, total in zip(tile, after, strict=True):
+        builder.store(total, builder.bitcast(pointer, _VECTOR.as_pointer())).align = 4
 
 
 def _tile(rows: int) -> Any:

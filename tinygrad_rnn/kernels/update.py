@@ -141,7 +141,7 @@ def apply(rule: Callable[..., Any], arrays: Sequence[Sequence[Array]], h: Sequen
     _LOOPS[rule](table, sizes, numbers)
 
 
-@jit
+@jit(reassoc=True)
 def _sum_of_squares(table: Array, sizes: Array, like: Array) -> float:
     total = 0.0
     for k in range(sizes.size):

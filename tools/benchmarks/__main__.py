@@ -1,4 +1,4 @@
-"""`tools/bench eager [--out FILE.json]`: a table on stdout, every figure in the JSON."""
+"""`tools/bench eager|kernels [--out FILE.json]`: a table, and every figure in the JSON."""
 
 import argparse
 import json
@@ -12,14 +12,15 @@ for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMB
 
 def main() -> None:
     """Run one benchmark."""
-    from . import eager
+    from . import eager, kernels
 
     parser = argparse.ArgumentParser(prog="tools/bench", description=__doc__)
     which = parser.add_subparsers(required=True)
-    one = which.add_parser("eager", help=eager.__doc__)
-    one.set_defaults(module=eager)
-    eager.add_arguments(one)
-    one.add_argument("--out", type=Path, default=Path("out/bench_eager.json"))
+    for name, module in {"eager": eager, "kernels": kernels}.items():
+        one = which.add_parser(name, help=module.__doc__)
+        one.set_defaults(module=module)
+        module.add_arguments(one)
+        one.add_argument("--out", type=Path, default=Path(f"out/bench_{name}.json"))
     args = parser.parse_args()
     try:
         import torch
