@@ -42,6 +42,10 @@ class Traced:
     def __apply_op__(self, op: "Op", args: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
         raise NotImplementedError
 
+    def __apply_each__(self, op: "Op", many: Sequence[dict[str, Any]]) -> list[Any]:
+        """Apply an op of one input once for each of several attributes."""
+        return [self.__apply_op__(op, (self,), attrs) for attrs in many]
+
 
 class Now:
     """What one thread is doing: the switches that every op call looks at."""
@@ -171,6 +175,12 @@ class Op:
         if isinstance(args[0], Traced):
             return args[0].__apply_op__(self, args, attrs)
         return self(*args, **attrs)
+
+    def each(self, x: Any, many: Sequence[dict[str, Any]]) -> list[Any]:
+        """Apply an op of one input once for each of several attributes: the pieces of a chunk."""
+        if isinstance(x, Traced):
+            return x.__apply_each__(self, many)
+        return [self(x, **attrs) for attrs in many]
 
     def _bind(
         self, args: tuple[Any, ...], attrs: dict[str, Any]

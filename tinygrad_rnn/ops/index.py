@@ -195,7 +195,7 @@ def split(x: Any, sizes: int | Sequence[int], axis: int = 0) -> list[Any]:
         sizes = [min(sizes, n - start) for start in range(0, n, sizes)]
     if sum(sizes) != n or min(sizes, default=0) < 0:
         raise ShapeError(f"split: sizes {list(sizes)} add up to {sum(sizes)}, axis {axis} has {n}")
-    return [index.apply((x,), cut) for cut in _cuts(k, tuple(sizes))]
+    return index.each(x, _cuts(k, tuple(sizes)))
 
 
 @functools.lru_cache(maxsize=64)

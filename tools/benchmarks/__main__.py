@@ -22,12 +22,6 @@ def main() -> None:
         module.add_arguments(one)
         one.add_argument("--out", type=Path, default=Path(f"out/bench_{name}.json"))
     args = parser.parse_args()
-    try:
-        import torch
-
-        torch.set_num_threads(1)
-    except ImportError:
-        pass
     rows = args.module.run(args)
     print(args.module.table(rows))
     args.out.parent.mkdir(parents=True, exist_ok=True)

@@ -7,7 +7,7 @@ import numpy as np
 from tqdm import tqdm
 
 from .loops import GATES, LIBRARIES
-from .timing import interleave
+from .timing import Worker, interleave_workers
 
 SIZES = [
     (100, 1, 1, 16),
@@ -32,19 +32,20 @@ def agree(found: dict[str, list[np.ndarray]]) -> float:
 
 def run(args: argparse.Namespace) -> list[dict[str, Any]]:
     """Time every row; returns one record a row."""
-    rows = []
     names = args.only.split(",") if args.only else list(LIBRARIES)
-    cells = args.cells.split(",")
     sizes = [SIZES[int(k)] for k in args.sizes.split(",")]
-    for size in tqdm(sizes, desc="sizes", disable=None):
-        for cell in cells:
-            contenders = {name: LIBRARIES[name](cell, *size) for name in names}
-            error = agree({name: fn() for name, fn in contenders.items()})
-            ms = interleave(contenders, args.rounds, args.seconds)
-            ratios = {n: ms[n] / ms["ours"] for n in names if n != "ours"}
-            rows.append(
-                {"cell": cell, "T,B,I,H": size, "ms": ms, "ratio": ratios, "gradient_error": error}
-            )
+    todo = [(size, cell) for size in sizes for cell in args.cells.split(",")]
+    workers = {name: Worker(LIBRARIES[name]) for name in names}
+    rows = []
+    for size, cell in tqdm(todo, desc="rows", disable=None):
+        error = agree({name: w.make(cell, *size) for name, w in workers.items()})
+        ms = interleave_workers(workers, args.rounds, args.seconds)
+        ratios = {n: ms[n] / ms["ours"] for n in names if n != "ours"}
+        rows.append(
+            {"cell": cell, "T,B,I,H": size, "ms": ms, "ratio": ratios, "gradient_error": error}
+        )
+    for worker in workers.values():
+        worker.stop()
     return rows
 
 

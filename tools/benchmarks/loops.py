@@ -70,6 +70,7 @@ def pytorch(cell: str, T: int, B: int, I: int, H: int) -> Callable[[], list[np.n
     """The same in PyTorch's eager mode."""
     import torch
 
+    torch.set_num_threads(1)
     f = SimpleNamespace(
         tanh=torch.tanh,
         sigmoid=torch.sigmoid,

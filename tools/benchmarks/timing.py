@@ -1,9 +1,16 @@
 """Interleaved timing: every contender gets its turn in each round, so that a noisy
-neighbour hits all alike; medians over the rounds."""
+neighbour hits all alike; medians over the rounds.
 
+Libraries are timed each in a process of its own, as their users run them: loaded
+together they pay for one another (a full pass of Python's garbage collector goes
+through the 400,000 objects that PyTorch leaves at import).
+"""
+
+import multiprocessing
 import statistics
 import time
 from collections.abc import Callable
+from multiprocessing.connection import Connection
 from typing import Any
 
 
@@ -13,13 +20,72 @@ def interleave(
     """Median milliseconds of each, over at most `rounds` rounds or `seconds`."""
     for run in contenders.values():
         run()
-    times: dict[str, list[float]] = {name: [] for name in contenders}
+    return _rounds({name: _stopwatch(run) for name, run in contenders.items()}, rounds, seconds)
+
+
+def _stopwatch(run: Callable[[], Any]) -> Callable[[], float]:
+    def timed() -> float:
+        before = time.perf_counter()
+        run()
+        return time.perf_counter() - before
+
+    return timed
+
+
+def _rounds(
+    timed: dict[str, Callable[[], float]], rounds: int, seconds: float
+) -> dict[str, float]:
+    times: dict[str, list[float]] = {name: [] for name in timed}
     start = time.perf_counter()
     for _ in range(rounds):
-        for name, run in contenders.items():
-            before = time.perf_counter()
-            run()
-            times[name].append(time.perf_counter() - before)
+        for name, run in timed.items():
+            times[name].append(run())
         if time.perf_counter() - start > seconds:
             break
     return {name: 1e3 * statistics.median(ts) for name, ts in times.items()}
+
+
+def _serve(pipe: Connection, make: Callable[..., Callable[[], Any]]) -> None:
+    """In the worker: build what is asked for, then run and time it on demand."""
+    run: Callable[[], Any] = dict
+    while True:
+        order, *arguments = pipe.recv()
+        if order == "stop":
+            return
+        if order == "make":
+            run = make(*arguments)
+            pipe.send(run())
+        else:
+            pipe.send(_stopwatch(run)())
+
+
+class Worker:
+    """A process that runs one library's contenders."""
+
+    def __init__(self, make: Callable[..., Callable[[], Any]]):
+        context = multiprocessing.get_context("spawn")
+        self.pipe, theirs = context.Pipe()
+        self.process = context.Process(target=_serve, args=(theirs, make), daemon=True)
+        self.process.start()
+
+    def make(self, *arguments: Any) -> Any:
+        """Build `make(*arguments)` there, run it once and return its result."""
+        self.pipe.send(("make", *arguments))
+        return self.pipe.recv()
+
+    def time(self) -> float:
+        """Seconds of one run."""
+        self.pipe.send(("run",))
+        return self.pipe.recv()
+
+    def stop(self) -> None:
+        """End the process."""
+        self.pipe.send(("stop",))
+        self.process.join()
+
+
+def interleave_workers(workers: dict[str, Worker], rounds: int, seconds: float) -> dict[str, float]:
+    """Median milliseconds of what each worker has built; one round to warm up."""
+    for worker in workers.values():
+        worker.time()
+    return _rounds({name: w.time for name, w in workers.items()}, rounds, seconds)
