@@ -19,6 +19,9 @@ from .ops.index import index, put_slices
 from .ops.shape import sum_to
 
 FREED: tuple[Any, ...] = ("freed",)  # stands where a node's saved values were
+# Products of steps are summed when their pieces have this many rows together: enough for a
+# product at full speed, few enough to be in the cache still (all at the end: 1.15 times as long)
+ROWS = 1024
 
 
 class Node:
@@ -178,6 +181,9 @@ class Sweep:
         if c.shape != p.shape:
             # straight to the kernel on arrays: binding attributes costs 1 us an edge
             c = sum_to(c, shape=p.shape) if self.create_graph else sum_to.kernel(c, shape=p.shape)
+        self._add(key, c)
+
+    def _add(self, key: int, c: Any) -> None:
         totals = self.totals
         if key not in totals:
             totals[key] = c
@@ -205,15 +211,23 @@ class Sweep:
         In flat lists, not a tuple a piece: what lives until the end of the sweep is
         gone through by the garbage collector again and again.
         """
-        groups = self.pieces.setdefault(self._expect(p), {})
+        key = self._expect(p)
+        groups = self.pieces.setdefault(key, {})
         if op not in groups:
             groups[op] = ([], [])
-        groups[op][0].extend(piece)
-        groups[op][1].append(place)
+        parts, places = groups[op]
+        parts.extend(piece)
+        places.append(place)
+        if place is None and len(parts) * len(parts[0]) >= ROWS:
+            self._add(key, op(*parts))
+            parts.clear()
+            places.clear()
 
     def _settle(self, key: int, shape: tuple[int, ...], total: Any) -> Any:
         """Add to a sum the pieces that were put off, each kind in one op."""
         for op, (parts, places) in self.pieces.pop(key).items():
+            if not parts:
+                continue
             attrs = {} if places[0] is None else {"keys": tuple(places), "shape": shape}
             y = op(*parts, **attrs)
             total = y if total is None else total + y
