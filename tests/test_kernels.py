@@ -2,13 +2,14 @@
 
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import scipy.special
 from hypothesis import given, strategies as st
 
-from tinygrad_rnn.kernels import gemm, philox, pointwise, rows, scalar, scatter, update
+from tinygrad_rnn.kernels import _jit, gemm, philox, pointwise, rows, scalar, scatter, update
 from tinygrad_rnn.kernels._jit import DISABLED, jit
 from tinygrad_rnn.ops.random import Generator
 
@@ -229,6 +230,23 @@ def test_norm_and_limit(dtype):
     bad = [np.array([np.nan, 2.0], dtype)]
     update.limit(bad, bound=1.0)
     np.testing.assert_array_equal(bad[0], [np.nan, 1.0])
+
+
+def test_compiling_is_announced_once_and_on_terminals_only(monkeypatch, capsys):
+    def begin(notice, module):
+        kernel = SimpleNamespace(py_func=SimpleNamespace(__module__=module))
+        notice.on_start(SimpleNamespace(data={"dispatcher": kernel}))
+
+    quiet, told = _jit._Notice(), _jit._Notice()
+    begin(quiet, "tinygrad_rnn.kernels.rows")
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    begin(told, "somebody.elses")
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    begin(told, "tinygrad_rnn.kernels.rows")
+    begin(told, "tinygrad_rnn.kernels.gemm")
+    assert capsys.readouterr().err.count("compiling kernels") == 1
 
 
 def test_import_compiles_nothing_and_is_quick():

@@ -44,8 +44,8 @@ def _user_line() -> str:
 def record(_: Tensor, op: Op, args: tuple[Any, ...], attrs: dict[str, Any]) -> Tensor:
     """Run an op on the arrays inside Tensors, and note it if a gradient may be wanted.
 
-    The hottest Python of the library: 100 steps of an LSTM pass here 1,700 times,
-    and each microsecond saved here is one in fifteen of the whole.
+    The hottest Python of the library: a hundred steps of an LSTM pass here 1,300
+    times at some 2.5 us, NumPy's own work not counted.
     """
     now = local.now
     if now.recorder is not None:
@@ -105,7 +105,7 @@ def record(_: Tensor, op: Op, args: tuple[Any, ...], attrs: dict[str, Any]) -> T
 def record_each(x: Tensor, op: Op, many: Sequence[dict[str, Any]]) -> list[Tensor]:
     """`record` for one input and several attributes, whose checks are made once.
 
-    A chunk into four gates takes 7 us so, 15 one by one: a tenth of an LSTM's step.
+    A chunk into four gates takes 10 us so, 15 one by one.
     """
     now, plan = local.now, op.plan(1)
     plain = x.requires_grad and now.grad and not now.anomaly and now.recorder is None

@@ -3,16 +3,16 @@
 GFLOP/s, float32, one core of an AVX-512 server, m x k x n of (m, k) @ (k, n):
 
     product              np.dot, W.T   np.dot   rows in blocks of 8   packed
-    32 x 128 x 512                57       88                   141      111
-    32 x 512 x 128                54       83                   161       93
-    16 x  64 x 256                35       62                    62      117
-    64 x 256 x 2048               79       99                    20      118
-    64 x 512 x 2048               68       86                    21       88
+    32 x 128 x 512                58       86                    66      139
+    32 x 512 x 128                57       86                   161       95
+    16 x  64 x 256                37       65                    65      125
+    64 x 256 x 2048               82      100                    21      114
+    64 x 512 x 2048               75       94                    21      123
 
 - `x @ W.T` with a weight met before goes through its panels, packed once and
   kept until someone writes to the weight (`forget`).
-- A product of more than 10^6 multiplications, whose blocks of 8 rows have
-  fewer, is cut into those: OpenBLAS has a quicker path for small ones.
+- A product of more than 10^6 multiplications with a tall b, whose blocks of 8
+  rows have fewer, is cut into those: OpenBLAS has a quicker path for small ones.
 - All else is `np.dot`.
 """
 

@@ -1,8 +1,9 @@
 """Softmax, log-softmax, cross entropy and layer norm over the last axis, one pass a row.
 
 Each takes C-contiguous rows (n, k); the callers move the axis and copy. The row
-loops beat the five to seven NumPy passes they replace: log-softmax of 64 x 512
-float32 40 us against 95, the whole cross entropy 45 against 140.
+loops beat the five to seven NumPy passes they replace (us, float32, 64 x 512:
+softmax 58 against 103, the gradient of cross entropy 60 against 117, layer norm
+11 against 102, its gradient 19 against 169; `tools/bench kernels`).
 """
 
 from typing import Any

@@ -85,7 +85,7 @@ def broadcast_to_vjp(g, x_shape):
 def sum_to(x, *, shape):
     """Undo broadcasting: sum until `x` has `shape`."""
     lead = x.ndim - len(shape)
-    if x.shape[lead:] == shape:  # a bias, the commonest: 1.4 us in place of 4
+    if x.shape[lead:] == shape:  # a bias, the commonest
         return np.add.reduce(x, axis=0 if lead == 1 else tuple(range(lead)))
     axes = tuple(k for k, n in enumerate(shape, lead) if n == 1 and x.shape[k] != 1)
     y = np.add.reduce(x, axis=tuple(range(lead)) + axes, keepdims=True)

@@ -1,4 +1,4 @@
-"""`tools/bench eager|kernels [--out FILE.json]`: a table, and every figure in the JSON."""
+"""`tools/bench eager|kernels|depth [--out FILE.json]`: a table, and every figure in the JSON."""
 
 import argparse
 import json
@@ -12,11 +12,11 @@ for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMB
 
 def main() -> None:
     """Run one benchmark."""
-    from . import eager, kernels
+    from . import depth, eager, kernels
 
     parser = argparse.ArgumentParser(prog="tools/bench", description=__doc__)
     which = parser.add_subparsers(required=True)
-    for name, module in {"eager": eager, "kernels": kernels}.items():
+    for name, module in {"eager": eager, "kernels": kernels, "depth": depth}.items():
         one = which.add_parser(name, help=module.__doc__)
         one.set_defaults(module=module)
         module.add_arguments(one)

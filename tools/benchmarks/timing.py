@@ -32,9 +32,7 @@ def _stopwatch(run: Callable[[], Any]) -> Callable[[], float]:
     return timed
 
 
-def _rounds(
-    timed: dict[str, Callable[[], float]], rounds: int, seconds: float
-) -> dict[str, float]:
+def _rounds(timed: dict[str, Callable[[], float]], rounds: int, seconds: float) -> dict[str, float]:
     times: dict[str, list[float]] = {name: [] for name in timed}
     start = time.perf_counter()
     for _ in range(rounds):
