@@ -28,7 +28,7 @@ def contenders() -> dict[str, dict[str, Callable[[], Any]]]:
     W_T = np.ascontiguousarray(W.T)
     xs, gs = [draw(32, 128) for _ in range(100)], [draw(32, 512) for _ in range(100)]
     shapes = [(512, 128), (512, 64), (512,), (512,)] * 3
-    adam = [tuple(draw(*s) for _ in range(3)) + (abs(draw(*s)),) for s in shapes]
+    adam = [(draw(*s), draw(*s), draw(*s), abs(draw(*s))) for s in shapes]
     numbers = [1e-9, 0.0, 1.0, 0.9, 0.1, 0.999, 0.001, 1.0, 1e-8]
     key = np.array([1, 2], np.uint64)
     generator = np.random.Generator(np.random.Philox(0))
