@@ -114,7 +114,7 @@ class Sweep:
             self.deliver(target, g)
         heap, targets, totals, owned = self.heap, self.targets, self.totals, self.owned
         pieces, wanted, only, retain = self.pieces, self.wanted, self.only, self.retain
-        arrays, anomaly = not self.create_graph, local.now.anomaly
+        arrays, anomaly, ndarray = not self.create_graph, local.now.anomaly, np.ndarray
         while heap:
             key = -heappop(heap)
             node, g = targets.pop(key), totals.pop(key, None)
@@ -131,22 +131,23 @@ class Sweep:
             if node.op.variadic or not arrays:
                 self._through(node, g)
                 continue
-            inputs, attrs = node.inputs, node.attrs
+            inputs = node.inputs
             for k, kernel, names, places, sources, _ in node.plan.steps:
                 p = inputs[k]
                 if only is not None and key_of(p) not in only:
                     continue
-                if places is None:
+                if places is None or names:
                     values = _reads(sources, node, saved)
+                    c = kernel(g, *values, **{name: node.attrs[name] for name in names})
+                elif not places:
+                    c = kernel(g)
+                elif len(places) == 1:
+                    c = kernel(g, saved[places[0]])
                 else:
-                    values = [saved[i] for i in places]
-                if names:
-                    c = kernel(g, *values, **{name: attrs[name] for name in names})
-                else:
-                    c = kernel(g, *values)
+                    c = kernel(g, *[saved[i] for i in places])
                 if anomaly:
                     _check_finite(node, k, c)
-                if p.__class__ is Node and c.__class__ is np.ndarray and c.shape == p.shape:
+                if p.__class__ is Node and c.__class__ is ndarray and c.shape == p.shape:
                     if p.op is index and p.extra is None and p.seq not in wanted:
                         self.defer(p.inputs[0], put_slices, (c,), p.attrs["key"])
                         continue  # a slice hands on what it gets: no need to wait for its turn
@@ -304,8 +305,9 @@ def _check_intact(node: Node) -> None:
             f"backward: the graph was freed by an earlier backward pass (at {node.op.name}"
             f"{node.place()}); pass retain_graph=True to the first one to go through it twice"
         )
-    marks = iter(node.versions or ())
-    for version, then, tensor in zip(marks, marks, marks, strict=True):
+    marks = node.versions or ()
+    for k in range(0, len(marks), 3):
+        version, then, tensor = marks[k : k + 3]
         if version[0] != then:
             name = repr(tensor.name) if tensor.name else "a tensor"
             raise GraphError(

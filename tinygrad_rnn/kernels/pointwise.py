@@ -19,9 +19,13 @@ Array = np.ndarray[Any, Any]
 
 @jit
 def _sigmoid(x: Array, out: Array) -> None:
-    x, out = x.reshape(x.size), out.reshape(out.size)
-    for i in range(x.size):
-        out[i] = scalar.sigmoid(x[i])
+    """Row by row, so that the columns of one gate need not be copied together first."""
+    for i in range(x.shape[0]):
+        y = out[i]
+        for j in range(y.size):
+            y[j] = x[i, j]
+        for j in range(y.size):
+            y[j] = scalar.sigmoid(y[j])
 
 
 @jit
@@ -44,13 +48,11 @@ def sigmoid(x: Any) -> Any:
     """1 / (1 + e^-x), elementwise; within 3 ULP, nothing overflows."""
     if DISABLED or type(x) is not np.ndarray or x.dtype.kind != "f":
         return scalar.sigmoid(x)
-    if not x.flags.carray:  # C order, aligned, writeable: one Numba type an ndim
-        x = np.array(x, order="C")
-    out = np.empty_like(x)
-    if x.ndim != 2:
-        _sigmoid(x.reshape(1, -1), out.reshape(1, -1))
-    else:  # the shape of a state: without two views
+    out = np.empty(x.shape, x.dtype)
+    if x.ndim == 2 and x.flags.writeable:  # the shape of a state
         _sigmoid(x, out)
+    else:
+        _sigmoid(np.array(x, order="C").reshape(1, -1), out.reshape(1, -1))
     return out
 
 
