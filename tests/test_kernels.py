@@ -160,10 +160,15 @@ def test_matrix_products(m, k, n, dtype):
     b = rng.standard_normal(n).astype(dtype)
     exact = x.astype(np.float64) @ W.T.astype(np.float64)
     tolerance = {"rtol": 0, "atol": (1e-5 if dtype == np.float32 else 1e-13) * max(k, 1)}
+    g = rng.standard_normal((m, n)).astype(dtype)
     for _ in range(3):  # the third time from packed panels, where those are used
-        y = gemm.linear(x, W, b)
-        assert y.dtype == dtype
+        y, back = gemm.linear(x, W, b), gemm.linear_vjp_x(g, W)
+        assert y.dtype == back.dtype == dtype
         np.testing.assert_allclose(y, exact + b, **tolerance)
+        wanted = g.astype(np.float64) @ W
+        np.testing.assert_allclose(
+            back, wanted, rtol=0, atol=tolerance["atol"] * max(n / max(k, 1), 1)
+        )
     np.testing.assert_allclose(gemm.dot(x, np.ascontiguousarray(W.T)), exact, **tolerance)
     np.testing.assert_allclose(
         gemm.sum_of_products((x, x), (x, x)), 2 * (x.T.astype(np.float64) @ x), **tolerance
@@ -172,12 +177,14 @@ def test_matrix_products(m, k, n, dtype):
 
 def test_packed_panels_follow_the_weight():
     W, x = np.ones((256, 64), np.float32), np.ones((8, 64), np.float32)
-    for _ in range(3):
-        assert (gemm.linear(x, W, 0) == 64).all()
-    W *= 2
-    gemm.forget(W)
-    for _ in range(3):
-        assert (gemm.linear(x, W, 0) == 128).all()
+    g = np.ones((8, 256), np.float32)
+    for factor in (1, 2):
+        for _ in range(3):
+            assert (gemm.linear(x, W, 0) == 64 * factor).all()
+            assert (gemm.linear_vjp_x(g, W) == 256 * factor).all()
+        W *= 2
+        gemm.forget(W)
+    gemm.linear(x, W, 0)
     before = len(gemm._seen)
     del W
     assert len(gemm._seen) == before - 1 or DISABLED

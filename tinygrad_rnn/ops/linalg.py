@@ -83,7 +83,7 @@ def linear(x, W, b):
     return gemm.linear(x, W, b)
 
 
-@linear.vjp(kernel=gemm.matmul)
+@linear.vjp(kernel=gemm.linear_vjp_x)
 def linear_vjp_x(g, W):
     return g @ W
 

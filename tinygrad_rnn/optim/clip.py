@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from .._tensor import Tensor
 from ..errors import AnomalyError
-from ..kernels import update
+from ..kernels import gemm, update
 from ..op import Array
 
 
@@ -19,6 +19,12 @@ def _grads(params: Iterable[Tensor] | Tensor) -> list[list[Array]]:
                 p.grad = Tensor(p.grad._array.copy())
             groups.setdefault(str(p.grad.dtype), []).append(p.grad._array)
     return list(groups.values())
+
+
+def _limit(grads: list[Array], factor: float = 1.0, bound: float = math.inf) -> None:
+    update.limit(grads, factor, bound)
+    for g in grads:
+        gemm.forget(g)  # gradients may have served as matrices themselves
 
 
 def _norm(groups: list[list[Array]]) -> float:
@@ -53,7 +59,7 @@ def clip_grad_norm_(
         return norm
     if norm > max_norm:
         for g in groups:
-            update.limit(g, factor=max_norm / norm)
+            _limit(g, factor=max_norm / norm)
     return norm
 
 
@@ -67,5 +73,5 @@ def clip_grad_value_(params: Iterable[Tensor] | Tensor, clip_value: float) -> fl
     groups = _grads(params)
     norm = _norm(groups)
     for g in groups:
-        update.limit(g, bound=clip_value)
+        _limit(g, bound=clip_value)
     return norm
