@@ -198,7 +198,7 @@ def main(argv: list[str] | None = None) -> dict[str, Any]:
     if args.seeds < 1:
         raise DataError(f"--seeds must be at least 1, got {args.seeds}")
     if args.data in DATA:
-        series = read_csv(HERE / "data" / f"{args.data}.csv", None, DATES[args.data])
+        series = read_csv(HERE / "data" / f"{args.data}.csv", args.column, DATES[args.data])
     else:
         series = read_csv(args.data, args.column, args.date_column)
     s = setting(args, series.values)

@@ -96,6 +96,7 @@ ERRORS = {
     "none": (lambda: tg.maximum(f32(2), None), D, "maximum: expected .* NoneType"),
     "text tensor": (lambda: tg.tensor(["a"]), D, "tensor: dtype <U1"),
     "complex": (lambda: tg.tensor(1j), D, "complex128 is not supported"),
+    "complex zeros": (lambda: tg.zeros(2, dtype="c8"), D, "dtype complex64 is not supported"),
     "half": (lambda: tg.tensor(np.ones(2, np.float16)), D, "float16 is not supported"),
     "integer grad": (lambda: tg.tensor([1], requires_grad=True), D, "only float tensors have"),
     "unknown attribute": (lambda: tg.sum(f32(2), dim=0), TypeError, "unknown dim"),

@@ -25,6 +25,13 @@ def tensor(
     return Tensor(to_array(data, dtype), requires_grad, name)
 
 
+def _supported(dtype: Any) -> np.dtype[Any]:
+    dtype = np.dtype(dtype)
+    if dtype.kind not in "iub" and dtype not in (np.float32, np.float64):
+        raise DTypeError(f"dtype {dtype} is not supported; use float32, float64, integers or bool")
+    return dtype
+
+
 def _float(dtype: Any) -> np.dtype[Any]:
     dtype = np.dtype(dtype)
     if dtype not in (np.float32, np.float64):
@@ -44,22 +51,24 @@ def full(shape: Shape, value: float, dtype: Any = None, requires_grad: bool = Fa
     sizes = _shape((shape,))
     if dtype is None:
         dtype = np.float32 if isinstance(value, float) else None
-    return Tensor(np.full(sizes, value, dtype), requires_grad)
+    array = np.full(sizes, value, dtype)
+    _supported(array.dtype)
+    return Tensor(array, requires_grad)
 
 
 def zeros(*shape: Any, dtype: Any = np.float32, requires_grad: bool = False) -> Tensor:
     """Make a Tensor of zeros: zeros(2, 3) or zeros((2, 3))."""
-    return Tensor(np.zeros(_shape(shape), dtype), requires_grad)
+    return Tensor(np.zeros(_shape(shape), _supported(dtype)), requires_grad)
 
 
 def ones(*shape: Any, dtype: Any = np.float32, requires_grad: bool = False) -> Tensor:
     """Make a Tensor of ones."""
-    return Tensor(np.ones(_shape(shape), dtype), requires_grad)
+    return Tensor(np.ones(_shape(shape), _supported(dtype)), requires_grad)
 
 
 def empty(*shape: Any, dtype: Any = np.float32, requires_grad: bool = False) -> Tensor:
     """Make a Tensor whose values are not set."""
-    return Tensor(np.empty(_shape(shape), dtype), requires_grad)
+    return Tensor(np.empty(_shape(shape), _supported(dtype)), requires_grad)
 
 
 def zeros_like(x: Any) -> Tensor:
@@ -79,7 +88,7 @@ def full_like(x: Any, value: float) -> Tensor:
 
 def eye(n: int, m: int | None = None, dtype: Any = np.float32) -> Tensor:
     """Make the identity matrix of n rows and m (or n) columns."""
-    return Tensor(np.eye(n, m, dtype=dtype))
+    return Tensor(np.eye(n, m, dtype=_supported(dtype)))
 
 
 def arange(start: float, stop: float | None = None, step: float = 1, dtype: Any = None) -> Tensor:

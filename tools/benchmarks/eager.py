@@ -7,7 +7,7 @@ import numpy as np
 from tqdm import tqdm
 
 from .loops import GATES, LIBRARIES
-from .timing import Worker, interleave_workers
+from .timing import Worker, interleave_workers, medians, ratios
 
 SIZES = [
     (100, 1, 1, 16),
@@ -39,11 +39,9 @@ def run(args: argparse.Namespace) -> list[dict[str, Any]]:
     rows = []
     for size, cell in tqdm(todo, desc="rows", disable=None):
         error = agree({name: w.make(cell, *size) for name, w in workers.items()})
-        ms = interleave_workers(workers, args.rounds, args.seconds)
-        ratios = {n: ms[n] / ms["ours"] for n in names if n != "ours"}
-        rows.append(
-            {"cell": cell, "T,B,I,H": size, "ms": ms, "ratio": ratios, "gradient_error": error}
-        )
+        times = interleave_workers(workers, args.rounds, args.seconds)
+        row = {"cell": cell, "T,B,I,H": size, "gradient_error": error}
+        rows.append(row | {"ms": medians(times), "ratio": ratios(times, "ours")})
     for worker in workers.values():
         worker.stop()
     return rows

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .timing import interleave
+from .timing import interleave, medians, ratios
 
 
 def contenders() -> dict[str, dict[str, Callable[[], Any]]]:
@@ -134,9 +134,9 @@ def run(args: argparse.Namespace) -> list[dict[str, Any]]:
     start = time.perf_counter()
     for name, pair in contenders().items():
         repeated = {k: (lambda fn=fn: [fn() for _ in range(20)]) for k, fn in pair.items()}
-        ms = interleave(repeated, args.rounds, args.seconds)
-        us = {k: 1e3 * v / 20 for k, v in ms.items()}
-        found.append({"kernel": name, "us": us, "ratio": us["numpy"] / us["ours"]})
+        times = interleave(repeated, args.rounds, args.seconds)
+        us = {k: 1e3 * v / 20 for k, v in medians(times).items()}
+        found.append({"kernel": name, "us": us, "ratio": ratios(times, "ours")["numpy"]})
     print(f"{time.perf_counter() - start:.0f} s, compilation included")
     return found
 

@@ -1,5 +1,6 @@
 """Interleaved timing: every contender gets its turn in each round, so that a noisy
-neighbour hits all alike; medians over the rounds.
+neighbour hits all alike; medians over the rounds, of times and of the ratios within
+a round.
 
 Libraries are timed each in a process of its own, as their users run them: loaded
 together they pay for one another (a full pass of Python's garbage collector goes
@@ -13,11 +14,25 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
+Times = dict[str, list[float]]
 
-def interleave(
-    contenders: dict[str, Callable[[], Any]], rounds: int, seconds: float
-) -> dict[str, float]:
-    """Median milliseconds of each, over at most `rounds` rounds or `seconds`."""
+
+def medians(times: Times) -> dict[str, float]:
+    """Median milliseconds of each."""
+    return {name: 1e3 * statistics.median(ts) for name, ts in times.items()}
+
+
+def ratios(times: Times, to: str) -> dict[str, float]:
+    """How many times as long as `to` each of the others takes: the median over rounds."""
+    return {
+        name: statistics.median(a / b for a, b in zip(ts, times[to], strict=True))
+        for name, ts in times.items()
+        if name != to
+    }
+
+
+def interleave(contenders: dict[str, Callable[[], Any]], rounds: int, seconds: float) -> Times:
+    """Seconds of each, over at most `rounds` rounds or `seconds`."""
     for run in contenders.values():
         run()
     return _rounds({name: _stopwatch(run) for name, run in contenders.items()}, rounds, seconds)
@@ -32,7 +47,7 @@ def _stopwatch(run: Callable[[], Any]) -> Callable[[], float]:
     return timed
 
 
-def _rounds(timed: dict[str, Callable[[], float]], rounds: int, seconds: float) -> dict[str, float]:
+def _rounds(timed: dict[str, Callable[[], float]], rounds: int, seconds: float) -> Times:
     times: dict[str, list[float]] = {name: [] for name in timed}
     start = time.perf_counter()
     for _ in range(rounds):
@@ -40,7 +55,7 @@ def _rounds(timed: dict[str, Callable[[], float]], rounds: int, seconds: float) 
             times[name].append(run())
         if time.perf_counter() - start > seconds:
             break
-    return {name: 1e3 * statistics.median(ts) for name, ts in times.items()}
+    return times
 
 
 def _serve(pipe: Connection, make: Callable[..., Callable[[], Any]]) -> None:
@@ -82,8 +97,8 @@ class Worker:
         self.process.join()
 
 
-def interleave_workers(workers: dict[str, Worker], rounds: int, seconds: float) -> dict[str, float]:
-    """Median milliseconds of what each worker has built; one round to warm up."""
+def interleave_workers(workers: dict[str, Worker], rounds: int, seconds: float) -> Times:
+    """Seconds of what each worker has built; one round to warm up."""
     for worker in workers.values():
         worker.time()
     return _rounds({name: w.time for name, w in workers.items()}, rounds, seconds)
