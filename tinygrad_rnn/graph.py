@@ -147,6 +147,9 @@ class Sweep:
                     c = kernel(g, *[saved[i] for i in places])
                 if anomaly:
                     _check_finite(node, k, c)
+                if c.__class__ is Deferred:
+                    self.defer(p, c.op, c.piece, c.key)
+                    continue
                 if p.__class__ is Node and c.__class__ is ndarray and c.shape == p.shape:
                     if p.op is index and p.extra is None and p.seq not in wanted:
                         self.defer(p.inputs[0], put_slices, (c,), p.attrs["key"])
@@ -213,7 +216,9 @@ class Sweep:
         gone through by the garbage collector again and again.
         """
         key = self._expect(p)
-        groups = self.pieces.setdefault(key, {})
+        if key not in self.pieces:
+            self.pieces[key] = {op: ([], [])}
+        groups = self.pieces[key]
         if op not in groups:
             groups[op] = ([], [])
         parts, places = groups[op]

@@ -113,7 +113,6 @@ def _panels(x: Array, W: Array, turned: bool) -> Array | None:
     rows, columns = W.shape[::-1] if turned else W.shape
     if (
         x.ndim != 2
-        or W.size < 8192  # below, packing and looking up cost more than they gain
         or len(x) < 4
         or columns % WIDTH
         or rows != x.shape[1]
@@ -140,7 +139,8 @@ def linear(x: Array, W: Array, b: Any) -> Any:
     """x @ W.T + b over the last axis of x, W a weight that is used again and again."""
     if W.ndim != 2 or (b.__class__ is not int and b.shape != W.shape[:1]):
         raise ValueError("W must have two axes and b one")
-    panels = _panels(x, W, True)
+    # below 8,192 numbers packing and looking up cost more than they gain
+    panels = _panels(x, W, True) if W.size >= 8192 else None
     if panels is None:
         y = np.dot(x, W.T)
         y += b
@@ -157,9 +157,11 @@ def linear_vjp_x(g: Array, W: Array) -> Any:
     64 x 2048 x 512: 101 GFLOP/s packed, 84 np.dot; 32 x 512 x 128, a small product in
     blocks of 8 rows: 130 packed, 151 so.
     """
-    panels = _panels(g, W, False) if 8 * W.size > _SMALL else None
+    if 8 * W.size <= _SMALL:
+        return dot(g, W) if g.ndim == 2 else np.matmul(g, W)
+    panels = _panels(g, W, False)
     if panels is None:
-        return matmul(g, W)
+        return np.matmul(g, W)
     y = np.zeros((g.shape[0], W.shape[1]), _F32)
     _add_times_panels(g, panels, y)
     return y

@@ -90,12 +90,13 @@ def linear_vjp_x(g, W):
 
 @linear.vjp
 def linear_vjp_W(g, x):
-    return Deferred(sum_of_products, (_rows(g), _rows(x)))
+    pair = (g, x) if g.ndim == 2 else (_rows(g), _rows(x))
+    return Deferred(sum_of_products, pair)
 
 
 @linear.vjp
 def linear_vjp_b(g):
-    return Deferred(sum_of_rows, (_rows(g),))
+    return Deferred(sum_of_rows, (g if g.ndim == 2 else _rows(g),))
 
 
 def _sum_of_products_shape(*pairs: Spec) -> tuple[int, ...]:
