@@ -78,17 +78,37 @@ def check(seed):
             plan.append((TWO, int(rng.integers(len(TWO))), int(a), int(b)))
         count += 1
     ours = [tg.tensor(a, requires_grad=True) for a in arrays]
-    theirs = [torch.tensor(a, requires_grad=True) for a in arrays]
-    y, z = build(tg, 1, ours, plan), build(torch, 2, theirs, plan)
+    y = build(tg, 1, ours, plan)
     y.backward()
-    z.backward()
+    found = [np.zeros(p.shape) if p.grad is None else p.grad.numpy() for p in ours]
+    z, wanted = in_torch(arrays, plan)
     names = [table[k][0] for table, k, *_ in plan]
-    assert abs(float(y) - z.item()) <= 1e-9 * max(1.0, abs(z.item())), names
-    for p, q in zip(ours, theirs, strict=True):
-        wanted = np.zeros(p.shape) if q.grad is None else q.grad.numpy()
-        found = np.zeros(p.shape) if p.grad is None else p.grad.numpy()
-        scale = max(float(np.linalg.norm(wanted)), 1e-5)  # gradients that cancel to rounding
-        assert np.linalg.norm(found - wanted) <= 1e-9 * scale, (seed, names)
+    for what, a, b in [("loss", float(y), z), *zip(range(9), found, wanted, strict=False)]:
+        scale = max(float(np.linalg.norm(b)), 1e-5)  # gradients that cancel to rounding
+        error = float(np.linalg.norm(a - b))
+        if error > 1e-9 * scale:  # only where rounding itself is blown up as far
+            assert error <= 100 * sensitivity(arrays, plan, what, z, wanted), (seed, what, names)
+
+
+def in_torch(arrays, plan):
+    """Loss and gradients by PyTorch."""
+    leaves = [torch.tensor(a, requires_grad=True) for a in arrays]
+    z = build(torch, 2, leaves, plan)
+    z.backward()
+    return z.item(), [np.zeros(q.shape) if q.grad is None else q.grad.numpy() for q in leaves]
+
+
+def sensitivity(arrays, plan, what, z, wanted):
+    """How far PyTorch's own result moves when the inputs move in their last two bits."""
+    rng = np.random.default_rng(0)
+    moves = []
+    for _ in range(5):
+        moved = [a * (1 + 4e-16 * rng.choice([-1.0, 0.0, 1.0], a.shape)) for a in arrays]
+        loss, grads = in_torch(moved, plan)
+        moves.append(
+            abs(loss - z) if what == "loss" else np.linalg.norm(grads[what] - wanted[what])
+        )
+    return max(moves)
 
 
 @pytest.mark.parametrize("block", range(10))
