@@ -10,7 +10,8 @@ ONE = [
     ("tanh", tg.tanh, torch.tanh),
     ("sigmoid", tg.sigmoid, torch.sigmoid),
     ("sin", tg.sin, torch.sin),
-    ("softplus", tg.softplus, torch.nn.functional.softplus),
+    # PyTorch's own softplus drops log1p(e^-x), 2e-9, above x = 20
+    ("softplus", tg.softplus, lambda x: torch.logaddexp(x, torch.zeros_like(x))),
     ("gelu", tg.gelu, torch.nn.functional.gelu),
     ("relu", tg.relu, torch.relu),
     ("square", lambda x: tg.square(x) * 0.3, lambda x: torch.square(x) * 0.3),
