@@ -88,7 +88,7 @@ def check(seed):
         scale = max(float(np.linalg.norm(b)), 1e-5)  # gradients that cancel to rounding
         error = float(np.linalg.norm(a - b))
         if error > 1e-9 * scale:  # only where rounding itself is blown up as far
-            assert error <= 100 * sensitivity(arrays, plan, what, z, wanted), (seed, what, names)
+            assert error <= 1000 * sensitivity(arrays, plan, what, z, wanted), (seed, what, names)
 
 
 def in_torch(arrays, plan):
