@@ -87,8 +87,10 @@ def check(seed):
     for what, a, b in [("loss", float(y), z), *zip(range(9), found, wanted, strict=False)]:
         scale = max(float(np.linalg.norm(b)), 1e-5)  # gradients that cancel to rounding
         error = float(np.linalg.norm(a - b))
-        if error > 1e-9 * scale:  # only where rounding itself is blown up as far
-            assert error <= 1000 * sensitivity(arrays, plan, what, z, wanted), (seed, what, names)
+        # a loss beyond 1e9 is made of sums of that size, which lose as many digits
+        if error > 1e-9 * scale * max(1.0, abs(z) / 1e9):
+            # only where rounding itself is blown up as far
+            assert error <= 100 * sensitivity(arrays, plan, what, z, wanted), (seed, what, names)
 
 
 def in_torch(arrays, plan):
