@@ -108,11 +108,13 @@ def test_the_floors_hold_and_their_check_fails_on_a_planted_import(tmp_path, mon
     (root / "nn").mkdir()
     (root / "nn" / "bad.py").write_text("import tinygrad_rnn.optim\nfrom .. import optim\n")
     (root / "stray.py").write_text("\n" * 600)
+    (root / "nn" / "__init__.py").write_text("from .bad import bad as bad\n")
     monkeypatch.setattr(check, "ROOT", root)
     found = "\n".join(check.problems())
     assert "kernels (floor 1) imports ops (floor 3)" in found
     assert found.count("nn (floor 6) imports optim (floor 6)") == 2
     assert "'stray' stands on no floor" in found
+    assert "'bad' is a module and a public name" in found
 
 
 def test_public_names():

@@ -1,7 +1,6 @@
 """Series, windows, baselines, metrics and the training loop."""
 
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +8,7 @@ import pytest
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import nn, train
-from tinygrad_rnn.train import baselines, experiment, metrics
-from tinygrad_rnn.train.fit import fit
+from tinygrad_rnn.train import baselines, experiment, fit, loop, metrics
 
 DATA = Path(__file__).parent.parent / "examples" / "data"
 
@@ -266,8 +264,8 @@ def test_the_progress_bar_names_loss_and_gradient_norm(monkeypatch):
         def close(self):
             shown.append("closed")
 
-    monkeypatch.setattr(sys.modules["tinygrad_rnn.train.fit"], "tqdm", Bar)
-    sys.modules["tinygrad_rnn.train.fit"].fit(Straight(), line(), line(4), epochs=2)
+    monkeypatch.setattr(loop, "tqdm", Bar)
+    fit(Straight(), line(), line(4), epochs=2)
     assert "loss" in shown[0]
     assert "|g|" in shown[0]
     assert shown[-1] == "closed"

@@ -226,9 +226,9 @@ def _check_anomaly(out: Tensor, op: Op, values: Sequence[Any]) -> None:
     words += f", scope {scope!r}" if scope else ""
     bad = [k for k, v in enumerate(values) if not np.isfinite(v).all()]
     came = f"; its input {bad[0]} was already so" if bad else ""
-    count = int((~np.isfinite(out._array)).sum())
+    lost = int((~np.isfinite(out._array)).sum())
     raise AnomalyError(
-        f"detect_anomaly: {op.name}{words} gives {count} of {out.size} values that are not finite"
+        f"detect_anomaly: {op.name}{words} gives {lost} of {out.size} values that are not finite"
         f"{came}, at {line}"
     )
 

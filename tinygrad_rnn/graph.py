@@ -15,7 +15,7 @@ import numpy as np
 
 from .errors import AnomalyError, GraphError
 from .op import Array, Deferred, Op, Plan, local
-from .ops.index import index, put_slices
+from .ops.indexing import index, put_slices
 from .ops.shape import sum_to
 
 FREED: tuple[Any, ...] = ("freed",)  # stands where a node's saved values were

@@ -66,6 +66,12 @@ def imported(path: Path) -> list[tuple[int, str]]:
     return found
 
 
+def _names(path: Path) -> list[ast.alias]:
+    """What a package's `__init__` takes out of its modules (not the modules themselves)."""
+    nodes = [n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.ImportFrom)]
+    return [alias for n in nodes if n.module for alias in n.names]
+
+
 def problems() -> list[str]:
     """Every broken rule, as a line of text."""
     found = []
@@ -74,6 +80,13 @@ def problems() -> list[str]:
         if own not in FLOORS:
             found.append(f"{where}: {own!r} stands on no floor; add it to FLOORS")
             continue
+        if path.name == "__init__.py":
+            stems = {p.stem for p in path.parent.glob("*.py")}
+            exported = {alias.asname or alias.name for alias in _names(path)}
+            found += [
+                f"{where}: {name!r} is a module and a public name; rename the module"
+                for name in sorted(stems & exported)
+            ]
         lines = len(path.read_text().splitlines())
         if lines > LINES:
             found.append(f"{where}: {lines} lines, the limit is {LINES}")

@@ -65,7 +65,7 @@ def build(lib, column, leaves, plan):
     return sum((n.sum() for i, n in enumerate(nodes) if i not in used), 0.0 * nodes[0].sum())
 
 
-def check(seed):
+def check(seed, allowance=False):
     rng = np.random.default_rng(seed)
     arrays = [
         rng.standard_normal(s) for s in ((3, 4), (1, 4), (4,), (3, 1), ())[: rng.integers(2, 6)]
@@ -87,6 +87,9 @@ def check(seed):
     for what, a, b in [("loss", float(y), z), *zip(range(9), found, wanted, strict=False)]:
         scale = max(float(np.linalg.norm(b)), 1e-5)  # gradients that cancel to rounding
         error = float(np.linalg.norm(a - b))
+        if error <= 1e-9 * scale:
+            continue
+        assert allowance, (seed, what, names)
         # a loss beyond 1e9 is made of sums of that size, which lose as many digits
         if error > 1e-9 * scale * max(1.0, abs(z) / 1e9):
             # only where rounding itself is blown up as far
@@ -124,4 +127,4 @@ def test_five_hundred_random_graphs(block):
 @pytest.mark.parametrize("block", range(40))
 def test_twenty_thousand_random_graphs(block):
     for seed in range(1000 + 500 * block, 1000 + 500 * block + 500):
-        check(seed)
+        check(seed, allowance=True)

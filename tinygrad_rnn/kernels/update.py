@@ -20,7 +20,7 @@ Array = np.ndarray[Any, Any]
 
 
 @intrinsic
-def _pointer(typingctx: Any, address: Any, like: Any) -> Any:
+def _at(typingctx: Any, address: Any, like: Any) -> Any:
     """Pointer to numbers of `like`'s dtype at an address."""
     target = types.CPointer(like.dtype)
 
@@ -28,9 +28,6 @@ def _pointer(typingctx: Any, address: Any, like: Any) -> Any:
         return builder.inttoptr(args[0], context.get_value_type(target))
 
     return target(types.uint64, like), codegen
-
-
-_at: Any = _pointer
 
 
 @register_jitable

@@ -1,6 +1,6 @@
 """One op, one definition: the array functions of tinygrad_rnn."""
 
-from .index import (
+from .indexing import (
     chunk as chunk,
     embedding as embedding,
     gather as gather,

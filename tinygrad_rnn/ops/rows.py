@@ -7,7 +7,7 @@ import numpy as np
 from ..errors import ShapeError
 from ..kernels import rows as kernels
 from ..op import Spec, primitive
-from .index import check_indices, one_hot
+from .indexing import check_indices, one_hot
 from .pointwise import exp, sqrt
 from .reduce import mean, sum, to_rows, var
 from .shape import expand_dims, one_axis

@@ -1,7 +1,7 @@
 """Series, windows, scaling, baselines, metrics and the training loop."""
 
 from . import baselines as baselines, metrics as metrics
-from .fit import Epoch as Epoch, Fit as Fit, evaluate as evaluate, fit as fit
 from .forecaster import Forecaster as Forecaster
+from .loop import Epoch as Epoch, Fit as Fit, evaluate as evaluate, fit as fit
 from .scaling import Scaling as Scaling
 from .series import Series as Series, read_csv as read_csv, split as split, windows as windows

@@ -10,8 +10,8 @@ from ..errors import DataError
 from ..op import Array
 from ..ops.random import Generator
 from .baselines import all_baselines
-from .fit import Fit, fit
 from .forecaster import Forecaster
+from .loop import Fit, fit
 from .metrics import is_persistence, report, skill
 from .scaling import Scaling
 from .series import split, windows

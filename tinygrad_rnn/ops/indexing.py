@@ -118,8 +118,10 @@ def put_taken(x, indices, *, axis, shape):
     if k == 0 and x.dtype.kind == "f":  # rows of a table: the compiled loop
         width = int(np.prod(shape[1:], dtype=np.int64))
         rows = np.require(x.reshape(indices.size, width), requirements=["C", "W"])
-        where = indices.reshape(-1).astype(np.int64) % shape[0] if indices.size else indices
-        scatter.add_rows(y.reshape(shape[0], width), where.astype(np.int64).reshape(-1), rows)
+        where = indices.reshape(-1).astype(np.int64)
+        scatter.add_rows(
+            y.reshape(shape[0], width), np.where(where < 0, where + shape[0], where), rows
+        )
     else:
         np.add.at(y, (slice(None),) * k + (indices,), x)
     return y
