@@ -208,9 +208,10 @@ def test_row_kernels(n, k, dtype):
     eps = dtype(1e-3)
     rows.normalize(x, eps, out)
     wide = exact - exact.mean(1, keepdims=True)
-    np.testing.assert_allclose(
-        out, wide / np.sqrt((wide**2).mean(1, keepdims=True) + eps), rtol=1e-4, atol=1e-4
-    )
+    wanted = wide / np.sqrt((wide**2).mean(1, keepdims=True) + eps)
+    # float32 loses digits in x - mean
+    loose = {"rtol": 1e-4, "atol": 1e-4} if dtype == np.float32 else close
+    np.testing.assert_allclose(out, wanted, **loose)
 
 
 def test_scatter_adds_in_order():

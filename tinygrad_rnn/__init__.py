@@ -18,7 +18,6 @@ from ._creation import (
 from ._tensor import Tensor as Tensor
 from .autodiff import (
     detect_anomaly as detect_anomaly,
-    enable_grad as enable_grad,
     grad as grad,
     no_grad as no_grad,
     scope as scope,

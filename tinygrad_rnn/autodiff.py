@@ -187,12 +187,6 @@ class no_grad(_Switch):
     name, value = "grad", False
 
 
-class enable_grad(_Switch):
-    """Record again inside `no_grad`."""
-
-    name, value = "grad", True
-
-
 class detect_anomaly(_Switch):
     """Raise AnomalyError at the first value or gradient that is not finite.
 

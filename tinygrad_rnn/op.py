@@ -132,11 +132,10 @@ class Op:
         *,
         kernel: Callable[..., Any],
         shape: Callable[..., Any],
-        family: str,
         free: Sequence[str] = (),
         floats: bool = False,
     ):
-        self.fn, self.kernel, self.shape, self.family = fn, kernel, shape, family
+        self.fn, self.kernel, self.shape = fn, kernel, shape
         self.name = self.__name__ = fn.__name__
         self.__doc__, self.__module__ = fn.__doc__, fn.__module__
         self.__signature__ = inspect.signature(fn)
@@ -322,7 +321,7 @@ def pointwise(
     def shape(*specs: Spec, **attrs: Any) -> tuple[int, ...]:
         return broadcast(name, *(s.shape for s in specs))
 
-    return Op(fn, kernel=kernel or fn, shape=shape, family="pointwise", free=free, floats=floats)
+    return Op(fn, kernel=kernel or fn, shape=shape, free=free, floats=floats)
 
 
 def primitive(
@@ -335,5 +334,4 @@ def primitive(
     """Declare an op from its array kernel and its shape rule."""
     if fn is None:
         return lambda f: primitive(f, shape=shape, free=free, floats=floats)
-    family = fn.__module__.rsplit(".", 1)[-1]
-    return Op(fn, kernel=fn, shape=shape, family=family, free=free, floats=floats)
+    return Op(fn, kernel=fn, shape=shape, free=free, floats=floats)

@@ -114,6 +114,7 @@ def _run_adam(table: Array, sizes: Array, h: Array) -> None:
             p[i], m[i], v[i] = adam(p[i], g[i], m[i], v[i], h)
 
 
+# four loops alike: each is plain code of this file, which is what Numba keeps on disk
 _LOOPS = {sgd: _run_sgd, rmsprop: _run_rmsprop, adagrad: _run_adagrad, adam: _run_adam}
 
 
