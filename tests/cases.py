@@ -148,6 +148,8 @@ def pointwise_cases() -> Iterator[Case]:
         yield case("clip", call, reference, [shape], "real", tag)
     yield case("logical_not", ops.logical_not, np.logical_not, [(2, 3)], "bool", "matrix",
                differentiable=False, attrs={})  # fmt: skip
+    yield case("detach", OPS["detach"], lambda x: x, [(2, 3)], "real", "same",
+               differentiable=False, attrs={})  # fmt: skip
     yield case("astype", _with(ops.astype, dtype=np.dtype("float64")), lambda x: x, [(2, 3)],
                "real", "same", attrs={"dtype": np.dtype("float64")})  # fmt: skip
 

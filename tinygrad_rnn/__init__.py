@@ -1,5 +1,7 @@
 """Recurrent networks as on the blackboard: write the loop, see every gradient, run it fast."""
 
+from typing import TYPE_CHECKING, Any
+
 from . import nn as nn, ops as ops, optim as optim, testing as testing
 from ._creation import (
     arange as arange,
@@ -25,6 +27,7 @@ from .autodiff import (
 )
 from .errors import (
     AnomalyError as AnomalyError,
+    CaptureError as CaptureError,
     DataError as DataError,
     DTypeError as DTypeError,
     GraphError as GraphError,
@@ -33,4 +36,23 @@ from .errors import (
 from .ops import *  # noqa: F403
 from .ops import abs as abs, max as max, min as min, pow as pow, sum as sum
 
+if TYPE_CHECKING:
+    from .compiler import (
+        clear_jit_cache as clear_jit_cache,
+        disable_jit as disable_jit,
+        jit as jit,
+        set_num_threads as set_num_threads,
+    )
+
 __version__ = "0.1.0"
+_COMPILER = ("clear_jit_cache", "disable_jit", "jit", "set_num_threads")
+
+
+def __getattr__(name: str) -> Any:
+    """The compiler is loaded by whoever first asks for it."""
+    if name in _COMPILER:
+        from . import compiler
+
+        globals().update({n: getattr(compiler, n) for n in _COMPILER})
+        return globals()[name]
+    raise AttributeError(f"module 'tinygrad_rnn' has no attribute {name!r}")

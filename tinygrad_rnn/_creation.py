@@ -7,7 +7,7 @@ import numpy as np
 
 from ._tensor import Tensor, to_array
 from .errors import DTypeError, ShapeError
-from .ops.random import Generator, default_generator
+from .ops.random import Generator, default_generator, draw, normal, uniform
 
 Shape = int | Sequence[int]
 
@@ -98,13 +98,19 @@ def arange(start: float, stop: float | None = None, step: float = 1, dtype: Any 
     return Tensor(to_array(np.arange(start, stop, step).tolist(), dtype))
 
 
+def _drawn(op: Any, source: Generator, shape: Any, dtype: Any) -> Tensor:
+    """Numbers through ops, so that a recorded function draws afresh at every call."""
+    y = op(draw(generator=source), shape=_shape(shape), dtype=_float(dtype))
+    return y if isinstance(y, Tensor) else Tensor(y)
+
+
 def rand(*shape: Any, dtype: Any = np.float32, generator: Generator | None = None) -> Tensor:
     """Draw uniform numbers in [0, 1)."""
     source = generator or default_generator
-    return Tensor(source.uniform(_shape(shape), _float(dtype)))
+    return _drawn(uniform, source, shape, dtype)
 
 
 def randn(*shape: Any, dtype: Any = np.float32, generator: Generator | None = None) -> Tensor:
     """Draw standard normal numbers."""
     source = generator or default_generator
-    return Tensor(source.normal(_shape(shape), _float(dtype)))
+    return _drawn(normal, source, shape, dtype)

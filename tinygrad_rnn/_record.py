@@ -34,7 +34,7 @@ def _outside_value(op: Op, a: Any) -> Any:
     return constant(to_array(a))
 
 
-def _user_line() -> str:
+def user_line() -> str:
     """File and line of the innermost frame outside this package."""
     frame = sys._getframe(1)
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
@@ -176,7 +176,7 @@ def _make_node(
         node.saved = ()
     elif op.variadic:
         node.saved = tuple([tuple(values) if i == 0 else y for i in keep])
-        node.versions = _versions(args)
+        node.versions = versions_of(args)
     else:
         values.append(y)  # so that place -1 is y
         if len(keep) == 1:  # without a loop over it: 0.3 us less
@@ -186,7 +186,7 @@ def _make_node(
         for i in keep:
             a = args[i] if i >= 0 else None
             if isinstance(a, Tensor) and (a._node is None or a._version is not None):
-                node.versions = _versions([args[i] for i in keep if i >= 0])
+                node.versions = versions_of([args[i] for i in keep if i >= 0])
                 break
     node.op, node.inputs, node.attrs, node.extra = op, tuple(inputs), attrs, None
     node.shape, node.dtype, node.stamp, node.seq = y.shape, y.dtype, stamp, count()
@@ -203,7 +203,7 @@ def _share_version(out: Tensor, args: Sequence[Any]) -> None:
             return
 
 
-def _versions(saved: Sequence[Any]) -> tuple[Any, ...] | None:
+def versions_of(saved: Sequence[Any]) -> tuple[Any, ...] | None:
     """(version, its value now, Tensor) of each that can still be written to, in one flat tuple."""
     marks: list[Any] = []
     for t in saved:
@@ -216,7 +216,7 @@ def _versions(saved: Sequence[Any]) -> tuple[Any, ...] | None:
 
 def _check_anomaly(out: Tensor, op: Op, values: Sequence[Any]) -> None:
     """Stop at the first value that is not finite, and note where each node was made."""
-    line = _user_line()
+    line = user_line()
     if out._node is not None:
         out._node.extra = {"line": line}
     if out._array.dtype.kind != "f" or np.isfinite(out._array).all():

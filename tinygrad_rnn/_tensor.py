@@ -130,22 +130,29 @@ class Tensor(Traced):
 
     # values out ---------------------------------------------------------------
 
+    def _values(self) -> Array:
+        """The array, for someone who looks at the values: a recording must know of it."""
+        recorder = local.now.recorder
+        if recorder is not None:
+            recorder.read(self)
+        return self._array
+
     def numpy(self) -> Array:
         """The values as a read-only view."""
-        view = self._array.view()
+        view = self._values().view()
         view.flags.writeable = False
         return view
 
     def item(self) -> float | int | bool:
         """The one value as a Python number."""
-        if self._array.size != 1:
+        if self._values().size != 1:
             raise ShapeError(f"item: needs exactly one value, the shape is {self.shape}")
         value: float | int | bool = self._array.item()
         return value
 
     def tolist(self) -> Any:
         """The values as nested lists of Python numbers."""
-        return self._array.tolist()
+        return self._values().tolist()
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         if self.requires_grad:
@@ -153,7 +160,7 @@ class Tensor(Traced):
                 "a tensor that requires a gradient was given to NumPy, which would drop the "
                 "graph; use .detach().numpy(), or an op of tinygrad_rnn"
             )
-        return np.array(self._array, dtype=dtype)
+        return np.array(self._values(), dtype=dtype)
 
     def __float__(self) -> float:
         return float(self.item())
@@ -167,7 +174,7 @@ class Tensor(Traced):
         return int(self.item())
 
     def __bool__(self) -> bool:
-        if self._array.size != 1:
+        if self._values().size != 1:
             raise ShapeError(
                 f"the truth of a tensor of shape {self.shape} is ambiguous; reduce it first, "
                 "or look at .numpy()"

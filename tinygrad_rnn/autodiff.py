@@ -7,9 +7,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from . import _record  # noqa: F401  gives Tensors their operators
+from . import _record  # gives Tensors their operators
 from ._tensor import Tensor, constant
-from .errors import DTypeError, GraphError, ShapeError
+from .errors import CaptureError, DTypeError, GraphError, ShapeError
 from .graph import Node, Sweep, key_of, leading_to, run_hooks
 from .op import local
 
@@ -26,6 +26,11 @@ def _lift(array: Any, source: Any) -> Any:
 
 
 def _seed(output: Tensor, gradient: Any, who: str) -> Tensor:
+    if local.now.recorder is not None:
+        raise CaptureError(
+            f"{who} was called inside a jitted function (at {_record.user_line()}); call it "
+            "on what that function returns"
+        )
     if not output.requires_grad:
         raise GraphError(
             f"{who}: the output does not depend on anything that requires a gradient; set "

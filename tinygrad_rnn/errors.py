@@ -19,3 +19,7 @@ class AnomalyError(ArithmeticError):
 
 class DataError(ValueError):
     """A data file or series that cannot be used as it stands."""
+
+
+class CaptureError(RuntimeError):
+    """Something in a function given to `tg.jit` that cannot become part of its program."""

@@ -244,7 +244,10 @@ class Sweep:
         saved = self._lifted(node) if self.create_graph else node.saved
         for step in node.plan.steps:
             values = _reads(step.sources, node, saved)
-            attrs = {name: node.attrs[name] for name in step.attrs}
+            if node.op.selective:
+                attrs: dict[str, Any] = {"wanted": [self._wants(p) for p in node.inputs]}
+            else:
+                attrs = {name: node.attrs[name] for name in step.attrs}
             fn = step.fn if self.create_graph else step.kernel
             if node.op.variadic:
                 pairs = zip(node.inputs, fn(g, *values, **attrs), strict=True)
@@ -253,13 +256,17 @@ class Sweep:
             else:
                 continue
             for p, c in pairs:
-                wants = p.__class__ is Node or p.requires_grad
-                if wants and (self.only is None or key_of(p) in self.only):
+                if c is not None and self._wants(p):
                     if local.now.anomaly:
                         _check_finite(node, step.input, c)
                     self.deliver(p, c)
         if not self.retain:
             node.saved, node.versions = FREED, None
+
+    def _wants(self, p: Any) -> bool:
+        """Whether a gradient of input `p` is asked for."""
+        needs = p.__class__ is Node or p.requires_grad
+        return needs and (self.only is None or key_of(p) in self.only)
 
     def _lifted(self, node: Node) -> tuple[Any, ...]:
         """The saved arrays as Tensors that lead back into the graph."""

@@ -50,12 +50,13 @@ class Traced:
 class Now:
     """What one thread is doing: the switches that every op call looks at."""
 
-    __slots__ = ("anomaly", "grad", "recorder", "stamp", "step_held", "steps")
+    __slots__ = ("anomaly", "grad", "jit", "recorder", "stamp", "step_held", "steps")
 
     def __init__(self) -> None:
-        self.recorder: Callable[..., Any] | None = None  # takes every op call while set
+        self.recorder: Any = None  # takes every op call while set
         self.grad = True  # False under no_grad
         self.anomaly = False  # True under detect_anomaly
+        self.jit = True  # False under disable_jit
         self.stamp: tuple[int | None, str] = (None, "")  # step and scope given to new nodes
         self.step_held = False  # True inside tg.step(): iteration must not restamp
         self.steps: list[Any] = []  # the loops over Tensors that are under way
@@ -134,6 +135,7 @@ class Op:
         shape: Callable[..., Any],
         free: Sequence[str] = (),
         floats: bool = False,
+        pointwise: bool = False,
     ):
         self.fn, self.kernel, self.shape = fn, kernel, shape
         self.name = self.__name__ = fn.__name__
@@ -147,6 +149,8 @@ class Op:
         self.arity = -1 if self.variadic else len(self.inputs)
         self.free = frozenset(free)  # inputs whose dtype is not the op's: masks, indices
         self.floats = floats  # integers are taken as float32
+        self.pointwise = pointwise  # fn is a scalar rule
+        self.selective = False  # its rule takes `wanted`: which inputs' gradients to compute
         self.rules: dict[str, Rule] = {}
         self._plans: dict[int, Plan] = {}
         if self.name in OPS:
@@ -321,7 +325,7 @@ def pointwise(
     def shape(*specs: Spec, **attrs: Any) -> tuple[int, ...]:
         return broadcast(name, *(s.shape for s in specs))
 
-    return Op(fn, kernel=kernel or fn, shape=shape, free=free, floats=floats)
+    return Op(fn, kernel=kernel or fn, shape=shape, free=free, floats=floats, pointwise=True)
 
 
 def primitive(

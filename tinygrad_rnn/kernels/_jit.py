@@ -20,16 +20,22 @@ _log = logging.getLogger(__name__)
 _told = False
 
 
-def jit(fn: Any = None, *, twin: Callable[..., Any] | None = None, reassoc: bool = False) -> Any:
+def jit(
+    fn: Any = None,
+    *,
+    twin: Callable[..., Any] | None = None,
+    reassoc: bool = False,
+    cache: bool = True,
+) -> Any:
     """Compile a kernel at its first call; under NUMBA_DISABLE_JIT use `twin` or `fn`."""
     if fn is None:
-        return lambda f: jit(f, twin=twin, reassoc=reassoc)
+        return lambda f: jit(f, twin=twin, reassoc=reassoc, cache=cache)
     if DISABLED:
         return twin or fn
     flags = {"contract", "reassoc"} if reassoc else {"contract"}
     options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": flags}
     try:
-        return numba.njit(cache=True, **options)(fn)
+        return numba.njit(cache=cache, **options)(fn)
     except RuntimeError as error:  # no place to write: raised at decoration
         global _told
         if not _told:

@@ -31,6 +31,16 @@ def philox(c0: Any, c1: Any, c2: Any, c3: Any, k0: Any, k1: Any) -> Any:
     return c0, c1, c2, c3
 
 
+@register_jitable
+def keeps(seed: Any, draw: Any, i: Any, p: Any) -> Any:
+    """Whether element i of a draw lives under dropout p: its uniform number is at least p."""
+    block = U(i >> 2)
+    words = philox(block & _LOW, block >> _32, draw & _LOW, draw >> _32, seed & _LOW, seed >> _32)
+    k = i & 3
+    word = words[0] if k == 0 else words[1] if k == 1 else words[2] if k == 2 else words[3]
+    return np.float32(word >> U(8)) * np.float32(2.0**-24) >= np.float32(p)
+
+
 @jit
 def _words(seed: Any, draw: Any, out: Array) -> None:
     """Fill (blocks, 4) with 32-bit words, one counter block a row."""

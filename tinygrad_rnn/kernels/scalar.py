@@ -13,13 +13,24 @@ rounds, and leaves n in the low bits of the sum: no conversion that NaN breaks.
 """
 
 import math
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 from numba import types
 from numba.extending import intrinsic, overload, register_jitable
 
+from ._jit import DISABLED
+
 F32, F64, I32, I64 = np.float32, np.float64, np.int32, np.int64
+# log, sqrt, sin ... of one number as generated kernels call them; Python's own functions raise
+# where the compiled ones give NaN or inf, so NumPy's stand in where Numba is switched off
+maths: Any = math
+if DISABLED:
+    maths = SimpleNamespace(
+        **{name: getattr(np, name) for name in ("log", "log1p", "expm1", "sqrt", "sin", "cos")},
+        erf=lambda x: type(x)(math.erf(x)),
+    )
 
 
 @intrinsic

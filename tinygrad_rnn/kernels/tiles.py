@@ -97,4 +97,4 @@ def _tile(rows: int) -> Any:
     return tile
 
 
-tile_8, tile_1 = _tile(8), _tile(1)
+tile_8, tile_4, tile_1 = _tile(8), _tile(4), _tile(1)

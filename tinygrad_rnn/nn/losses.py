@@ -21,18 +21,18 @@ def _reduce(name: str, loss: Tensor, reduction: str, mask: Any, weight: Any = No
         raise ValueError(f"{name}: reduction must be 'mean', 'sum' or 'none', got {reduction!r}")
     count: Any = float(loss.size)
     if mask is not None:
-        keep = np.asarray(mask.numpy() if isinstance(mask, Tensor) else mask)
+        keep = mask if isinstance(mask, Tensor) else constant(np.asarray(mask))
         if keep.dtype.kind != "b":
             raise DTypeError(f"{name}: the mask must be boolean, got {keep.dtype}")
         try:
-            keep = np.broadcast_to(keep, loss.shape)
-        except ValueError:
+            keep = ops.broadcast_to(keep, shape=loss.shape)
+        except ShapeError:
             raise ShapeError(
                 f"{name}: the mask {keep.shape} does not broadcast to the loss {loss.shape}"
             ) from None
-        loss, count = ops.where(constant(keep), loss, 0), float(keep.sum())
+        loss, count = ops.where(keep, loss, 0), ops.sum(ops.astype(keep, dtype=loss.dtype))
         if weight is not None:
-            weight = ops.where(constant(keep), weight, 0)
+            weight = ops.where(keep, weight, 0)
     if reduction == "none":
         return loss
     total: Tensor = ops.sum(loss)
@@ -40,6 +40,8 @@ def _reduce(name: str, loss: Tensor, reduction: str, mask: Any, weight: Any = No
         return total
     if weight is not None:
         return total / ops.sum(weight)
+    if isinstance(count, Tensor):
+        return total / ops.where(count > 0, count, math.nan)
     return total / (count or math.nan)
 
 
@@ -110,7 +112,7 @@ def cross_entropy(
     >>> round(cross_entropy(tg.zeros(2, 4), tg.tensor([0, 3])).item(), 4)
     1.3863
     """
-    classes = np.asarray(target.numpy() if isinstance(target, Tensor) else target)
+    classes = target if isinstance(target, Tensor) else constant(np.asarray(target))
     if classes.dtype.kind not in "iu":
         raise DTypeError(f"cross_entropy: targets must be class numbers, got {classes.dtype}")
     if classes.shape != x.shape[:-1]:
@@ -118,17 +120,14 @@ def cross_entropy(
             f"cross_entropy: targets must be {x.shape[:-1]} for logits {x.shape} with the classes "
             f"last, got {classes.shape}"
         )
-    kept = classes != ignore_index
-    used = np.where(kept, classes, 0)
-    if used.size and (used.min() < 0 or used.max() >= x.shape[-1]):
-        bad = int(used.min() if used.min() < 0 else used.max())
-        raise ShapeError(f"cross_entropy: target {bad} is not in 0 .. {x.shape[-1] - 1}")
-    loss: Tensor = ops.softmax_cross_entropy(x, constant(used))
-    if not kept.all():
-        own = (
-            True if mask is None else np.asarray(mask.numpy() if isinstance(mask, Tensor) else mask)
-        )
-        mask = np.logical_and(kept, own)
+    kept = ops.ne(classes, ignore_index)
+    used = ops.where(kept, classes, 0)
+    loss: Tensor = ops.softmax_cross_entropy(x, used)
+    if mask is None:
+        mask = kept
+    else:
+        own = mask if isinstance(mask, Tensor) else constant(np.asarray(mask))
+        mask = ops.logical_and(kept, own)
     scale = None
     if weight is not None:
         table = weight if isinstance(weight, Tensor) else constant(to_array(weight, x.dtype))

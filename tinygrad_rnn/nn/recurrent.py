@@ -52,11 +52,9 @@ def _where(live: Any, new: Any, old: Any) -> Any:
 
 def step_masks(lengths: Array, T: int) -> list[Any]:
     """For each step the rows (N, 1) still inside their sequence, None where all are."""
-    masks: list[Any] = []
-    for t in range(T):
-        live = lengths > t
-        masks.append(None if live.all() else constant(live[:, None]))
-    return masks
+    live = constant(np.arange(T)[:, None, None] < lengths[:, None])
+    shortest = int(lengths.min())
+    return [None if t < shortest else live[t] for t in range(T)]
 
 
 class Recurrent(Module):

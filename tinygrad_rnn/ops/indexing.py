@@ -81,13 +81,14 @@ def put_gathered_vjp(g, *, key):
     return gather(g, key=key)
 
 
-def check_indices(name: str, indices: Any, n: int, what: str) -> None:
-    """Raise unless `indices` are whole numbers in [-n, n)."""
+def check_indices(name: str, indices: Any, n: int, what: str, least: int | None = None) -> None:
+    """Raise unless `indices` are whole numbers in [-n, n), or from `least` on."""
     if np.asarray(indices).dtype.kind not in "iu":
         raise DTypeError(f"{name}: indices must be integers, got {np.asarray(indices).dtype}")
     low, high = (int(np.min(indices)), int(np.max(indices))) if np.size(indices) else (0, -1)
-    if low < -n or high >= n:
-        bad = low if low < -n else high
+    least = -n if least is None else least
+    if low < least or high >= n:
+        bad = low if low < least else high
         raise ShapeError(f"{name}: index {bad} is out of range for {what} of {n}")
 
 

@@ -407,6 +407,12 @@ def logical_not(x):
     return not x
 
 
+@pointwise(free=["x"])
+def detach(x):
+    """The same values, without gradient: where truncated BPTT truncates."""
+    return x
+
+
 @pointwise(kernel=lambda x, *, dtype: np.asarray(x).astype(dtype), free=["x"])
 def astype(x, *, dtype):
     """Convert to a dtype; the gradient is converted back. None passes to integers."""

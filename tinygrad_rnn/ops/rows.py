@@ -72,7 +72,7 @@ def _cross_entropy_shape(x: Spec, target: Spec) -> tuple[int, ...]:
 def softmax_cross_entropy(x, target):
     """y = log sum e^x - x[target] over the last axis: logits (..., k), class numbers (...)."""
     _cross_entropy_shape(Spec(x.shape, x.dtype), Spec(target.shape, target.dtype))
-    check_indices("softmax_cross_entropy", target, x.shape[-1], "classes")
+    check_indices("softmax_cross_entropy", target, x.shape[-1], "classes", least=0)
     table, outer = to_rows(x, (x.ndim - 1,))
     y = np.empty(len(table), x.dtype)
     if len(table):

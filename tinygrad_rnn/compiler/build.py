@@ -1,0 +1,380 @@
+"""From the flat recording to a program with loops (`roll.py` finds them)."""
+
+from collections.abc import Hashable, Iterable
+from typing import Any
+
+import numpy as np
+
+from .. import roll
+from ..op import OPS, primitive
+from ..ops.random import Generator
+from .ir import Instr, Loop, Operand, Prev, Program, Slice, Value
+
+
+def _draws_shape(*, generators: tuple[Generator, ...], count: int, reverse: bool) -> Any:
+    return (count, len(generators), 2)
+
+
+@primitive(shape=_draws_shape)
+def draws(*, generators, count, reverse):
+    """Number the draws of a whole loop, in the order in which its steps make them."""
+    keys = np.array([[g.key() for g in generators] for _ in range(count)], np.uint64)
+    keys = keys.reshape(count, len(generators), 2)
+    return keys[::-1].copy() if reverse else keys
+
+
+def _frozen(value: Any) -> Hashable:
+    """A hashable stand-in for an attribute."""
+    if isinstance(value, slice):
+        return ("slice", value.start, value.stop, value.step)
+    if isinstance(value, list | tuple):
+        return tuple(_frozen(v) for v in value)
+    try:
+        hash(value)
+    except TypeError:
+        return id(value)
+    return value
+
+
+def _split_key(instr: Instr) -> tuple[Hashable, tuple[roll.Operand, ...]]:
+    """Attributes that must be equal from step to step, and the places in a key that may move."""
+    if instr.op.name != "index":
+        return _frozen(tuple(sorted(instr.attrs.items()))), ()
+    shape = instr.inputs[0].shape  # type: ignore[union-attr]
+    key = _full_key(instr.attrs["key"], shape)
+    places, fixed, axis = [], [], 0
+    for part in key:
+        if isinstance(part, int):
+            places.append(roll.Place(part % shape[axis]))
+            fixed.append("int")
+        else:
+            fixed.append(_frozen(part))
+        axis += part is not None
+    return tuple(fixed), tuple(places)
+
+
+def _full_key(key: Any, shape: tuple[int, ...]) -> tuple[Any, ...]:
+    """The key with Ellipsis written out and a slice for every axis it leaves out."""
+    parts = list(key) if isinstance(key, tuple) else [key]
+    used = sum(p is not None and p is not Ellipsis for p in parts)
+    rest = [slice(None)] * (len(shape) - used)
+    if Ellipsis in [p for p in parts if not isinstance(p, np.ndarray)]:
+        k = next(i for i, p in enumerate(parts) if p is Ellipsis)
+        parts[k : k + 1] = rest
+    else:
+        parts += rest
+    return tuple(int(p) if isinstance(p, int | np.integer) else p for p in parts)
+
+
+def calls_of(instrs: list[Instr]) -> list[roll.Call]:
+    """The recording as `roll.find` takes it."""
+    numbers = {id(instr.out): k for k, instr in enumerate(instrs)}
+    calls = []
+    for instr in instrs:
+        operands: list[roll.Operand] = []
+        kinds: list[Any] = []
+        for a in instr.inputs:
+            if isinstance(a, Value):
+                k = numbers.get(id(a))
+                operands.append(roll.Outside(id(a)) if k is None else roll.Ref(k))
+                kinds.append((a.shape, a.dtype))
+            else:
+                operands.append(roll.Number(a))
+                # a number may stand where later steps have a scalar: total = 0
+                kinds.append(((), instr.out.dtype) if instr.op.pointwise else "number")
+        fixed, places = _split_key(instr)
+        signature = (instr.op.name, fixed, tuple(kinds), instr.out.shape, instr.out.dtype)
+        calls.append(roll.Call(signature, (*operands, *places)))
+    return calls
+
+
+def build(inputs: list[Value], instrs: list[Instr], outputs: list[Value]) -> Program:
+    """The program of a recording."""
+    return _Builder(instrs).program(inputs, outputs)
+
+
+class _Builder:
+    """Translates calls one by one; a place in a loop becomes a result of that loop."""
+
+    def __init__(self, instrs: list[Instr]):
+        self.instrs = instrs
+        self.calls = calls_of(instrs)
+        self.found = roll.find(self.calls)
+        self.items: list[Instr | Loop] = []
+        self.known: dict[int, Value] = {}  # by call number: a value outside of loops
+        self.loops: list[tuple[roll.Found, Loop]] = []
+        self.number = {id(instr.out): k for k, instr in enumerate(instrs)}
+
+    def program(self, inputs: list[Value], outputs: list[Value]) -> Program:
+        """All items, then the outputs."""
+        i = 0
+        for found in [*self.found, None]:
+            end = len(self.calls) if found is None else found.start
+            for k in range(i, end):
+                self._plain(k)
+            if found is not None:
+                self._loop(found)
+                i = found.end
+        outs = [self._outside(v) for v in outputs]
+        return Program(inputs, self.items, outs)
+
+    def emit(self, op: str, *args: Any, **attrs: Any) -> Value:
+        """Append an instruction; its shape is the op's."""
+        y = make(op, args, attrs)
+        self.items.append(y)
+        return y.out
+
+    def _outside(self, a: Any) -> Any:
+        """An operand of an instruction outside of loops."""
+        if not isinstance(a, Value) or id(a) not in self.number:
+            return a
+        return self._call(self.number[id(a)])
+
+    def _call(self, k: int) -> Value:
+        """The value of call k as seen from outside of loops."""
+        if k not in self.known:
+            found, loop, place, t = self._locate(k)
+            value = loop.body[place].out
+            executed = loop.count - 1 - t if loop.reverse else t
+            last = loop.count - 1 - executed
+            if last == 0 or any(
+                isinstance(p, Prev) and p.of is value and p.delay > last for p in loop.params
+            ):
+                self.known[k] = loop.result("final", (value,), lag=last)
+            else:
+                stack = loop.result("stack", (value,))
+                self.known[k] = self.emit("index", stack, key=(t,))
+        return self.known[k]
+
+    def _locate(self, k: int) -> tuple[roll.Found, Loop, int, int]:
+        """Loop, place in its body and step number of call k."""
+        for found, loop in self.loops:
+            if found.start <= k < found.end:
+                step, place = divmod(k - found.start, found.period)
+                return found, loop, place, loop.count - 1 - step if loop.reverse else step
+        raise KeyError(k)
+
+    def _in_loop(self, k: int) -> bool:
+        return any(found.start <= k < found.end for found, _ in self.loops)
+
+    def _plain(self, k: int) -> None:
+        """One call outside of loops; a stack of a loop's results is a result itself."""
+        instr = self.instrs[k]
+        if instr.op.name in ("stack", "concat") and len(instr.inputs) > 1:
+            joined = self._joined(instr)
+            if joined is not None:
+                self.known[k] = joined
+                return
+        inputs = tuple([self._outside(a) for a in instr.inputs])
+        copy = Instr(instr.op, inputs, instr.attrs, instr.out, instr.line)
+        self.items.append(copy)
+        self.known[k] = copy.out
+
+    def _joined(self, instr: Instr) -> Value | None:
+        """stack or concat of values of which runs are the steps of a loop."""
+        runs: list[tuple[Any, ...]] = []  # (loop, place, first t, last t) or (operand,)
+        for a in instr.inputs:
+            k = self.number.get(id(a)) if isinstance(a, Value) else None
+            if k is None or not self._in_loop(k):
+                runs.append((a,))
+                continue
+            _, loop, place, t = self._locate(k)
+            before = runs[-1] if runs else ()
+            if len(before) == 4 and before[0] is loop and before[1] == place:
+                first, last = before[2:]
+                if abs(t - last) == 1 and (first == last or (t - last) * (last - first) > 0):
+                    runs[-1] = (loop, place, first, t)
+                    continue
+            runs.append((loop, place, t, t))
+        if not any(len(run) == 4 and run[2] != run[3] for run in runs):
+            return None
+        axis = instr.attrs["axis"]
+        ndim = instr.out.ndim - (instr.op.name == "stack")
+        parts = [self._run(run) for run in runs]
+        y = parts[0] if len(parts) == 1 else self.emit("concat", *parts, axis=0)
+        if instr.op.name == "stack":
+            axis %= ndim + 1
+            if axis == 0:
+                return y
+            order = (*range(1, axis + 1), 0, *range(axis + 1, ndim + 1))
+            return self.emit("permute_dims", y, axes=order)
+        axis %= ndim
+        order = (*range(1, axis + 1), 0, *range(axis + 1, ndim + 1))
+        if axis:
+            y = self.emit("permute_dims", y, axes=order)
+        return self.emit("reshape", y, shape=instr.out.shape)
+
+    def _run(self, run: tuple[Any, ...]) -> Value:
+        """One run of `_joined` as an array with the steps first."""
+        if len(run) == 1:
+            v = self._outside(run[0])
+            return self.emit("reshape", v, shape=(1, *v.shape))
+        loop, place, first, last = run
+        stack = loop.result("stack", (loop.body[place].out,))
+        low, high = min(first, last), max(first, last) + 1
+        if (low, high) != (0, loop.count):
+            stack = self.emit("index", stack, key=(slice(low, high),))
+        return stack if last >= first else self.emit("flip", stack, axis=0)
+
+    # loops ------------------------------------------------------------------------
+
+    def _loop(self, found: roll.Found) -> None:
+        """One loop: parameters for what moves, instructions for the rest."""
+        strides = [a.stride for row in found.operands for a in row if isinstance(a, roll.Moving)]
+        back = sum(s < 0 for s in strides) > sum(s > 0 for s in strides)
+        loop = Loop(found.count, back)
+        last = found.start + (found.count - 1) * found.period
+        step = self.instrs[last : last + found.period]
+        outs = [Value(i.out.shape, i.out.dtype, i.out.needs) for i in step]
+        body = _Body(self, found, loop, outs)
+        for j, instr in enumerate(step):
+            body.add(j, instr)
+        body.number_draws()
+        self.items.append(loop)
+        self.loops.append((found, loop))
+
+
+class _Body:
+    """The body of one loop while it is built."""
+
+    def __init__(self, builder: _Builder, found: roll.Found, loop: Loop, outs: list[Value]):
+        self.builder, self.found, self.loop, self.outs = builder, found, loop, outs
+        self.params: dict[Any, Value] = {}
+        self.drawn: list[tuple[Generator, Value]] = []
+
+    def add(self, j: int, instr: Instr) -> None:
+        """The instruction at place j of the step."""
+        kinds = self.found.operands[j]
+        if instr.op.name == "draw":
+            self.drawn.append((instr.attrs["generator"], self.outs[j]))
+            self.loop.body.append(Instr(instr.op, (), instr.attrs, self.outs[j], instr.line))
+            return
+        moving = [a for a in kinds if isinstance(a, roll.Moving) and a.stride]
+        if instr.op.name == "index" and moving:
+            self._moving_index(j, instr, kinds)
+            return
+        inputs = tuple(
+            [self._operand(kind, a, instr) for kind, a in zip(kinds, instr.inputs, strict=False)]
+        )
+        self.loop.body.append(Instr(instr.op, inputs, instr.attrs, self.outs[j], instr.line))
+
+    def _outer(self, operand: roll.Operand) -> Operand:
+        """An operand that lies outside of the loop."""
+        if isinstance(operand, roll.Ref):
+            return self.builder._call(operand.call)
+        if isinstance(operand, roll.Outside):
+            return self._by_key[operand.key]
+        assert isinstance(operand, roll.Number)
+        number: Operand = operand.value
+        return number
+
+    @property
+    def _by_key(self) -> dict[Any, Value]:
+        if not hasattr(self.builder, "by_key"):
+            keyed = {
+                id(a): a for i in self.builder.instrs for a in i.inputs if isinstance(a, Value)
+            }
+            self.builder.by_key = keyed  # type: ignore[attr-defined]
+        by_key: dict[Any, Value] = self.builder.by_key  # type: ignore[attr-defined]
+        return by_key
+
+    def _operand(self, kind: Any, a: Any, instr: Instr) -> Operand:
+        if isinstance(kind, roll.Same):
+            return self._outer(kind.operand)
+        if isinstance(kind, roll.Here):
+            return self.outs[kind.place]
+        if isinstance(kind, roll.Back):
+            of = self.outs[kind.place]
+            first = tuple([self._outer(o) for o in kind.first])
+            key = ("back", kind.place, kind.delay, tuple(map(_identity, first)))
+            if key not in self.params:
+                needs = of.needs or any(isinstance(v, Value) and v.needs for v in first)
+                self.params[key] = out = Value(of.shape, of.dtype, needs)
+                self.loop.params.append(Prev(out, of, kind.delay, first))
+            return self.params[key]
+        if isinstance(kind, roll.Numbers):
+            dtype = next((v.dtype for v in instr.inputs if isinstance(v, Value)), instr.out.dtype)
+            table = self.builder.emit("constant", values=kind.values, dtype=dtype)
+            return self.slice(table, 0, 1)
+        assert isinstance(kind, roll.Along)
+        return self.slice(*self._along(kind))
+
+    def _along(self, kind: roll.Along) -> tuple[Value, int, int]:
+        """Stack of an earlier loop's place, with start and stride in its step numbers."""
+        earlier = self.builder.loops[kind.loop][1]
+        start, stride = kind.start, kind.stride
+        if earlier.reverse:
+            start, stride = earlier.count - 1 - start, -stride
+        return earlier.result("stack", (earlier.body[kind.place].out,)), start, stride
+
+    def slice(self, source: Value, start: int, stride: int) -> Value:
+        """The parameter source[start + stride k] of the k-th executed step."""
+        if self.loop.reverse:
+            start, stride = start + stride * (self.loop.count - 1), -stride
+        key = ("slice", id(source), start, stride)
+        if key not in self.params:
+            self.params[key] = out = Value(source.shape[1:], source.dtype, source.needs)
+            self.loop.params.append(Slice(out, source, start, stride))
+        return self.params[key]
+
+    def _moving_index(self, j: int, instr: Instr, kinds: list[Any]) -> None:
+        """x[..., t, ...]: a slice of x along that axis, then the rest of the key."""
+        x = instr.inputs[0]
+        assert isinstance(x, Value)
+        key = list(_full_key(instr.attrs["key"], x.shape))
+        places = [k for k, part in enumerate(key) if isinstance(part, int)]
+        moving = next(
+            k
+            for k, kind in zip(places, kinds[1:], strict=True)
+            if isinstance(kind, roll.Moving) and kind.stride
+        )
+        kind = kinds[1 + places.index(moving)]
+        source = self._operand(kinds[0], x, instr)
+        assert isinstance(source, Value)
+        axis = moving - key[:moving].count(None)
+        if axis:
+            order = (axis, *(k for k in range(source.ndim) if k != axis))
+            source = self.builder.emit("permute_dims", source, axes=order)
+        part = self.slice(source, kind.start, kind.stride)
+        rest = tuple(key[:moving] + key[moving + 1 :])
+        if all(p == slice(None) for p in rest):
+            rest = ()  # the call keeps its place, as an alias that a later pass takes away
+        self.loop.body.append(Instr(instr.op, (part,), {"key": rest}, self.outs[j], instr.line))
+
+    def number_draws(self) -> None:
+        """Give each draw of a step its row of keys, numbered in program order."""
+        if not self.drawn:
+            return
+        table = self.builder.emit(
+            "draws",
+            generators=tuple(g for g, _ in self.drawn),
+            count=self.loop.count,
+            reverse=self.loop.reverse,
+        )
+        row = Value(table.shape[1:], table.dtype)
+        self.loop.params.append(Slice(row, table))
+        drawn = iter(range(len(self.drawn)))
+        for k, instr in enumerate(self.loop.body):
+            if instr.op.name == "draw":
+                key = (next(drawn),)
+                self.loop.body[k] = Instr(OPS["index"], (row,), {"key": key}, instr.out)
+
+
+def _identity(a: Any) -> Any:
+    return id(a) if isinstance(a, Value) else a
+
+
+@primitive(shape=lambda *, values, dtype: (len(values),))
+def constant(*, values, dtype):
+    """An array of given numbers."""
+    return np.array(values, dtype)
+
+
+def make(op: str, args: Iterable[Any], attrs: dict[str, Any]) -> Instr:
+    """An instruction with the shape and dtype that its op's rules give."""
+    from .capture import Symbol, Tape
+
+    tape = Tape()
+    wrapped = [Symbol(a, tape) if isinstance(a, Value) else a for a in args]
+    tape(OPS[op], wrapped, attrs)
+    return tape.instrs[-1]

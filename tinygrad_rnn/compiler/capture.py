@@ -1,0 +1,230 @@
+"""Capture: run a function once on symbols that have a shape and no values.
+
+Every op call becomes an instruction of a flat program. Concrete tensors met on
+the way are inputs of it, known by identity and read afresh at every call. What
+asks for a value (`.item()`, a branch, a NumPy function) raises CaptureError with
+the user's line; a concrete tensor whose values are read is remembered, since the
+program then depends on them.
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from .._record import user_line
+from .._tensor import Tensor
+from ..errors import CaptureError, DTypeError
+from ..op import OPS, Array, Op, Spec, local
+from .ir import Instr, Value
+
+_INT = np.dtype(int)
+_OWN_DTYPE = {"draw": np.dtype(np.uint64)}
+
+
+class Symbol(Tensor):
+    """A tensor during capture: shape and dtype, no values."""
+
+    __slots__ = ("tape", "value")
+
+    tape: "Tape"
+    value: Value
+
+    def __init__(self, value: Value, tape: "Tape"):
+        self._node, self._leaf, self._version = None, value.needs, None
+        self.grad = self.name = self.label = self._hooks = None
+        self.value, self.tape = value, tape
+
+    @property
+    def _array(self) -> Array:  # type: ignore[override]
+        if local.now.recorder is not self.tape:
+            raise CaptureError(
+                "a tensor kept from the recording of a jitted function was used after it "
+                f"(at {user_line()}); return it from the function instead"
+            )
+        raise CaptureError(
+            f"tg.jit: the value of a traced tensor is asked for at {user_line()} (a branch, "
+            "float(), .item(), .numpy() or a NumPy function), and a recording has none; use "
+            "tg.where and tg ops, pass what is no tensor as a plain Python argument, or run "
+            "under tg.disable_jit()"
+        )
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.value.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self.value.dtype
+
+    @property
+    def ndim(self) -> int:
+        return len(self.value.shape)
+
+    @property
+    def size(self) -> int:
+        return int(np.prod(self.value.shape, dtype=np.int64))
+
+    @property
+    def requires_grad(self) -> bool:
+        return self._leaf
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        raise CaptureError(
+            f"tg.jit: requires_grad is set inside the jitted function (at {user_line()}); "
+            "set it on the argument before the call"
+        )
+
+    def detach(self) -> Tensor:
+        y: Tensor = OPS["detach"](self)
+        return y
+
+    def register_hook(self, hook: Any) -> Any:
+        raise CaptureError(
+            f"tg.jit: a hook on a traced tensor (at {user_line()}) would never be called; register "
+            "hooks on the inputs and outputs of the jitted function"
+        )
+
+    def assign_(self, value: Any) -> Any:
+        raise CaptureError(
+            f"tg.jit: assign_ on a traced tensor (at {user_line()}); build a new one with tg.where"
+        )
+
+    def __repr__(self) -> str:
+        return f"tensor(<traced>, shape={self.shape}, {self.dtype})"
+
+
+class Tape:
+    """A recorder: takes every op call and writes an instruction."""
+
+    def __init__(self, needs_grad: bool = True):
+        self.instrs: list[Instr] = []
+        self.lifted: dict[int, tuple[Any, Value]] = {}  # by id: tensor or array, its value
+        self.read_values: dict[int, tuple[Tensor, int]] = {}  # by id: tensor, its version
+        self.needs_grad = needs_grad
+        self.modules: dict[int, Any] = {}
+
+    def symbol(self, shape: tuple[int, ...], dtype: Any, needs: bool = False) -> Symbol:
+        """A new input."""
+        return Symbol(Value(shape, dtype, needs and self.needs_grad), self)
+
+    def read(self, tensor: Tensor) -> None:
+        """Note that the values of a concrete tensor were looked at."""
+        if not isinstance(tensor, Symbol):
+            if tensor._version is None:
+                tensor._version = [0]
+            self.read_values[id(tensor)] = (tensor, tensor._version[0])
+
+    def lift(self, a: Any) -> Value:
+        """The value that stands for a concrete tensor or array."""
+        if id(a) not in self.lifted:
+            needs = isinstance(a, Tensor) and a.requires_grad and self.needs_grad
+            self.lifted[id(a)] = (a, Value(a.shape, a.dtype, needs))
+        return self.lifted[id(a)][1]
+
+    def operand(self, op: Op, a: Any) -> Any:
+        """A value or a number for an argument of an op."""
+        if isinstance(a, Symbol):
+            if a.tape is not self:
+                _ = a._array  # raises: kept from another recording
+            return a.value
+        if isinstance(a, np.generic):
+            return a.item()
+        if isinstance(a, bool | int | float):
+            return a
+        if isinstance(a, Tensor | np.ndarray):
+            return self.lift(a)
+        if isinstance(a, list | tuple):
+            return self.lift(np.asarray(a))
+        raise DTypeError(
+            f"{op.name}: expected a tensor, an array or a number, got {type(a).__name__}"
+        )
+
+    def __call__(self, op: Op, args: Sequence[Any], attrs: dict[str, Any]) -> Symbol:
+        """Record one op call."""
+        if op.name == "gather":
+            raise CaptureError(
+                f"tg.jit: indexing with arrays or masks (at {user_line()}) would be frozen; use "
+                "tg.take(x, indices, axis) or tg.where(mask, x, 0)"
+            )
+        line = user_line()
+        inputs = self._promoted(op, [self.operand(op, a) for a in args], line)
+        target = next((a.dtype for a in inputs if isinstance(a, Value)), np.dtype(np.float32))
+        specs = [
+            Spec(a.shape, a.dtype)
+            if isinstance(a, Value)
+            else Spec((), _INT if isinstance(a, int) else target)
+            for a in inputs
+        ]
+        shape = op.shape(*specs, **attrs)
+        dtype = result_dtype(op, inputs, attrs)
+        needs = bool(
+            self.needs_grad
+            and local.now.grad
+            and op.rules
+            and dtype.kind == "f"
+            and any(isinstance(a, Value) and a.needs for a in inputs)
+        )
+        out = Value(shape, dtype, needs)
+        self.instrs.append(Instr(op, tuple(inputs), attrs, out, line))
+        return Symbol(out, self)
+
+    def _promoted(self, op: Op, inputs: list[Any], line: str) -> list[Any]:
+        """Insert the conversions that eager execution makes on the way."""
+        names = op.inputs[:1] * len(inputs) if op.variadic else op.inputs
+        empties = [np.empty((0,), a.dtype) if isinstance(a, Value) else a for a in inputs]
+        after = op.promote(empties) if len(names) == len(inputs) else empties
+        for k, (a, b) in enumerate(zip(inputs, after, strict=True)):
+            if isinstance(a, Value) and a.dtype != b.dtype:
+                inputs[k] = self(OPS["astype"], (Symbol(a, self),), {"dtype": b.dtype}).value
+        return inputs
+
+
+_dtypes: dict[Any, np.dtype[Any]] = {}
+
+
+def result_dtype(op: Op, inputs: Sequence[Any], attrs: dict[str, Any]) -> np.dtype[Any]:
+    """The dtype an op gives: asked of its kernel on arrays of one value, once a pattern."""
+    if "dtype" in attrs:
+        return np.dtype(attrs["dtype"])
+    if op.name in _OWN_DTYPE:
+        return _OWN_DTYPE[op.name]
+    kinds = tuple([a.dtype if isinstance(a, Value) else type(a) for a in inputs])
+    if (op.name, kinds) not in _dtypes:
+        if op.pointwise:
+            ones = [np.ones((1,), a.dtype) if isinstance(a, Value) else a for a in inputs]
+            before, local.now.recorder = local.now.recorder, None
+            try:
+                dtype = np.asarray(op.kernel(*ones, **attrs)).dtype
+            finally:
+                local.now.recorder = before
+        else:
+            own = [k for k, n in enumerate(op.inputs) if n not in op.free] if op.inputs else []
+            first = inputs[own[0]] if own else inputs[0]
+            dtype = first.dtype if isinstance(first, Value) else np.dtype(np.float32)
+            if op.name in ("sum", "cumsum") and dtype.kind != "f":
+                dtype = np.add.reduce(np.ones(1, dtype)).dtype
+        _dtypes[op.name, kinds] = dtype
+    return _dtypes[op.name, kinds]
+
+
+@contextmanager
+def recording(tape: Tape) -> Any:
+    """Send every op call of this thread to `tape`."""
+    now = local.now
+    before, now.recorder = now.recorder, tape
+    stamp, steps, held = now.stamp, now.steps, now.step_held
+    now.steps, now.step_held = [], False
+    try:
+        yield tape
+    finally:
+        now.recorder = before
+        now.stamp, now.steps, now.step_held = stamp, steps, held
+
+
+def trace(tape: Tape, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Call `fn` with op calls going to `tape`."""
+    with recording(tape):
+        return fn(*args, **kwargs)

@@ -1,0 +1,326 @@
+"""The backward program of a program: rules of ops in reverse order, loops turned round.
+
+A loop's backward is one loop that runs the other way over the same steps. A state
+carried forward by d steps hands its gradient back by d steps; a slice of an array
+gets its gradients stacked; what is the same at every step gets a sum over steps,
+which for a weight is one product over all steps. The rules are the ops' own
+(`op.rules`), run on symbols.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ..op import Deferred, Op, Rule, local
+from .build import make
+from .capture import Symbol, Tape, trace
+from .ir import Instr, Loop, Operand, Prev, Program, Slice, Value
+
+
+class Gradients:
+    """Contributions to the gradients of values, until each is asked for."""
+
+    def __init__(self, items: list[Any]):
+        self.items = items  # where instructions go
+        self.sums: dict[int, Value] = {}
+        self.pieces: dict[int, dict[Op, tuple[list[Value], list[Any]]]] = {}
+
+    def emit(self, op: str, *args: Any, **attrs: Any) -> Value:
+        """Append an instruction."""
+        instr = make(op, args, attrs)
+        self.items.append(instr)
+        return instr.out
+
+    def add(self, v: Value, g: Value) -> None:
+        """One contribution, summed back to v's shape if it was broadcast."""
+        if g.shape != v.shape:
+            g = self.emit("sum_to", g, shape=v.shape)
+        before = self.sums.get(id(v))
+        self.sums[id(v)] = g if before is None else self.emit("add", before, g)
+
+    def defer(self, v: Value, op: Op, pieces: Sequence[Value], key: Any) -> None:
+        """A piece of a contribution, joined with its like when v's turn comes."""
+        parts, keys = self.pieces.setdefault(id(v), {}).setdefault(op, ([], []))
+        parts.extend(pieces)
+        keys.append(key)
+
+    def take(self, v: Value) -> Value | None:
+        """The whole gradient of v; None if nothing came."""
+        for op, (parts, keys) in self.pieces.pop(id(v), {}).items():
+            attrs = {} if keys[0] is None else {"keys": tuple(keys), "shape": v.shape}
+            self.add(v, self.emit(op.name, *parts, **attrs))
+        return self.sums.pop(id(v), None)
+
+
+def _apply(
+    items: list[Any], rule: Rule, instr: Instr, g: Value, read: Callable[[Operand], Operand]
+) -> Any:
+    """Run a gradient rule on symbols; what it does goes to `items`."""
+    tape = Tape()
+    tape.instrs = items
+
+    def symbol(a: Operand) -> Any:
+        return Symbol(a, tape) if isinstance(a, Value) else a
+
+    op = instr.op
+    values: list[Any] = []
+    for name in rule.reads:
+        base = name.removesuffix("_shape").removesuffix("_dtype")
+        what = name[len(base) + 1 :]
+        if name == "y":
+            values.append(symbol(read(instr.out)))
+        elif op.variadic:
+            inputs = instr.inputs
+            values.append(
+                tuple([getattr(v, what) for v in inputs])
+                if what
+                else tuple([symbol(read(v)) for v in inputs])
+            )
+        else:
+            v = instr.inputs[op.inputs.index(base)]
+            if what:
+                values.append(getattr(v, what) if isinstance(v, Value) else ())
+            else:
+                values.append(symbol(read(v)))
+    attrs = {name: instr.attrs[name] for name in rule.attrs}
+    before, local.now.grad = local.now.grad, False  # a gradient needs none itself
+    try:
+        return trace(tape, rule.fn, symbol(g), *values, **attrs)
+    finally:
+        local.now.grad = before
+
+
+def _contributions(
+    items: list[Any], instr: Instr, g: Value, read: Callable[[Operand], Operand]
+) -> list[tuple[Value, Any]]:
+    """(input, its contribution) for each input of an instruction that needs a gradient."""
+    op, found = instr.op, []
+    if op.variadic:
+        for rule in op.rules.values():
+            grads = _apply(items, rule, instr, g, read)
+            found += list(zip(instr.inputs, grads, strict=True))
+    else:
+        for k, name in enumerate(op.inputs):
+            v = instr.inputs[k]
+            if name in op.rules and isinstance(v, Value) and v.needs:
+                found.append((v, _apply(items, op.rules[name], instr, g, read)))
+    return [(v, c) for v, c in found if isinstance(v, Value) and v.needs and c is not None]
+
+
+def _plain(c: Any) -> Any:
+    """A contribution with symbols replaced by their values."""
+    if isinstance(c, Deferred):
+        return c.op, tuple([p.value for p in c.piece]), c.key
+    return c.value
+
+
+def differentiate(
+    program: Program, cotangents: dict[int, Value], wanted: Sequence[Value]
+) -> tuple[list[Instr | Loop], list[Value | None]]:
+    """Items that compute the gradients of `wanted` from those of outputs (by id of the output).
+
+    Loops of the program get further results: what the backward reads of their steps.
+    """
+    items: list[Any] = []
+    grads = Gradients(items)
+    for v in {id(o): o for o in program.outputs}.values():
+        if id(v) in cotangents:
+            grads.add(v, cotangents[id(v)])
+    for item in reversed(program.items):
+        if isinstance(item, Loop):
+            _Reversed(item, grads).run()
+            continue
+        if not item.out.needs:
+            continue
+        g = grads.take(item.out)
+        if g is None:
+            continue
+        for v, c in _contributions(items, item, g, lambda a: a):
+            _hand_on(grads, v, _plain(c))
+    return items, [grads.take(v) for v in wanted]
+
+
+def _hand_on(grads: Gradients, v: Value, c: Any) -> None:
+    if isinstance(c, Value):
+        grads.add(v, c)
+    else:
+        grads.defer(v, *c)
+
+
+class _Reversed:
+    """The backward of one loop."""
+
+    def __init__(self, loop: Loop, outer: Gradients):
+        self.loop, self.outer = loop, outer
+        self.back = Loop(loop.count, not loop.reverse)
+        self.inner = Gradients(self.back.body)
+        self.params = {id(p.out): p for p in loop.params}
+        self.made = {id(i.out) for i in loop.body}
+        self.seen: dict[Any, Value] = {}  # parameters of the backward loop
+        self.weights: list[tuple[Value, Any]] = []  # contributions to what is outside
+        self.any = False  # whether a sum over steps has a gradient
+
+    def run(self) -> None:
+        """Build it and hand its results on; nothing at all if no gradient comes in."""
+        stacks, finals = self._incoming()
+        carried = [p for p in self.loop.params if isinstance(p, Prev) and p.of.needs]
+        if not stacks and not finals and not self.any:
+            return
+        handed: list[tuple[Prev, Prev]] = []
+        for p in carried:
+            first = tuple(finals.pop((id(p.of), k), None) for k in range(p.delay))
+            out = Value(p.of.shape, p.of.dtype)
+            back = Prev(out, p.of, p.delay, first)  # `of` is set when it is known
+            handed.append((p, back))
+            self.back.params.append(back)
+            self.inner.add(p.of, out)
+        for v, g in stacks + self._padded(finals):
+            self.inner.add(v, self._slice(g, 0, 1))
+        for instr in reversed(self.loop.body):
+            self._through(instr)
+        self._carries(handed)
+        for q in self.loop.params:
+            if isinstance(q, Slice) and q.source.needs:
+                self._sliced(q)
+        for v, c in self.weights:
+            self._outside(v, c)
+        self.outer.items.append(self.back)
+        for _ in range(len(self.after)):
+            self.after.pop(0)()
+
+    def _incoming(self) -> tuple[list[tuple[Value, Value]], dict[tuple[int, int], Value]]:
+        """Gradients of the loop's results: of stacks, and of final values by (value, lag)."""
+        self.after: list[Callable[[], None]] = []
+        stacks, finals = [], {}
+        for r in list(self.loop.results):
+            g = self.outer.take(r.out) if r.out.needs else None
+            if g is None:
+                continue
+            if r.kind == "stack" and r.lag == 0:
+                stacks.append((r.values[0], g))
+            elif r.kind == "total":
+                self.inner.add(r.values[0], g)
+                self.any = True
+            else:
+                assert r.kind == "final", r.kind
+                finals[id(r.values[0]), r.lag] = g
+        return stacks, finals
+
+    def _padded(self, finals: dict[tuple[int, int], Value]) -> list[tuple[Value, Value]]:
+        """Gradients of final values that no carried state takes: as stacks of zeros but for one."""
+        found, n = [], self.loop.count
+        values = {id(i.out): i.out for i in self.loop.body}
+        for (v, lag), g in finals.items():
+            t = lag if self.loop.reverse else n - 1 - lag
+            row = self.outer.emit("reshape", g, shape=(1, *g.shape))
+            key = (slice(t, t + 1),)
+            stack = self.outer.emit("put_slices", row, keys=(key,), shape=(n, *g.shape))
+            found.append((values[v], stack))
+        return found
+
+    def _slice(self, source: Value, start: int, stride: int) -> Value:
+        """Parameter source[start + stride t] of the backward loop."""
+        key = (id(source), start, stride)
+        if key not in self.seen:
+            self.seen[key] = out = Value(source.shape[1:], source.dtype)
+            self.back.params.append(Slice(out, source, start, stride))
+        return self.seen[key]
+
+    def _read(self, a: Operand) -> Operand:
+        """A value of the forward step as the backward step sees it."""
+        if not isinstance(a, Value):
+            return a
+        p = self.params.get(id(a))
+        if isinstance(p, Slice):
+            return self._slice(p.source, p.start, p.stride)
+        if isinstance(p, Prev):
+            stack = self.loop.result("stack", (p.of,), p.delay, p.first)
+            return self._slice(stack, 0, 1)
+        if id(a) in self.made:
+            return self._slice(self.loop.result("stack", (a,)), 0, 1)
+        return a
+
+    def _through(self, instr: Instr) -> None:
+        """Send the gradient of one instruction's value on to its inputs."""
+        g = self.inner.take(instr.out) if instr.out.needs else None
+        if g is None:
+            return
+        for v, c in _contributions(self.back.body, instr, g, self._read):
+            if id(v) in self.made or id(v) in self.params:
+                _hand_on(self.inner, v, _plain(c))
+            else:
+                self.weights.append((v, _plain(c)))
+
+    def _carries(self, handed: list[tuple[Prev, Prev]]) -> None:
+        """What each carried state's reader hands back is what the state gets, d steps on."""
+        for forward, back in handed:
+            g = self.inner.take(forward.out)
+            if g is None:  # nothing comes back: only the final gradients arrive
+                g = self.inner.emit("mul", back.out, 0.0)
+            elif g is back.out or id(g) not in {id(i.out) for i in self.back.body}:
+                g = self.inner.emit("mul", g, 1.0)  # a value of the body, to be carried
+            back.of = g
+            for k, v in enumerate(forward.first):
+                if isinstance(v, Value) and v.needs:
+                    self.after.append(
+                        lambda v=v, g=g, k=k: self.outer.add(  # type: ignore[misc]
+                            v, self.back.result("final", (g,), lag=k)
+                        )
+                    )
+
+    def _sliced(self, q: Slice) -> None:
+        """The gradient of an array that the loop slices: the stacked gradients of its slices."""
+        g = self.inner.take(q.out)
+        if g is None:
+            return
+        g = self._own(g)
+        stack = self.back.result("stack", (g,))
+        n, source = self.loop.count, q.source
+
+        def hand_on() -> None:
+            c, start, stride = stack, q.start, q.stride
+            if stride < 0:
+                c, start, stride = (
+                    self.outer.emit("flip", c, axis=0),
+                    start + stride * (n - 1),
+                    -stride,
+                )
+            if (start, stride, n) == (0, 1, source.shape[0]):
+                self.outer.add(source, c)
+            elif stride == 0:
+                total = self.outer.emit("sum", c, axis=0, keepdims=True)
+                self.outer.defer(source, _op("put_slices"), (total,), (slice(start, start + 1),))
+            else:
+                key = (slice(start, start + stride * (n - 1) + 1, stride),)
+                self.outer.defer(source, _op("put_slices"), (c,), key)
+
+        self.after.append(hand_on)
+
+    def _own(self, g: Value) -> Value:
+        """A value made by the body, as results must be."""
+        if id(g) in {id(i.out) for i in self.back.body}:
+            return g
+        return self.inner.emit("mul", g, 1.0)
+
+    def _outside(self, v: Value, c: Any) -> None:
+        """A contribution, at every step, to a value that is the same at every step."""
+        if isinstance(c, Value):
+            if c.shape != v.shape:
+                c = self.inner.emit("sum_to", c, shape=v.shape)
+            total = self.back.result("total", (self._own(c),))
+            self.after.append(lambda: self.outer.add(v, total))
+            return
+        op, pieces, key = c
+        if op.name == "sum_of_products":
+            total = self.back.result("product", pieces)
+        elif op.name == "sum_of_rows":
+            total = self.back.result("rows", pieces)
+        else:
+            piece = self.inner.emit(op.name, *pieces, keys=(key,), shape=v.shape)
+            total = self.back.result("total", (piece,))
+        self.after.append(lambda: self.outer.add(v, total))
+
+
+def _op(name: str) -> Op:
+    from ..op import OPS
+
+    return OPS[name]

@@ -1,0 +1,91 @@
+"""A compiled program in words."""
+
+from typing import Any
+
+from .ir import Loop
+from .program import Compiled, Part
+from .runtime import Runner, shards_of
+
+
+def source(compiled: Compiled) -> str:
+    """Code of all kernels, forward then backward."""
+    parts = [compiled.forward, *_backward(compiled)]
+    texts = list(dict.fromkeys(r.kernel.source for p in parts for r in p.runners))
+    return "\n\n".join(texts)
+
+
+def _backward(compiled: Compiled) -> list[Part]:
+    if not compiled.wanted or not compiled.differentiable:
+        return []
+    full = compiled.backward(tuple(compiled.wanted), tuple(compiled.differentiable))
+    return [full.part]
+
+
+def explain(entry: Any) -> str:
+    """What was found, moved, fused and kept, with bytes and seconds."""
+    compiled: Compiled = entry.compiled
+    lines = [
+        f"recorded {compiled.recorded} ops in {1e3 * entry.captured:.0f} ms, "
+        f"rolled and rewritten in {1e3 * entry.prepared:.0f} ms"
+    ]
+    lines += [f"  {note}" for note in compiled.notes]
+    names = ["forward", "backward"]
+    for name, part in zip(names, [compiled.forward, *_backward(compiled)], strict=False):
+        lines.append(f"{name}:")
+        lines += [f"  {text}" for step in part.steps for text in _step(step, part)]
+    lines += ledger(compiled)
+    return "\n".join(lines)
+
+
+def _step(step: Any, part: Part) -> list[str]:
+    if isinstance(step, Runner):
+        return _runner(step)
+    if isinstance(step, Loop):
+        why = next(why for loop, why in part.refused if loop is step)
+        return [
+            f"loop of {step.count} steps, {len(step.body)} ops: runs op by op, since there is no "
+            f"code for {why}"
+        ]
+    return [f"{step.op.name} {list(step.out.shape)}: its eager kernel"]
+
+
+def _runner(runner: Runner) -> list[str]:
+    kernel = runner.kernel
+    loop = kernel.loop
+    way = ", last step first" if loop.reverse else ""
+    lines = [f"loop of {loop.count} steps, {len(loop.body)} ops a step{way}"]
+    lines += [f"  {note}" for note in kernel.notes]
+    shards = shards_of(kernel)
+    if len(shards) > 1:
+        sizes = ", ".join(str(b - a) for a, b in shards)
+        lines.append(f"  batch of {kernel.batch} shared out over {len(shards)} threads: {sizes}")
+    else:
+        why = kernel.reason or "there is too little work to share, or one thread is set"
+        lines.append(f"  one thread: {why}")
+    stacks = [r for r in loop.results if r.kind == "stack"]
+    size = sum(r.out.nbytes for r in stacks)
+    lines.append(f"  hands out {len(loop.results)} results, {len(stacks)} a step ({size:,} bytes)")
+    lines.append(f"  compiled in {runner.seconds:.2f} s")
+    return lines
+
+
+def ledger(compiled: Compiled) -> list[str]:
+    """Bytes of a training step: what is kept for the backward, inputs, outputs, work space."""
+    program = compiled.program
+    kept = sum(v.nbytes for v in compiled.saved)
+    inputs = sum(v.nbytes for v in program.inputs)
+    outputs = sum(v.nbytes for v in program.outputs)
+    gradients = sum(program.inputs[k].nbytes for k in compiled.wanted)
+    work = max([scratch_bytes(p) for p in [compiled.forward, *_backward(compiled)]])
+    return [
+        "memory of a step, in bytes:",
+        f"  kept for the backward {kept:,}",
+        f"  inputs and parameters {inputs:,}, outputs {outputs:,}, gradients {gradients:,}",
+        f"  work space {work:,}",
+        f"  peak {kept + outputs + gradients + work:,} beside inputs and parameters",
+    ]
+
+
+def scratch_bytes(part: Part) -> int:
+    """Bytes of work space of the largest loop."""
+    return max([r.peak for r in part.runners], default=0)

@@ -1,0 +1,78 @@
+"""Run a program item by item through the ops' eager kernels: the reference, and the fallback."""
+
+from typing import Any
+
+import numpy as np
+
+from ..op import Array
+from .ir import Instr, Loop, Prev, Result, Slice, Value
+
+Values = dict[int, Any]  # by id of the Value
+
+
+def run_instr(instr: Instr, values: Values) -> None:
+    """One op on arrays."""
+    args = [values[id(a)] if isinstance(a, Value) else a for a in instr.inputs]
+    y = np.asarray(instr.op.kernel(*args, **instr.attrs))
+    values[id(instr.out)] = y
+
+
+def run_loop(loop: Loop, values: Values) -> None:
+    """A loop, step by step."""
+    history: dict[int, list[Array]] = {id(i.out): [] for i in loop.body}
+    for k, t in enumerate(loop.order()):
+        step = dict(values)
+        for p in loop.params:
+            step[id(p.out)] = _parameter(p, k, t, values, history)
+        for instr in loop.body:
+            run_instr(instr, step)
+            history[id(instr.out)].append(step[id(instr.out)])
+        for p in loop.params:
+            history.setdefault(id(p.out), []).append(step[id(p.out)])
+    for r in loop.results:
+        values[id(r.out)] = _result(loop, r, values, history)
+
+
+def _parameter(p: Slice | Prev, k: int, t: int, values: Values, history: Any) -> Any:
+    if isinstance(p, Slice):
+        return values[id(p.source)][p.start + p.stride * t]
+    if k >= p.delay:
+        return history[id(p.of)][k - p.delay]
+    return _first(p.first[k], p.of, values)
+
+
+def _first(a: Any, like: Value, values: Values) -> Any:
+    if a is None:
+        return np.zeros(like.shape, like.dtype)
+    return values[id(a)] if isinstance(a, Value) else np.full(like.shape, a, like.dtype)
+
+
+def _result(loop: Loop, r: Result, values: Values, history: Any) -> Any:
+    v = r.values[0]
+    rows = [np.asarray(a) if id(v) in history else None for a in history.get(id(v), [])]
+    if not rows:  # a value from outside, the same at every step
+        rows = [np.asarray(values[id(v)])] * loop.count
+    if r.kind == "final":
+        return rows[loop.count - 1 - r.lag]
+    if r.kind == "stack":
+        first = [np.broadcast_to(_first(a, v, values), v.shape) for a in r.first]
+        rows = (first + rows)[: loop.count]
+        return np.stack(rows[::-1] if loop.reverse else rows)
+    if r.kind == "total":
+        total = rows[0].copy()
+        for a in rows[1:]:
+            total = total + a
+        return total
+    if r.kind == "rows":
+        return np.concatenate(rows).sum(0)
+    others = history.get(id(r.values[1])) or [values[id(r.values[1])]] * loop.count
+    return np.concatenate(rows).T @ np.concatenate(others)
+
+
+def run(items: list[Instr | Loop], values: Values) -> None:
+    """All items in order."""
+    for item in items:
+        if isinstance(item, Loop):
+            run_loop(item, values)
+        else:
+            run_instr(item, values)

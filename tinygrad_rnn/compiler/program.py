@@ -1,0 +1,168 @@
+"""A captured function made ready to run: its forward, and a backward for each need."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..op import Array
+from . import codegen, interpret, passes
+from .build import build
+from .differentiate import differentiate
+from .interpret import Values
+from .ir import Instr, Loop, Prev, Program, Result, Slice, Value, reads
+from .runtime import Held, Pool, Runner
+
+# ops that may give a view of what they read: an array of the pool must not leave through one
+_VIEWS = {"index", "reshape", "permute_dims", "broadcast_to", "flip", "astype", "detach"}
+
+
+def copy_items(items: Sequence[Instr | Loop]) -> list[Instr | Loop]:
+    """The items again, to be rewritten; values stay the same objects."""
+    copies: list[Instr | Loop] = []
+    for item in items:
+        if isinstance(item, Instr):
+            copies.append(_copy(item))
+            continue
+        loop = Loop(item.count, item.reverse)
+        loop.body = [_copy(i) for i in item.body]
+        loop.params = [
+            Slice(p.out, p.source, p.start, p.stride)
+            if isinstance(p, Slice)
+            else Prev(p.out, p.of, p.delay, p.first)
+            for p in item.params
+        ]
+        loop.results = [Result(r.kind, r.values, r.out, r.lag, r.first) for r in item.results]
+        copies.append(loop)
+    return copies
+
+
+def _copy(i: Instr) -> Instr:
+    return Instr(i.op, i.inputs, dict(i.attrs), i.out, i.line)
+
+
+def _escaping(items: Sequence[Instr | Loop], outputs: Sequence[Value]) -> set[int]:
+    """Values whose memory a user may come to hold: outputs, and what they may be views of."""
+    out = {id(v) for v in outputs}
+    for item in reversed(items):
+        if isinstance(item, Instr) and id(item.out) in out and item.op.name in _VIEWS:
+            out |= {id(v) for v in reads(item)}
+    return out
+
+
+class Part:
+    """Items ready to run: kernels for the loops, eager kernels for the rest."""
+
+    def __init__(self, items: list[Instr | Loop], outputs: Sequence[Value], pool: Pool):
+        keep = _escaping(items, outputs)
+        self.items = items
+        self.steps: list[Runner | Instr | Loop] = []
+        self.refused: list[tuple[Loop, str]] = []
+        for item in items:
+            if isinstance(item, Loop):
+                try:
+                    self.steps.append(Runner(codegen.generate(item), pool, keep))
+                    continue
+                except ValueError as why:
+                    self.refused.append((item, str(why)))
+            self.steps.append(item)
+
+    def run(self, values: Values, held: Held) -> None:
+        """Run everything on `values`, which grows by all that is computed."""
+        for step in self.steps:
+            if isinstance(step, Runner):
+                step.run(values, held)
+            elif isinstance(step, Loop):
+                interpret.run_loop(step, values)
+            else:
+                interpret.run_instr(step, values)
+
+    @property
+    def runners(self) -> list[Runner]:
+        """The compiled loops."""
+        return [s for s in self.steps if isinstance(s, Runner)]
+
+
+@dataclass(eq=False)
+class Backward:
+    """The backward for some inputs and some outputs."""
+
+    part: Part
+    cotangents: dict[int, Value]  # by place of the output
+    gradients: list[Value | None]  # for each wanted input
+
+
+class Compiled:
+    """Forward and backward of one capture."""
+
+    def __init__(
+        self, inputs: list[Value], instrs: list[Instr], outputs: list[Value], needs_grad: bool
+    ):
+        self.recorded = len(instrs)
+        self.program = build(inputs, instrs, outputs)
+        self.notes = passes.prepare(self.program)
+        passes.verify(self.program)
+        self.pool = Pool()
+        self.wanted = [k for k, v in enumerate(inputs) if v.needs] if needs_grad else []
+        self.differentiable = [
+            k for k, v in enumerate(self.program.outputs) if v.needs and needs_grad
+        ]
+        self._backwards: dict[Any, Backward] = {}
+        saved: list[Value] = []
+        if self.differentiable and self.wanted:
+            full = self.backward(tuple(self.wanted), tuple(self.differentiable))
+            saved = [v for item in full.part.items for v in reads(item)]
+        made = {id(v) for i in self.program.items for v in _given(i)}
+        self.saved = list({id(v): v for v in saved if id(v) in made}.values())
+        self.read_inputs = {id(v) for v in saved}
+        items = copy_items(self.program.items)
+        passes.finish(items, [*self.program.outputs, *self.saved])
+        passes.verify(Program(inputs, items, [*self.program.outputs, *self.saved]))
+        self.forward = Part(items, self.program.outputs, self.pool)
+
+    def backward(self, wanted: tuple[int, ...], received: tuple[int, ...]) -> Backward:
+        """The backward for gradients of inputs `wanted` from those of outputs `received`."""
+        key = wanted, received
+        if key not in self._backwards:
+            program = self.program
+            cotangents = {
+                k: Value(program.outputs[k].shape, program.outputs[k].dtype) for k in received
+            }
+            by_id = {id(program.outputs[k]): v for k, v in cotangents.items()}
+            inputs = [program.inputs[k] for k in wanted]
+            items, gradients = differentiate(program, by_id, inputs)
+            passes.finish(items, gradients)
+            known = [*cotangents.values(), *program.inputs]
+            known += [v for i in program.items for v in _given(i)]
+            found = [g for g in gradients if g is not None]
+            passes.verify(Program(known, items, found))
+            part = Part(items, found, self.pool)
+            self._backwards[key] = Backward(part, cotangents, gradients)
+        return self._backwards[key]
+
+    def run(self, arrays: Sequence[Array]) -> tuple[list[Array], Values, Held]:
+        """Outputs, what a backward will read, and the memory that this lies in."""
+        values: Values = {id(v): a for v, a in zip(self.program.inputs, arrays, strict=True)}
+        held = Held(self.pool)
+        self.forward.run(values, held)
+        outputs = [values[id(v)] for v in self.program.outputs]
+        kept = {id(v): values[id(v)] for v in self.saved}
+        for v in self.program.inputs:
+            if id(v) in self.read_inputs:
+                kept[id(v)] = values[id(v)]
+        return outputs, kept, held
+
+    def run_backward(
+        self, saved: Values, cotangents: dict[int, Array], wanted: tuple[int, ...]
+    ) -> list[Array | None]:
+        """Gradients of the inputs `wanted`, None where an output does not depend on one."""
+        backward = self.backward(wanted, tuple(sorted(cotangents)))
+        values = dict(saved)
+        for k, v in backward.cotangents.items():
+            values[id(v)] = cotangents[k]
+        held = Held(self.pool)
+        backward.part.run(values, held)
+        return [None if g is None else values[id(g)] for g in backward.gradients]
+
+
+def _given(item: Instr | Loop) -> list[Value]:
+    return list(item.outputs()) if isinstance(item, Loop) else [item.out]

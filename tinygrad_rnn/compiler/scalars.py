@@ -1,0 +1,65 @@
+"""Scalar rules as text: `y = F(1) / (F(1) + scalar.exp(-x))`, out of the ops' own definitions."""
+
+import ast
+import functools
+import inspect
+import textwrap
+from typing import Any
+
+import numpy as np
+
+from ..op import Op
+
+SHORT = {
+    np.dtype(np.float32): "F32",
+    np.dtype(np.float64): "F64",
+    np.dtype(np.int64): "I64",
+    np.dtype(np.int32): "I32",
+    np.dtype(np.uint64): "U64",
+    np.dtype(bool): "BOOL",
+}
+
+
+@functools.cache
+def _rule(op: Op) -> tuple[ast.expr, tuple[str, ...]]:
+    """The expression that a one-line scalar rule returns, and the names of its arguments."""
+    tree = ast.parse(textwrap.dedent(inspect.getsource(op.fn))).body[0]
+    assert isinstance(tree, ast.FunctionDef)
+    body = [n for n in tree.body if not isinstance(n, ast.Expr)]  # without the docstring
+    if len(body) != 1 or not isinstance(body[0], ast.Return) or body[0].value is None:
+        raise ValueError(f"{op.name}: the scalar rule must be one return statement")
+    return body[0].value, tuple(a.arg for a in tree.args.args)
+
+
+class _Substitute(ast.NodeTransformer):
+    """Arguments by what stands for them, literals by the array's dtype."""
+
+    def __init__(self, names: dict[str, str], cast: str):
+        self.names, self.cast = names, cast
+
+    def visit_Name(self, node: ast.Name) -> Any:
+        return ast.Name(self.names.get(node.id, node.id), ast.Load())
+
+    def visit_Constant(self, node: ast.Constant) -> Any:
+        # 0.0447 as np.float32(0.0447): a bare literal would turn the expression to float64
+        return ast.Call(ast.Name(self.cast, ast.Load()), [node], [])
+
+
+def expression(op: Op, args: list[str], dtype: np.dtype[Any], attrs: dict[str, Any]) -> str:
+    """Text of `op` applied to the texts `args`, computed in `dtype`.
+
+    >>> from ..op import OPS
+    >>> expression(OPS["sigmoid"], ["a1"], np.dtype("float32"), {})
+    'scalar.sigmoid(a1)'
+    """
+    if op.name == "astype":
+        target = np.dtype(attrs["dtype"])
+        if target.kind == "b":
+            return f"{args[0]} != 0"
+        return f"{SHORT[target]}({args[0]})"
+    if op.name == "detach":
+        return args[0]
+    rule, names = _rule(op)
+    copy = ast.parse(ast.unparse(rule), mode="eval").body
+    bound = dict(zip(names, args, strict=True))
+    return ast.unparse(ast.fix_missing_locations(_Substitute(bound, SHORT[dtype]).visit(copy)))
