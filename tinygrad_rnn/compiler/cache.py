@@ -81,6 +81,7 @@ def _import(key: str, source: str) -> Callable[..., Any] | None:
         spec = importlib.util.spec_from_file_location(f"tinygrad_rnn_jit.k_{key}", path)
         assert spec is not None and spec.loader is not None
         module = importlib.util.module_from_spec(spec)
+        sys.modules[spec.name] = module  # where Numba looks when it reads its own files
         spec.loader.exec_module(module)
         kernel: Callable[..., Any] = module.kernel
         return kernel
@@ -110,23 +111,14 @@ def _in_memory(source: str) -> Callable[..., Any]:
     return kernel
 
 
-def call(source: str, *args: Any) -> float:
-    """Run the kernel of a source; returns the seconds that compiling took (0 if it was ready)."""
-    kernel = load(source)
-    seconds = 0.0
-    if not getattr(kernel, "signatures", True):
-        seconds = compile_for(source, args)
-        kernel = load(source)
-    kernel(*args)
-    return seconds
-
-
-def compile_for(source: str, args: tuple[Any, ...]) -> float:
-    """Compile the kernel of a source for arguments like these, or read it from disk: seconds.
+def ready(source: str, args: tuple[Any, ...]) -> tuple[Callable[..., Any], float]:
+    """The kernel of a source, compiled for arguments like these or read from disk; seconds.
 
     A damaged file on disk is left alone, and the kernel compiled in memory.
     """
     kernel: Any = load(source)
+    if _jit.DISABLED or kernel.signatures:
+        return kernel, 0.0
     types = tuple([numba.typeof(a) for a in args])
     before = time.perf_counter()
     with _waiting():
@@ -140,7 +132,7 @@ def compile_for(source: str, args: tuple[Any, ...]) -> float:
             kernel.compile(types)
             with _lock:
                 _loaded[key_of(source)] = kernel
-    return time.perf_counter() - before
+    return kernel, time.perf_counter() - before
 
 
 @contextmanager

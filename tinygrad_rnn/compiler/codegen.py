@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..kernels.products import panel_shape
+from ..kernels.products import column_shape, panel_shape
 from . import schedule, shard
 from .ir import Instr, Loop, Prev, Result, Slice, Value
 from .scalars import SHORT, expression
@@ -26,7 +26,9 @@ from tinygrad_rnn.kernels import rows, scalar
 from tinygrad_rnn.kernels._jit import jit
 from tinygrad_rnn.kernels.philox import keeps
 from tinygrad_rnn.kernels.products import (
-    add_product, add_rows, add_transposed, copy_rows, pack, row_sum, set_rows, set_value)
+    add_packed, add_product, add_rows, add_transposed, copy_rows, pack, row_sum, set_rows,
+    set_value)
+from tinygrad_rnn.kernels.tiles import wide_vectors
 from tinygrad_rnn.kernels.scalar import maths as math
 
 F32, F64, I64, I32, U64, BOOL = np.float32, np.float64, np.int64, np.int32, np.uint64, np.bool_
@@ -67,6 +69,7 @@ class Kernel:
     block: int
     homes: dict[int, tuple[int, str, int]]  # by id of a value: argument, kind, extra rows
     sums: dict[int, int]  # by id of a result: argument
+    flipped: set[int]  # ids of results that lie there transposed
     states: dict[int, str]
     notes: list[str]
 
@@ -108,6 +111,10 @@ class _Code:
         self.after: list[str] = []
         self.defined: set[str] = set()
         self.sums: dict[int, int] = {}
+        self.flipped: set[int] = set()
+        self.blocks: dict[int, str] = {}  # text for a value's rows of a whole block
+        self.panels_of: dict[int, str] = {}  # where those rows are packed
+        self.packed = ""
         self.outer: dict[int, int] = {}
         self.casts: dict[tuple[Any, str], str] = {}
         self.made = {id(i.out): i for i in loop.body}
@@ -382,7 +389,7 @@ class _Code:
         }
         return Kernel(
             self.loop, source, self.arguments, self.ints, self.numbers, self.split, self.reason,
-            self.batch, self.block, homes, self.sums, self.states, self.notes(),
+            self.batch, self.block, homes, self.sums, self.flipped, self.states, self.notes(),
         )  # fmt: skip
 
     def notes(self) -> list[str]:
@@ -402,7 +409,7 @@ class _Code:
     def _assembled(self, before: list[str], steps: list[str]) -> str:
         names = ", ".join(f"A{k}" for k in range(len(self.arguments)))
         head = f"@jit\ndef kernel(n, block, b0, b1, whole, shard, ints, numbers, {names}):"
-        body = ["nb = b1 - b0", *self.setup]
+        body = ["wide_vectors()", "nb = b1 - b0", *self.setup]
         if self.loop.reverse:
             blocks = ["t1 = n", "while t1 > 0:", "    t0 = max(0, t1 - block)"]
             order, end = "for t in range(t1 - 1, t0 - 1, -1):", ["    t1 = t0"]
@@ -518,7 +525,7 @@ class _Code:
             for bias in t.biases:
                 lines.append(f"set_rows({out}, {self.view(bias)}, True)")  # type: ignore[arg-type]
         if name == "sum_of_products":
-            return [*lines, f"add_transposed({self.view(a)}, {self.view(b)}, {out})"]
+            return [*lines, self.transposed(self.view(a), self.view(b), a, b, out, a.shape[0])]
         if a.ndim == 3:
             return lines + self._batched(a, b, t.out)
         if a.ndim == 2 and b.ndim == 1:  # W @ h: h @ W.T, a row
@@ -573,17 +580,20 @@ class _Code:
         state = self.states.get(id(r.out), WHOLE)
         whole_batch = r.kind == "total" and state == SPLIT
         kind = "storage" if whole_batch else "sum"
-        a = self.argument(Argument(kind, r.out.shape, r.out.dtype, value=r.out, rows="total"))
+        shape = r.out.shape
+        if r.kind == "product" and self._is_flipped(r):
+            shape = shape[::-1]
+        a = self.argument(Argument(kind, shape, r.out.dtype, value=r.out, rows="total"))
         self.sums[id(r.out)] = a
         target = f"A{a}[b0:b1]" if whole_batch else f"A{a}[shard]"
         if r.kind == "product":
-            parts = [self._block_of(w) for w in r.values]
-            self.flush += [*parts[0][1], *parts[1][1]]
-            self.flush.append(f"add_transposed({parts[0][0]}, {parts[1][0]}, {target})")
-            return parts[0][2] + parts[1][2]
+            return self._flushed(r, target)
         if r.kind == "rows":
-            text, flush, step = self._block_of(v)
-            self.flush += [*flush, f"add_rows({text}, {target})"]
+            step: list[str] = []
+            if id(v) not in self.blocks:
+                self.blocks[id(v)], flush, step = self._block_of(v)
+                self.flush += flush
+            self.flush.append(f"add_rows({self.blocks[id(v)]}, {target})")
             return step
         if not v.ndim:
             name = f"total_{a}"
@@ -593,6 +603,47 @@ class _Code:
         target_name = f"sum_{a}"
         self.setup.append(f"{target_name} = {target}")
         return _add_elementwise(self, v, target_name)
+
+    def transposed(
+        self, left: str, right: str, a: Value, b: Value, out: str, rows: int, packed: str = ""
+    ) -> str:
+        """A call for out += a^T b, with work space; `packed` names panels of b made before."""
+        columns = Argument("scratch", column_shape(rows, a.shape[1]), a.dtype)
+        one = f"A{self.argument(columns)}"
+        if packed:
+            return f"add_packed({left}, {one}, {packed}, {out}, {right})"
+        panels = Argument("scratch", panel_shape(rows, b.shape[1], b.dtype), b.dtype)
+        self.packed = f"A{self.argument(panels)}"
+        return f"add_transposed({left}, {right}, {one}, {self.packed}, {out})"
+
+    def _is_flipped(self, r: Result) -> bool:
+        """Whether (b^T a)^T is computed: other sums share a, or b is a narrow input."""
+        a, b = r.values
+        others = [q.values for q in self.loop.results if q.kind == "product" and q is not r]
+        shared = [any(v is w for pair in others for w in pair) for v in (a, b)]
+        if shared[0] != shared[1]:
+            return shared[0]
+        return a.shape[-1] > b.shape[-1]
+
+    def _flushed(self, r: Result, target: str) -> list[str]:
+        """Sum of a^T b over a block. The side that several such sums share is packed, once."""
+        a, b = r.values
+        if self._is_flipped(r):
+            self.flipped.add(id(r.out))
+            a, b = b, a
+        rows = self.block * (self.batch if a.ndim == 2 else 1)
+        steps = []
+        for v in (a, b):
+            if id(v) not in self.blocks:
+                text, flush, step = self._block_of(v)
+                self.blocks[id(v)] = text
+                self.flush += flush
+                steps += step
+        left, right = self.blocks[id(a)], self.blocks[id(b)]
+        call = self.transposed(left, right, a, b, target, rows, self.panels_of.get(id(b), ""))
+        self.panels_of.setdefault(id(b), self.packed)
+        self.flush.append(call)
+        return steps
 
     def total_target(self, v: Value) -> list[str]:
         """Arrays to which a group adds a value that has a total."""

@@ -88,4 +88,4 @@ def ledger(compiled: Compiled) -> list[str]:
 
 def scratch_bytes(part: Part) -> int:
     """Bytes of work space of the largest loop."""
-    return max([r.peak for r in part.runners], default=0)
+    return max([r.layout.work_bytes for r in part.runners], default=0)

@@ -13,8 +13,8 @@ Values = dict[int, Any]  # by id of the Value
 def run_instr(instr: Instr, values: Values) -> None:
     """One op on arrays."""
     args = [values[id(a)] if isinstance(a, Value) else a for a in instr.inputs]
-    y = np.asarray(instr.op.kernel(*args, **instr.attrs))
-    values[id(instr.out)] = y
+    y = instr.op.kernel(*args, **instr.attrs)
+    values[id(instr.out)] = y if y.__class__ is np.ndarray else np.asarray(y)
 
 
 def run_loop(loop: Loop, values: Values) -> None:

@@ -10,7 +10,7 @@ from .build import build
 from .differentiate import differentiate
 from .interpret import Values
 from .ir import Instr, Loop, Prev, Program, Result, Slice, Value, reads
-from .runtime import Held, Pool, Runner
+from .runtime import Held, Runner
 
 # ops that may give a view of what they read: an array of the pool must not leave through one
 _VIEWS = {"index", "reshape", "permute_dims", "broadcast_to", "flip", "astype", "detach"}
@@ -52,7 +52,7 @@ def _escaping(items: Sequence[Instr | Loop], outputs: Sequence[Value]) -> set[in
 class Part:
     """Items ready to run: kernels for the loops, eager kernels for the rest."""
 
-    def __init__(self, items: list[Instr | Loop], outputs: Sequence[Value], pool: Pool):
+    def __init__(self, items: list[Instr | Loop], outputs: Sequence[Value]):
         keep = _escaping(items, outputs)
         self.items = items
         self.steps: list[Runner | Instr | Loop] = []
@@ -60,7 +60,7 @@ class Part:
         for item in items:
             if isinstance(item, Loop):
                 try:
-                    self.steps.append(Runner(codegen.generate(item), pool, keep))
+                    self.steps.append(Runner(codegen.generate(item), keep))
                     continue
                 except ValueError as why:
                     self.refused.append((item, str(why)))
@@ -101,7 +101,6 @@ class Compiled:
         self.program = build(inputs, instrs, outputs)
         self.notes = passes.prepare(self.program)
         passes.verify(self.program)
-        self.pool = Pool()
         self.wanted = [k for k, v in enumerate(inputs) if v.needs] if needs_grad else []
         self.differentiable = [
             k for k, v in enumerate(self.program.outputs) if v.needs and needs_grad
@@ -117,7 +116,7 @@ class Compiled:
         items = copy_items(self.program.items)
         passes.finish(items, [*self.program.outputs, *self.saved])
         passes.verify(Program(inputs, items, [*self.program.outputs, *self.saved]))
-        self.forward = Part(items, self.program.outputs, self.pool)
+        self.forward = Part(items, self.program.outputs)
 
     def backward(self, wanted: tuple[int, ...], received: tuple[int, ...]) -> Backward:
         """The backward for gradients of inputs `wanted` from those of outputs `received`."""
@@ -135,14 +134,14 @@ class Compiled:
             known += [v for i in program.items for v in _given(i)]
             found = [g for g in gradients if g is not None]
             passes.verify(Program(known, items, found))
-            part = Part(items, found, self.pool)
+            part = Part(items, found)
             self._backwards[key] = Backward(part, cotangents, gradients)
         return self._backwards[key]
 
     def run(self, arrays: Sequence[Array]) -> tuple[list[Array], Values, Held]:
         """Outputs, what a backward will read, and the memory that this lies in."""
         values: Values = {id(v): a for v, a in zip(self.program.inputs, arrays, strict=True)}
-        held = Held(self.pool)
+        held = Held()
         self.forward.run(values, held)
         outputs = [values[id(v)] for v in self.program.outputs]
         kept = {id(v): values[id(v)] for v in self.saved}
@@ -159,7 +158,7 @@ class Compiled:
         values = dict(saved)
         for k, v in backward.cotangents.items():
             values[id(v)] = cotangents[k]
-        held = Held(self.pool)
+        held = Held()
         backward.part.run(values, held)
         return [None if g is None else values[id(g)] for g in backward.gradients]
 

@@ -59,9 +59,9 @@ def _add_times_panels(a: Array, panels: Array, out: Array) -> None:
             strip = min(256, k - j)
             b = panels[p, j:].ctypes.data
             for i in range(0, whole, 8):
-                tile_8(a[i:, j:].ctypes.data, k, b, out[i:, column:].ctypes.data, n, strip)
+                tile_8(a[i:, j:].ctypes.data, k, 1, b, out[i:, column:].ctypes.data, n, strip)
             for i in range(whole, m):
-                tile_1(a[i:, j:].ctypes.data, k, b, out[i:, column:].ctypes.data, n, strip)
+                tile_1(a[i:, j:].ctypes.data, k, 1, b, out[i:, column:].ctypes.data, n, strip)
 
 
 def dot(a: Array, b: Array) -> Any:

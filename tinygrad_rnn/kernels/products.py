@@ -14,7 +14,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic, overload
 
 from ._jit import DISABLED, jit
-from .tiles import LANES, tile_1, tile_4, tile_8
+from .tiles import LANES, copy_line, part_1, part_4, part_8, tile_1, tile_4, tile_8
 
 Array = np.ndarray[Any, Any]
 WIDTH = 2 * LANES  # columns of a panel
@@ -33,22 +33,33 @@ def pack(W: Array, turned: bool, panels: Array) -> None:
     """Cut W, or W.T if turned, into panels; missing columns of the last one are 0."""
     strips, rows, width = panels.shape
     columns = W.shape[0] if turned else W.shape[1]
-    for p in range(strips):
-        for c in range(width):
-            column = p * width + c
-            if column >= columns:
-                for j in range(rows):
-                    panels[p, j, c] = 0
-            elif turned:
-                line = W[column]
-                for j in range(rows):
-                    panels[p, j, c] = line[j]
-        if not turned:
-            whole = min(width, columns - p * width)
+    whole = columns // width
+    for p in range(whole, strips):
+        for j in range(rows):
+            for c in range(width):
+                panels[p, j, c] = 0
+    if turned:
+        for column in range(columns):
+            line, p, c = W[column], column // width, column % width
             for j in range(rows):
-                line, panel = W[j, p * width :], panels[p, j]
-                for c in range(whole):
-                    panel[c] = line[c]
+                panels[p, j, c] = line[j]
+        return
+    fast = width == WIDTH and W.itemsize == 4
+    source, target = W.ctypes.data, panels.ctypes.data
+    for j in range(rows):
+        line = W[j]
+        if fast:
+            for p in range(whole):
+                copy_line(
+                    source + j * W.strides[0] + p * width * 4,
+                    target + p * panels.strides[0] + j * width * 4,
+                )
+        else:
+            for p in range(whole):
+                for c in range(width):
+                    panels[p, j, c] = line[p * width + c]
+        for c in range(whole * width, columns):
+            panels[whole, j, c - whole * width] = line[c]
 
 
 def _blas(turned: bool) -> Any:
@@ -102,50 +113,41 @@ _add_gemm, _add_gemm_turned = _blas(False), _blas(True)
 
 
 @jit
-def _tiles(a: Array, panels: Array, out: Array) -> None:
-    """out += a @ panels for rows of any stride."""
-    m, k = a.shape
-    n, width = out.shape[1], panels.shape[2]
-    lda, ldc = a.strides[0] // a.itemsize, out.strides[0] // out.itemsize
-    whole = n // width
-    for p in range(whole):
-        column = p * width
+def _tiles(
+    a: Any, step: Any, across: Any, along: Any, m: Any, k: Any, panels: Array, out: Array
+) -> None:
+    """out += A @ panels, for A (m, k) at address `a`.
+
+    Strides: `across` from row to row, `along` from column to column, and 8 `step` from
+    one block of 8 rows to the next.
+    """
+    n, width, size = out.shape[1], panels.shape[2], out.itemsize
+    ldc = out.strides[0] // size
+    for p in range(panels.shape[0]):
+        left = n - p * width
         for j in range(0, k, STRIP):
             strip = min(STRIP, k - j)
             b = panels[p, j:].ctypes.data
+            x, y = a + j * along * size, out[:, p * width :].ctypes.data
             i = 0
-            while i + 8 <= m:
-                tile_8(a[i:, j:].ctypes.data, lda, b, out[i:, column:].ctypes.data, ldc, strip)
-                i += 8
-            if i + 4 <= m:
-                tile_4(a[i:, j:].ctypes.data, lda, b, out[i:, column:].ctypes.data, ldc, strip)
-                i += 4
             while i < m:
-                tile_1(a[i:, j:].ctypes.data, lda, b, out[i:, column:].ctypes.data, ldc, strip)
-                i += 1
-    if whole < panels.shape[0]:
-        _last_panel(a, panels[whole], out[:, whole * width :])
-
-
-@jit
-def _last_panel(a: Array, panel: Array, out: Array) -> None:
-    """A panel wider than what is left of `out`: through a tile of its own."""
-    m, k = a.shape
-    width, lda = panel.shape[1], a.strides[0] // a.itemsize
-    tile = np.empty((8, width), out.dtype)
-    b = panel.ctypes.data
-    for i in range(0, m, 8):
-        rows = min(8, m - i)
-        tile[:rows] = 0
-        if rows == 8:
-            tile_8(a[i:].ctypes.data, lda, b, tile.ctypes.data, width, k)
-        else:
-            for r in range(rows):
-                tile_1(a[i + r :].ctypes.data, lda, b, tile[r:].ctypes.data, width, k)
-        for r in range(rows):
-            line, total = tile[r], out[i + r]
-            for c in range(out.shape[1]):
-                total[c] += line[c]
+                rest = m - i
+                at = x + ((i & -8) * step + (i & 7) * across) * size
+                c = y + i * ldc * size
+                if left >= width:
+                    if rest >= 8:
+                        tile_8(at, across, along, b, c, ldc, strip)
+                    elif rest >= 4:
+                        tile_4(at, across, along, b, c, ldc, strip)
+                    else:
+                        tile_1(at, across, along, b, c, ldc, strip)
+                elif rest >= 8:
+                    part_8(at, across, along, b, c, ldc, strip, left)
+                elif rest >= 4:
+                    part_4(at, across, along, b, c, ldc, strip, left)
+                else:
+                    part_1(at, across, along, b, c, ldc, strip, left)
+                i += 8 if rest >= 8 else 4 if rest >= 4 else 1
 
 
 def add_product(a: Array, panels: Array, out: Array) -> None:
@@ -155,19 +157,59 @@ def add_product(a: Array, panels: Array, out: Array) -> None:
 
 @overload(add_product)
 def _add_product(a, panels, out):
+    def tiles(a, panels, out):
+        m, k = a.shape
+        across = a.strides[0] // a.itemsize
+        _tiles(a.ctypes.data, across, across, 1, m, k, panels, out)
+
     if a.dtype == types.float32:
-        return lambda a, panels, out: _tiles(a, panels, out)
+        return tiles
     return lambda a, panels, out: _add_gemm(a, panels[0], out)
 
 
-def add_transposed(a: Array, b: Array, out: Array) -> None:
-    """out += a^T b: the gradient of a weight; a (m, k), b (m, n), C-contiguous."""
+def add_transposed(a: Array, b: Array, columns: Array, panels: Array, out: Array) -> None:
+    """out += a^T b: a weight's gradient; a (m, k), b (m, n).
+
+    `columns` and `panels` hold a and b in packed form, with room for m rows: read as it
+    lies, a column of a is a cache line a number (55 GFLOP/s at 512 x 512 x 2048, 65 so).
+    """
     out += a.T @ b
 
 
 @overload(add_transposed)
-def _add_transposed(a, b, out):
-    return lambda a, b, out: _add_gemm_turned(a, b, out)
+def _add_transposed(a, b, columns, panels, out):
+    def tiles(a, b, columns, panels, out):
+        pack(b, False, panels[:, : b.shape[0]])
+        add_packed(a, columns, panels, out, b)
+
+    if a.dtype == types.float32:
+        return tiles
+    return lambda a, b, columns, panels, out: _add_gemm_turned(a, b, out)
+
+
+def column_shape(rows: int, columns: int) -> tuple[int, int, int]:
+    """Shape of the packed form of the left side of `add_transposed`."""
+    return (-(-columns // 8), rows, 8)
+
+
+def add_packed(a: Array, columns: Array, panels: Array, out: Array, b: Array) -> None:
+    """`add_transposed` with b packed by an earlier call on the same panels."""
+    out += a.T @ b
+
+
+@overload(add_packed)
+def _add_packed(a, columns, panels, out, b):
+    def tiles(a, columns, panels, out, b):
+        m, k = a.shape
+        if k < 8:
+            _tiles(a.ctypes.data, 1, 1, a.strides[0] // a.itemsize, k, m, panels, out)
+            return
+        pack(a, False, columns[:, :m])
+        _tiles(columns.ctypes.data, columns.shape[1], 1, 8, k, m, panels, out)
+
+    if a.dtype == types.float32:
+        return tiles
+    return lambda a, columns, panels, out, b: _add_gemm_turned(a, b, out)
 
 
 @jit(reassoc=True)

@@ -1,4 +1,4 @@
-"""`tools/bench eager|kernels|depth [--out FILE.json]`: a table, and every figure in the JSON."""
+"""`tools/bench eager|jit|kernels|depth [--out FILE.json]`: a table, and every figure in the JSON."""
 
 import argparse
 import json
@@ -12,11 +12,12 @@ for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMB
 
 def main() -> None:
     """Run one benchmark."""
-    from . import depth, eager, kernels
+    from . import depth, eager, jit, kernels
 
     parser = argparse.ArgumentParser(prog="tools/bench", description=__doc__)
     which = parser.add_subparsers(required=True)
-    for name, module in {"eager": eager, "kernels": kernels, "depth": depth}.items():
+    modules = {"eager": eager, "jit": jit, "kernels": kernels, "depth": depth}
+    for name, module in modules.items():
         one = which.add_parser(name, help=module.__doc__)
         one.set_defaults(module=module)
         module.add_arguments(one)
@@ -26,7 +27,7 @@ def main() -> None:
     print(args.module.table(rows))
     args.out.parent.mkdir(parents=True, exist_ok=True)
     machine = {"machine": platform.processor() or platform.machine(), "cpus": os.cpu_count()}
-    args.out.write_text(json.dumps({**machine, "threads": 1, "rows": rows}, indent=1))
+    args.out.write_text(json.dumps({**machine, "rows": rows}, indent=1))
     print(f"every figure: {args.out}")
 
 

@@ -69,7 +69,22 @@ def _serve(pipe: Connection, make: Callable[..., Callable[[], Any]]) -> None:
             run = make(*arguments)
             pipe.send(run())
         else:
-            pipe.send(_stopwatch(run)())
+            pipe.send(_turn(run))
+
+
+def _turn(run: Callable[[], Any]) -> float:
+    """Seconds of a run, the mean over 20 ms of them after one to warm up.
+
+    A training runs the same step again and again. Alone between two other processes'
+    turns, a step of 0.2 ms takes 0.7: it finds its code and data gone from the cache.
+    """
+    timed = _stopwatch(run)
+    if timed() > 0.02:
+        return timed()
+    found = [timed()]
+    while sum(found) < 0.02:
+        found.append(timed())
+    return sum(found) / len(found)
 
 
 class Worker:
@@ -87,7 +102,7 @@ class Worker:
         return self.pipe.recv()
 
     def time(self) -> float:
-        """Seconds of one run."""
+        """Seconds of a run."""
         self.pipe.send(("run",))
         return self.pipe.recv()
 
