@@ -1,4 +1,5 @@
-"""Checks of gradients by finite differences: for the library's ops and for your own.
+"""Checks for the library's ops and for your own: gradients by finite differences, and
+jitted functions against eager execution.
 
 Full Jacobians in float64, central differences; or one random projection, which
 costs two evaluations whatever the size (Griewank and Walther 2008, chapter 3).
@@ -10,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from ._tensor import Tensor, constant
-from .autodiff import grad
+from .autodiff import grad, no_grad
 from .errors import DTypeError, GraphError
 from .op import Array
+from .ops.random import default_generator
 
 
 class GradcheckError(AssertionError):
@@ -174,3 +176,91 @@ def gradgradcheck(
     if not seeds or not first(*tensors, *seeds):
         return True  # a linear function of nothing: its second derivative is zero
     return gradcheck(first, [*tensors, *seeds], eps, atol, rtol, fast)
+
+
+def _leaves(value: Any) -> list[Tensor]:
+    """All Tensors in nested tuples, lists and dicts."""
+    if isinstance(value, Tensor):
+        return [value]
+    if isinstance(value, dict):
+        return [t for v in value.values() for t in _leaves(v)]
+    return [t for v in value for t in _leaves(v)] if isinstance(value, list | tuple) else []
+
+
+def _distance(found: Array, wanted: Array) -> float:
+    """|found - wanted| relative to |wanted|; NaN and infinities must agree."""
+    if not np.array_equal(np.isfinite(found), np.isfinite(wanted)):
+        return float("inf")
+    a, b = (np.where(np.isfinite(x), x, 0).astype(np.float64) for x in (found, wanted))
+    return float(np.linalg.norm(a - b) / max(float(np.linalg.norm(b)), 1e-30))
+
+
+def check_jit(
+    fn: Callable[..., Any],
+    *args: Any,
+    parameters: Sequence[Tensor] = (),
+    tol: float | None = None,
+    **kwargs: Any,
+) -> bool:
+    """Compare `tg.jit(fn)(*args)` with `fn(*args)`: results, and gradients of random seeds.
+
+    Gradients are taken with respect to the arguments that require one and to
+    `parameters` (those that `fn` closes over). Distances are relative to each
+    tensor's norm; `tol` is 1e-12 in float64 and 1e-5 in float32 if it is not given. A
+    random op draws the same numbers in both. Raises GradcheckError naming the result or
+    the input.
+
+    >>> import numpy as np, tinygrad_rnn as tg
+    >>> cell = tg.nn.RNNCell(2, 3).astype("float64")
+    >>> def last(x):
+    ...     h = tg.zeros(1, 3, dtype="float64")
+    ...     for x_t in x:
+    ...         h = cell(x_t, h)
+    ...     return h
+    >>> check_jit(last, tg.tensor(np.ones((6, 1, 2))), parameters=cell.parameters())
+    True
+    """
+    from .compiler import jit  # whoever checks gradients only need not load it
+
+    fast = fn if hasattr(fn, "explain") else jit(fn)
+    plain = getattr(fn, "fn", fn)
+    wanted = [t for t in [*_leaves(args), *_leaves(kwargs), *parameters] if t.requires_grad]
+    state = default_generator.state
+    results, grads = [], []
+    for f in (plain, fast):
+        default_generator.state = state
+        ys = _leaves(f(*args, **kwargs))
+        rng = np.random.default_rng(0)
+        outs = [y for y in ys if y.requires_grad]
+        seeds = [constant(rng.standard_normal(y.shape).astype(y.dtype)) for y in outs]
+        gs = grad(outs, wanted, seeds, allow_unused=True) if outs and wanted else ()
+        results.append([y.numpy() for y in ys])
+        grads.append([None if g is None else g.numpy() for g in gs])
+    with no_grad():
+        default_generator.state = state
+        results.append([y.numpy() for y in _leaves(fast(*args, **kwargs))])
+    for run in results[1:]:
+        _agree("result", run, results[0], tol)
+    _agree("gradient of input", grads[1], grads[0], tol)
+    return True
+
+
+def _agree(what: str, found: list[Any], wanted: list[Any], tol: float | None) -> None:
+    if len(found) != len(wanted):
+        raise GradcheckError(f"check_jit: {len(found)} compiled {what}s, {len(wanted)} eager")
+    for k, (a, b) in enumerate(zip(found, wanted, strict=True)):
+        if a is None or b is None:
+            given = a if b is None else b
+            if given is not None and np.any(given):
+                raise GradcheckError(f"check_jit: {what} {k} is None in one of the two only")
+            continue
+        if a.shape != b.shape or a.dtype != b.dtype:
+            raise GradcheckError(
+                f"check_jit: {what} {k} is {a.dtype}{a.shape} compiled, {b.dtype}{b.shape} eager"
+            )
+        limit = tol if tol is not None else 1e-12 if b.dtype == np.float64 else 1e-5
+        distance = _distance(a, b)
+        if not distance <= limit:
+            raise GradcheckError(
+                f"check_jit: {what} {k} differs by {distance:.1e} of its norm, the limit is {limit:.0e}"
+            )

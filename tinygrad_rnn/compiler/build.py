@@ -133,7 +133,7 @@ class _Builder:
     def _call(self, k: int) -> Value:
         """The value of call k as seen from outside of loops."""
         if k not in self.known:
-            found, loop, place, t = self._locate(k)
+            _found, loop, place, t = self._locate(k)
             value = loop.body[place].out
             executed = loop.count - 1 - t if loop.reverse else t
             last = loop.count - 1 - executed

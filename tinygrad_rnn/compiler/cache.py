@@ -79,7 +79,8 @@ def _import(key: str, source: str) -> Callable[..., Any] | None:
         if not path.exists() or path.read_text() != source:
             _write(path, source)
         spec = importlib.util.spec_from_file_location(f"tinygrad_rnn_jit.k_{key}", path)
-        assert spec is not None and spec.loader is not None
+        assert spec is not None
+        assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)
         sys.modules[spec.name] = module  # where Numba looks when it reads its own files
         spec.loader.exec_module(module)

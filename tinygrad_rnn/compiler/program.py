@@ -5,12 +5,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..op import Array
-from . import codegen, interpret, passes
+from . import codegen, interpret
 from .build import build
 from .differentiate import differentiate
+from .finish import finish
 from .interpret import Values
 from .ir import Instr, Loop, Prev, Program, Result, Slice, Value, reads
+from .prepare import prepare
 from .runtime import Held, Runner
+from .verify import verify
 
 # ops that may give a view of what they read: an array of the pool must not leave through one
 _VIEWS = {"index", "reshape", "permute_dims", "broadcast_to", "flip", "astype", "detach"}
@@ -99,8 +102,8 @@ class Compiled:
     ):
         self.recorded = len(instrs)
         self.program = build(inputs, instrs, outputs)
-        self.notes = passes.prepare(self.program)
-        passes.verify(self.program)
+        self.notes = prepare(self.program)
+        verify(self.program)
         self.wanted = [k for k, v in enumerate(inputs) if v.needs] if needs_grad else []
         self.differentiable = [
             k for k, v in enumerate(self.program.outputs) if v.needs and needs_grad
@@ -114,8 +117,8 @@ class Compiled:
         self.saved = list({id(v): v for v in saved if id(v) in made}.values())
         self.read_inputs = {id(v) for v in saved}
         items = copy_items(self.program.items)
-        passes.finish(items, [*self.program.outputs, *self.saved])
-        passes.verify(Program(inputs, items, [*self.program.outputs, *self.saved]))
+        finish(items, [*self.program.outputs, *self.saved])
+        verify(Program(inputs, items, [*self.program.outputs, *self.saved]))
         self.forward = Part(items, self.program.outputs)
 
     def backward(self, wanted: tuple[int, ...], received: tuple[int, ...]) -> Backward:
@@ -129,11 +132,11 @@ class Compiled:
             by_id = {id(program.outputs[k]): v for k, v in cotangents.items()}
             inputs = [program.inputs[k] for k in wanted]
             items, gradients = differentiate(program, by_id, inputs)
-            passes.finish(items, gradients)
+            finish(items, gradients)
             known = [*cotangents.values(), *program.inputs]
             known += [v for i in program.items for v in _given(i)]
             found = [g for g in gradients if g is not None]
-            passes.verify(Program(known, items, found))
+            verify(Program(known, items, found))
             part = Part(items, found)
             self._backwards[key] = Backward(part, cotangents, gradients)
         return self._backwards[key]

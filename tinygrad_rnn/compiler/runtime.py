@@ -146,7 +146,9 @@ class _Layout:
         stacks = {id(r.values[0]) for r in self.kernel.loop.results if r.kind == "stack"}
         work = [one for shard in self.local for one in shard]
         work += [
-            one for one in self.pooled if id(self.kernel.arguments[one[0] - HEAD].value) not in stacks
+            one
+            for one in self.pooled
+            if id(self.kernel.arguments[one[0] - HEAD].value) not in stacks
         ]
         return sum(math.prod(shape) * np.dtype(dtype).itemsize for _, shape, dtype in work)
 

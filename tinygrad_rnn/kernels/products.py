@@ -14,7 +14,9 @@ from numba.core import cgutils
 from numba.extending import intrinsic, overload
 
 from ._jit import DISABLED, jit
-from .tiles import LANES, copy_line, part_1, part_4, part_8, tile_1, tile_4, tile_8
+from .tiles import (
+    LANES, copy_line, part_1, part_4, part_8, stays_apart, tile_1, tile_4, tile_8,
+)  # fmt: skip
 
 Array = np.ndarray[Any, Any]
 WIDTH = 2 * LANES  # columns of a panel
@@ -30,9 +32,12 @@ def panel_shape(rows: int, columns: int, dtype: Any) -> tuple[int, int, int]:
 
 @jit
 def pack(W: Array, turned: bool, panels: Array) -> None:
-    """Cut W, or W.T if turned, into panels; missing columns of the last one are 0."""
-    strips, rows, width = panels.shape
-    columns = W.shape[0] if turned else W.shape[1]
+    """Cut W, or W.T if turned, into panels; missing columns of the last one are 0.
+
+    Panels with room for more lines than W has keep them as they are.
+    """
+    strips, _, width = panels.shape
+    rows, columns = W.shape[::-1] if turned else W.shape
     whole = columns // width
     for p in range(whole, strips):
         for j in range(rows):
@@ -114,27 +119,27 @@ _add_gemm, _add_gemm_turned = _blas(False), _blas(True)
 
 @jit
 def _tiles(
-    a: Any, step: Any, across: Any, along: Any, m: Any, k: Any, panels: Array, out: Array
-) -> None:
-    """out += A @ panels, for A (m, k) at address `a`.
+    a: Any, step: Any, across: Any, along: Any, m: Any, k: Any,
+    panels: Any, strips: Any, height: Any, out: Any, ldc: Any, n: Any,
+) -> None:  # fmt: skip
+    """C += A @ panels, in float32; addresses and sizes only, so that it is compiled once.
 
-    Strides: `across` from row to row, `along` from column to column, and 8 `step` from
-    one block of 8 rows to the next.
+    A (m, k) has strides `across` from row to row, `along` from column to column, and 8
+    `step` from one block of 8 rows to the next; panels are `height` lines apart.
     """
-    n, width, size = out.shape[1], panels.shape[2], out.itemsize
-    ldc = out.strides[0] // size
-    for p in range(panels.shape[0]):
-        left = n - p * width
+    stays_apart()
+    for p in range(strips):
+        left = n - p * WIDTH
         for j in range(0, k, STRIP):
             strip = min(STRIP, k - j)
-            b = panels[p, j:].ctypes.data
-            x, y = a + j * along * size, out[:, p * width :].ctypes.data
+            b = panels + (p * height + j) * WIDTH * 4
+            x, y = a + j * along * 4, out + p * WIDTH * 4
             i = 0
             while i < m:
                 rest = m - i
-                at = x + ((i & -8) * step + (i & 7) * across) * size
-                c = y + i * ldc * size
-                if left >= width:
+                at = x + ((i & -8) * step + (i & 7) * across) * 4
+                c = y + i * ldc * 4
+                if left >= WIDTH:
                     if rest >= 8:
                         tile_8(at, across, along, b, c, ldc, strip)
                     elif rest >= 4:
@@ -150,6 +155,22 @@ def _tiles(
                 i += 8 if rest >= 8 else 4 if rest >= 4 else 1
 
 
+@jit
+def _product32(a: Array, panels: Array, out: Array) -> None:
+    m, k = a.shape
+    across, ldc = a.strides[0] // 4, out.strides[0] // 4
+    strips, height = panels.shape[:2]
+    _tiles(
+        a.ctypes.data, across, across, 1, m, k,
+        panels.ctypes.data, strips, height, out.ctypes.data, ldc, out.shape[1],
+    )  # fmt: skip
+
+
+@jit
+def _product64(a: Array, panels: Array, out: Array) -> None:
+    _add_gemm(a, panels[0], out)
+
+
 def add_product(a: Array, panels: Array, out: Array) -> None:
     """out += a @ W for the panels of W; a (m, k), out (m, n), rows contiguous."""
     out += a @ panels[0]
@@ -157,14 +178,34 @@ def add_product(a: Array, panels: Array, out: Array) -> None:
 
 @overload(add_product)
 def _add_product(a, panels, out):
-    def tiles(a, panels, out):
-        m, k = a.shape
-        across = a.strides[0] // a.itemsize
-        _tiles(a.ctypes.data, across, across, 1, m, k, panels, out)
-
     if a.dtype == types.float32:
-        return tiles
-    return lambda a, panels, out: _add_gemm(a, panels[0], out)
+        return lambda a, panels, out: _product32(a, panels, out)
+    return lambda a, panels, out: _product64(a, panels, out)
+
+
+@jit
+def _packed32(a: Array, columns: Array, panels: Array, out: Array) -> None:
+    m, k = a.shape
+    at, step, along = a.ctypes.data, 1, a.strides[0] // 4
+    if k >= 8:
+        pack(a, False, columns)
+        at, step, along = columns.ctypes.data, columns.shape[1], 8
+    strips, height = panels.shape[:2]
+    _tiles(
+        at, step, 1, along, k, m,
+        panels.ctypes.data, strips, height, out.ctypes.data, out.strides[0] // 4, out.shape[1],
+    )  # fmt: skip
+
+
+@jit
+def _transposed32(a: Array, b: Array, columns: Array, panels: Array, out: Array) -> None:
+    pack(b, False, panels)
+    _packed32(a, columns, panels, out)
+
+
+@jit
+def _transposed64(a: Array, b: Array, out: Array) -> None:
+    _add_gemm_turned(a, b, out)
 
 
 def add_transposed(a: Array, b: Array, columns: Array, panels: Array, out: Array) -> None:
@@ -178,13 +219,9 @@ def add_transposed(a: Array, b: Array, columns: Array, panels: Array, out: Array
 
 @overload(add_transposed)
 def _add_transposed(a, b, columns, panels, out):
-    def tiles(a, b, columns, panels, out):
-        pack(b, False, panels[:, : b.shape[0]])
-        add_packed(a, columns, panels, out, b)
-
     if a.dtype == types.float32:
-        return tiles
-    return lambda a, b, columns, panels, out: _add_gemm_turned(a, b, out)
+        return lambda a, b, columns, panels, out: _transposed32(a, b, columns, panels, out)
+    return lambda a, b, columns, panels, out: _transposed64(a, b, out)
 
 
 def column_shape(rows: int, columns: int) -> tuple[int, int, int]:
@@ -199,17 +236,9 @@ def add_packed(a: Array, columns: Array, panels: Array, out: Array, b: Array) ->
 
 @overload(add_packed)
 def _add_packed(a, columns, panels, out, b):
-    def tiles(a, columns, panels, out, b):
-        m, k = a.shape
-        if k < 8:
-            _tiles(a.ctypes.data, 1, 1, a.strides[0] // a.itemsize, k, m, panels, out)
-            return
-        pack(a, False, columns[:, :m])
-        _tiles(columns.ctypes.data, columns.shape[1], 1, 8, k, m, panels, out)
-
     if a.dtype == types.float32:
-        return tiles
-    return lambda a, columns, panels, out, b: _add_gemm_turned(a, b, out)
+        return lambda a, columns, panels, out, b: _packed32(a, columns, panels, out)
+    return lambda a, columns, panels, out, b: _transposed64(a, b, out)
 
 
 @jit(reassoc=True)
@@ -256,6 +285,18 @@ def _overload_set_rows(out, b, add):
     return None
 
 
+@jit
+def _fill(out: Array, value: Any) -> None:
+    for j in range(out.size):
+        out[j] = value
+
+
+@jit
+def _fill_rows(out: Array, value: Any) -> None:
+    for i in range(out.shape[0]):
+        _fill(out[i], value)
+
+
 def set_value(out: Array, value: Any) -> None:
     """Every number of `out` becomes `value`."""
     out[...] = value
@@ -263,16 +304,16 @@ def set_value(out: Array, value: Any) -> None:
 
 @overload(set_value)
 def _overload_set_value(out, value):
+    if out.ndim == 1:
+        return lambda out, value: _fill(out, value)
+    if out.ndim == 2:
+        return lambda out, value: _fill_rows(out, value)
+
     def fill(out, value):
         for i in range(out.shape[0]):
             set_value(out[i], value)
 
-    def fill_row(out, value):
-        for j in range(out.size):
-            out[j] = value
-
-    return fill_row if out.ndim == 1 else fill
-
+    return fill
 
 @jit
 def copy_rows(x: Array, out: Array) -> None:

@@ -60,6 +60,14 @@ def logsumexp(x: Array, out: Array) -> None:
 
 
 @jit(reassoc=True)
+def cross_entropy(x: Array, index: Array, out: Array) -> None:
+    """log sum exp(x) - x[index], row by row."""
+    logsumexp(x, out)
+    for i in range(x.shape[0]):
+        out[i] -= x[i, index[i]]
+
+
+@jit(reassoc=True)
 def cross_entropy_vjp(g: Array, x: Array, index: Array, out: Array) -> None:
     """g (softmax(x) - onehot(index)), row by row."""
     softmax(x, out)

@@ -18,9 +18,9 @@ from typing import Any
 
 import numpy as np
 from numba import types
-from numba.extending import intrinsic, overload, register_jitable
+from numba.extending import intrinsic, overload
 
-from ._jit import DISABLED
+from ._jit import DISABLED, jit
 
 F32, F64, I32, I64 = np.float32, np.float64, np.int32, np.int64
 # log, sqrt, sin ... of one number as generated kernels call them; Python's own functions raise
@@ -64,7 +64,7 @@ _C32 = tuple(F32(1 / math.factorial(k)) for k in range(8))
 _C64 = tuple(F64(1 / math.factorial(k)) for k in range(14))
 
 
-@register_jitable
+@jit
 def _expm1_32(x: Any) -> Any:
     """(n, exp(r) - 1) in float32, for |x| < 2^22."""
     t = x * _LOG2E32 + _MAGIC32
@@ -78,7 +78,7 @@ def _expm1_32(x: Any) -> Any:
     return I32(_bits(t) - _bits(_MAGIC32)), r + r * r * p
 
 
-@register_jitable
+@jit
 def _expm1_64(x: Any) -> Any:
     """(n, exp(r) - 1) in float64, for |x| < 2^51."""
     t = x * _LOG2E64 + _MAGIC64
@@ -98,17 +98,17 @@ def _expm1_64(x: Any) -> Any:
     return _bits(t) - _bits(_MAGIC64), r + r * r * p
 
 
-@register_jitable
+@jit
 def _pow2_32(n: Any) -> Any:
     return _float(I32((n + I32(127)) << I32(23)))
 
 
-@register_jitable
+@jit
 def _pow2_64(n: Any) -> Any:
     return _float((n + I64(1023)) << I64(52))
 
 
-@register_jitable
+@jit
 def _exp32(x: Any) -> Any:
     x = F32(90) if x > F32(90) else x
     x = F32(-105) if x < F32(-105) else x
@@ -117,7 +117,7 @@ def _exp32(x: Any) -> Any:
     return (F32(1) + p) * _pow2_32(half) * _pow2_32(I32(n - half))
 
 
-@register_jitable
+@jit
 def _exp64(x: Any) -> Any:
     x = F64(710) if x > F64(710) else x
     x = F64(-746) if x < F64(-746) else x
@@ -126,7 +126,7 @@ def _exp64(x: Any) -> Any:
     return (F64(1) + p) * _pow2_64(half) * _pow2_64(n - half)
 
 
-@register_jitable
+@jit
 def _tanh32(x: Any) -> Any:
     a = abs(x)
     a = F32(10) if a > F32(10) else a  # tanh(10) rounds to 1
@@ -137,7 +137,7 @@ def _tanh32(x: Any) -> Any:
     return -y if x < F32(0) else y
 
 
-@register_jitable
+@jit
 def _tanh64(x: Any) -> Any:
     a = abs(x)
     a = F64(22) if a > F64(22) else a
@@ -148,12 +148,12 @@ def _tanh64(x: Any) -> Any:
     return -y if x < F64(0) else y
 
 
-@register_jitable
+@jit
 def _sigmoid32(x: Any) -> Any:
     return F32(1) / (F32(1) + _exp32(-x))
 
 
-@register_jitable
+@jit
 def _sigmoid64(x: Any) -> Any:
     return F64(1) / (F64(1) + _exp64(-x))
 

@@ -63,9 +63,7 @@ def _masks(builder: Any, columns: Any) -> list[Any]:
         undefined, builder.trunc(columns, ir.IntType(32)), ir.IntType(32)(0)
     )
     limit = builder.shuffle_vector(count, undefined, ir.Constant(wide, [0] * LANES))
-    places = [
-        ir.Constant(wide, [v * LANES + i for i in range(LANES)]) for v in range(_VECTORS)
-    ]
+    places = [ir.Constant(wide, [v * LANES + i for i in range(LANES)]) for v in range(_VECTORS)]
     return [builder.icmp_signed("<", p, limit) for p in places]
 
 
@@ -140,7 +138,15 @@ def _tile(rows: int) -> Any:
 def _part(rows: int) -> Any:
     @intrinsic
     def part(
-        typingctx: Any, a: Any, across: Any, along: Any, b: Any, c: Any, ldc: Any, k: Any, columns: Any
+        typingctx: Any,
+        a: Any,
+        across: Any,
+        along: Any,
+        b: Any,
+        c: Any,
+        ldc: Any,
+        k: Any,
+        columns: Any,
     ) -> Any:
         def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             _emit(builder, rows, args[:7], args[7])
@@ -171,6 +177,24 @@ def copy_line(typingctx: Any, source: Any, target: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(types.uintp, types.uintp), codegen
+
+
+@intrinsic
+def _apart(typingctx: Any) -> Any:
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        builder.function.attributes.add("noinline")
+        return context.get_dummy_value()
+
+    return types.void(), codegen
+
+
+def stays_apart() -> None:
+    """Keep LLVM from copying the calling function into its callers, which it does at each call."""
+
+
+@overload(stays_apart)
+def _stays_apart():
+    return lambda: _apart()
 
 
 @intrinsic

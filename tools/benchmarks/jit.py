@@ -119,7 +119,9 @@ def run(args: argparse.Namespace) -> list[dict[str, Any]]:
         if place == 0 or threads != todo[place - 1][0]:
             for worker in workers.values():
                 worker.stop()
-            os.environ.update({n: str(threads) for n in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")})
+            os.environ.update(
+                {n: str(threads) for n in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")}
+            )
             workers = {name: Worker(make) for name, make in CONTENDERS.items()}
             workers["limit"] = Worker(matrix_rate)
         rows.append(one_row(cell, size, threads, workers, args))

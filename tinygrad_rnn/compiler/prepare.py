@@ -1,70 +1,17 @@
-"""Passes over a program: dead code, products joined, work moved out of and into loops.
+"""Passes before differentiation: products joined, work moved out of and into loops.
 
-Before differentiation (`prepare`): values that no step changes leave the loop,
-products that share their left operand become one, `concat([x, h]) @ W` becomes two
-products of which one can leave the loop, and pointwise work on a loop's stacked
-results moves into it. After it (`finish`): only what is asked for stays.
-`verify` type-checks the whole program after each.
+Values that no step changes leave the loop, products that share their left operand
+become one, `concat([x, h]) @ W` becomes two products of which one can leave the loop,
+and pointwise work on a loop's stacked results moves into it.
 """
 
-import ast
-import functools
-import inspect
-import textwrap
 from typing import Any
 
-from ..op import OPS, Op
+from ..op import OPS
 from .build import make
-from .capture import Symbol, Tape, trace
 from .ir import Instr, Loop, Operand, Prev, Program, Result, Slice, Value, reads, writes
 
 Item = Instr | Loop
-
-
-def verify(program: Program, known: list[Value] | None = None) -> None:
-    """Raise AssertionError unless every value is made before it is read, with its op's shape."""
-    live = {id(v) for v in program.inputs} | {id(v) for v in known or []}
-    for item in program.items:
-        for v in reads(item):
-            assert id(v) in live, f"{item} reads a value that nobody made"
-        if isinstance(item, Instr):
-            _check_instr(item)
-        else:
-            _check_loop(item, live)
-        live |= {id(v) for v in writes(item)}
-    for v in program.outputs:
-        assert id(v) in live, "an output that nobody made"
-
-
-def _check_instr(instr: Instr) -> None:
-    again = make(instr.op.name, instr.inputs, instr.attrs).out
-    found = again.shape, again.dtype
-    said = instr.out.shape, instr.out.dtype
-    assert found == said, f"{instr.op.name} at {instr.line}: {said}, its rule says {found}"
-
-
-def _check_loop(loop: Loop, live: set[int]) -> None:
-    inside = set(live)
-    for p in loop.params:
-        if isinstance(p, Slice):
-            ends = p.start, p.start + p.stride * (loop.count - 1)
-            assert min(ends) >= 0 and max(ends) < p.source.shape[0], "a slice out of range"
-            assert p.out.shape == p.source.shape[1:] and p.out.dtype == p.source.dtype
-        else:
-            assert len(p.first) == p.delay and p.out.shape == p.of.shape
-        inside.add(id(p.out))
-    for instr in loop.body:
-        for v in instr.inputs:
-            assert not isinstance(v, Value) or id(v) in inside, f"{instr.op.name} reads too early"
-        _check_instr(instr)
-        inside.add(id(instr.out))
-    for p in loop.params:
-        assert isinstance(p, Slice) or id(p.of) in inside, "a state that no step makes"
-    for r in loop.results:
-        assert all(id(v) in inside for v in r.values), f"a {r.kind} of a value no step makes"
-
-
-# before differentiation ---------------------------------------------------------------
 
 
 def prepare(program: Program) -> list[str]:
@@ -74,7 +21,7 @@ def prepare(program: Program) -> list[str]:
     for loop in [i for i in program.items if isinstance(i, Loop)]:
         _split_concats(loop)
         _hoist(program, loop)
-        _share(loop)
+        share(loop)
         notes += _merge(program, loop)
         _hoist(program, loop)
     dead_code(program.items, program.outputs)
@@ -216,7 +163,7 @@ def _hoist(program: Program, loop: Loop) -> None:
     loop.body = body
 
 
-def _share(loop: Loop) -> None:
+def share(loop: Loop) -> None:
     """Compute each value of a step once."""
     seen: dict[Any, Value] = {}
     names: dict[int, Value] = {}
@@ -417,9 +364,6 @@ def _sink_sum(instr: Instr, loop: Loop, r: Result) -> bool:
     return True
 
 
-# after differentiation ------------------------------------------------------------------
-
-
 def dead_code(items: list[Item], outputs: list[Any]) -> None:
     """Drop every instruction, parameter and result that no output depends on."""
     live = {id(v) for v in outputs if v is not None}
@@ -455,60 +399,3 @@ def _trim(loop: Loop) -> None:
             stack.append(p.of)
     loop.body = [i for i in loop.body if id(i.out) in live]
     loop.params = [p for p in loop.params if id(p.out) in live]
-
-
-def finish(items: list[Item], outputs: list[Any]) -> None:
-    """What the code generator expects: no dead code, sums by rows, pointwise ops of one line."""
-    for item in items:
-        if isinstance(item, Loop):
-            item.body = [e for i in item.body for e in _expanded(i)]
-            _row_sums(item)
-            _plain_products(item)
-            _share(item)
-    dead_code(items, outputs)
-
-
-def _row_sums(loop: Loop) -> None:
-    """The total of sums over rows, a bias's gradient, as one sum of all rows of all steps."""
-    makers = {id(i.out): i for i in loop.body}
-    for r in loop.results:
-        instr = makers.get(id(r.values[0])) if r.kind == "total" else None
-        if instr is not None and instr.op.name == "sum_to" and instr.out.ndim == 1:
-            x = instr.inputs[0]
-            if isinstance(x, Value) and x.ndim == 2 and x.shape[1:] == instr.out.shape:
-                r.kind, r.values = "rows", (x,)
-
-
-def _plain_products(loop: Loop) -> None:
-    """(a^T)^T b, as the rule for a state on the left of a weight has it, as a b."""
-    makers = {id(i.out): i for i in loop.body}
-    for instr in loop.body:
-        if instr.op.name != "sum_of_products" or len(instr.inputs) != 2:
-            continue
-        turned = makers.get(id(instr.inputs[0]))
-        if turned is not None and turned.op.name == "permute_dims":
-            instr.op, instr.inputs = OPS["matmul"], (turned.inputs[0], instr.inputs[1])
-
-
-@functools.cache
-def composite(op: Op) -> bool:
-    """Whether a pointwise rule is written in other ops."""
-    if not op.pointwise or op.name in ("detach", "astype"):
-        return False
-    names = {
-        n.func.id
-        for n in ast.walk(ast.parse(textwrap.dedent(inspect.getsource(op.fn))))
-        if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)
-    }
-    return any(isinstance(op.fn.__globals__.get(n), Op) for n in names)
-
-
-def _expanded(instr: Instr) -> list[Instr]:
-    """A pointwise op written in other ops, as those."""
-    if not composite(instr.op):
-        return [instr]
-    tape = Tape(needs_grad=False)
-    args = [Symbol(a, tape) if isinstance(a, Value) else a for a in instr.inputs]
-    trace(tape, instr.op.fn, *args)
-    tape.instrs[-1].out = instr.out
-    return [e for i in tape.instrs for e in _expanded(i)]

@@ -7,7 +7,7 @@ allow one of these runs on several threads with no synchronisation by step.
 
 from typing import Any
 
-from .ir import Instr, Loop, Prev, Value
+from ..ir import Instr, Loop, Prev, Value
 
 SPLIT, WHOLE, PARTIAL = "split", "whole", "partial"
 _ROWWISE = ("softmax", "log_softmax", "normalize", "one_hot", "drop", "logsumexp", "cumsum")
@@ -113,6 +113,8 @@ class _States(dict[int, str]):
         if name in ("sum_of_products", "sum_of_rows"):
             states = {self._of(a, True) for a in instr.inputs}
             return PARTIAL if states == {SPLIT} else self._one(states, name)
+        if name == "softmax_cross_entropy":
+            return self._one({self._of(a, True) for a in instr.inputs}, name)
         if name == "take" and instr.attrs["axis"] == 0:
             if self._of(x, False) != WHOLE:
                 raise Refused("take: its table is split")
@@ -190,7 +192,8 @@ class _States(dict[int, str]):
 
     def _product(self, instr: Instr) -> str:
         a, b = instr.inputs[:2]
-        assert isinstance(a, Value) and isinstance(b, Value)
+        assert isinstance(a, Value)
+        assert isinstance(b, Value)
         left = self._of(a, a.ndim > 1)
         right = self._of(b, a.ndim == b.ndim == 3)
         for bias in instr.inputs[2:]:

@@ -7,11 +7,14 @@ schedule also joins `a + x @ W` into a product that adds to `a`'s buffer.
 from dataclasses import dataclass, field
 from typing import Any
 
-from .ir import Instr, Loop, Operand, Slice, Value
+from ..ir import Instr, Loop, Operand, Slice, Value
 
 PRODUCTS = ("matmul", "linear", "sum_of_products")
 VIEWS = ("index", "reshape")
-WHOLE_OPS = ("sum", "sum_to", "concat", "permute_dims", "take", "one_hot", "put_slices")
+WHOLE_OPS = (
+    "sum", "sum_to", "concat", "permute_dims", "take", "one_hot", "put_slices",
+    "softmax_cross_entropy",
+)  # fmt: skip
 ROW_OPS = ("softmax", "log_softmax", "normalize")
 
 
@@ -52,6 +55,9 @@ def unsupported(loop: Loop) -> str:
         if name == "reshape":
             x = instr.inputs[0]
             known = isinstance(x, Value) and _squeezed(x.shape) == _squeezed(out.shape)
+        if name == "softmax_cross_entropy":
+            x = instr.inputs[0]
+            known = isinstance(x, Value) and x.ndim == 2
         if name == "take":
             known = instr.attrs["axis"] == 0
         if name in ("matmul", "linear"):

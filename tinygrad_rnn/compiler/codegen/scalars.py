@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..op import Op
+from ...op import Op
 
 SHORT = {
     np.dtype(np.float32): "F32",
@@ -48,7 +48,7 @@ class _Substitute(ast.NodeTransformer):
 def expression(op: Op, args: list[str], dtype: np.dtype[Any], attrs: dict[str, Any]) -> str:
     """Text of `op` applied to the texts `args`, computed in `dtype`.
 
-    >>> from ..op import OPS
+    >>> from tinygrad_rnn.op import OPS
     >>> expression(OPS["sigmoid"], ["a1"], np.dtype("float32"), {})
     'scalar.sigmoid(a1)'
     """

@@ -1,0 +1,148 @@
+"""A group of pointwise ops as one loop nest, laid out so that LLVM vectorises it."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..ir import Instr, Value
+from .kernel import indent
+from .products import Products
+from .scalars import SHORT, expression
+from .schedule import Group
+
+
+@dataclass(eq=False)
+class GroupCode:
+    """Writes one group of pointwise ops as a loop nest."""
+
+    code: Products
+    group: Group
+    heads: dict[int, list[str]] = field(default_factory=dict)  # lines by depth of the nest
+    local: dict[int, str] = field(default_factory=dict)
+    rows: dict[str, str] = field(default_factory=dict)
+
+    def lines(self) -> list[str]:
+        """The nest."""
+        shape = self.group.shape
+        self.depth = max(0, len(shape) - 1)
+        self.heads = {k: [] for k in range(self.depth + 1)}
+        self.extents = [self.extent(k) for k in range(len(shape))]
+        inner: list[str] = []
+        for instr in self.group.instrs:
+            inner += self.instr(instr)
+        text: list[str] = list(self.heads[self.depth])
+        if shape:
+            text += [f"for j in range({self.extents[-1]}):", *indent(inner)]
+        else:
+            text += inner
+        for k in range(self.depth - 1, -1, -1):
+            text = [*self.heads[k], f"for i{k} in range({self.extents[k]}):", *indent(text)]
+        return text
+
+    def extent(self, axis: int) -> str:
+        """Size of an axis of the nest."""
+        return self.code.size(self.group.instrs[0].out, axis)
+
+    def instr(self, instr: Instr) -> list[str]:
+        """One op: an assignment, and a store where the value leaves the group."""
+        code, out = self.code, instr.out
+        dtype = next((a.dtype for a in instr.inputs if isinstance(a, Value)), out.dtype)
+        own = [a for a in instr.inputs if isinstance(a, Value) and a.dtype.kind == "f"]
+        dtype = own[0].dtype if own else dtype
+        if instr.op.name == "where":
+            dtype = out.dtype
+        args = [
+            self.read(a, out) if isinstance(a, Value) else code.number(a, dtype)
+            for a in instr.inputs
+        ]
+        if instr.op.name in ("broadcast_to", "reshape"):
+            text = args[0]
+        elif instr.op.name == "drop":
+            text = self.dropped(instr, args[0])
+        else:
+            text = expression(instr.op, args, dtype, instr.attrs)
+        name = code.name(out)
+        self.local[id(out)] = name
+        lines = [f"{name} = {text}"]
+        for target in code.total_target(out):
+            lines.append(f"{self.row(target, out, target)}[j] += {name}")
+        if id(out) in code.homes or id(out) in code.aliases:
+            if not out.ndim:
+                at = code.at(code.homes[id(out)], 0)
+                lines.append(f"{at} = {name}")
+            else:
+                lines.append(f"{self.target(out)}[j] = {name}")
+        return lines
+
+    def dropped(self, instr: Instr, x: str) -> str:
+        """x / (1 - p) where the draw keeps the element: its number counts in the whole array."""
+        code, out, key = self.code, instr.out, instr.inputs[1]
+        assert isinstance(key, Value)
+        keys = code.view(key)
+        index = "b0 + i0" if code.is_split(out) and self.depth else "i0" if self.depth else "j"
+        for k in range(1, self.depth):
+            index = f"({index}) * {self.extents[k]} + i{k}"
+        if self.depth:
+            index = f"({index}) * {self.extents[-1]} + j"
+        p = instr.attrs["p"]
+        threshold, scale = code.number(p, np.float64), code.number(1 / (1 - p), out.dtype)
+        zero = f"{SHORT[out.dtype]}(0)"
+        return f"{x} * {scale} if keeps({keys}[0], {keys}[1], {index}, {threshold}) else {zero}"
+
+    def read(self, v: Value, out: Value) -> str:
+        """Text of one element of an operand."""
+        code = self.code
+        if id(v) in self.local:
+            return self.local[id(v)]
+        if not v.ndim:
+            made = id(v) in code.made and id(v) not in code.aliases
+            return code.name(v) if made else code.view(v)
+        row = self.row(code.view(v), v, self.base_row(v))
+        if v.shape[-1] == 1 and out.shape[-1] != 1:
+            key = f"{row}_0"
+            if key not in self.rows:
+                self.rows[key] = key
+                self.heads[self.depth].append(f"{key} = {row}[0]")
+            return key
+        return f"{row}[j]"
+
+    def target(self, v: Value) -> str:
+        """Row to which a value is written."""
+        return self.row(self.code.view(v), v, self.base_row(v))
+
+    def base_row(self, v: Value) -> str:
+        """Text of an operand's row: columns are cut from the row of the whole, which stays
+        contiguous for the compiler; a cut array's rows would not."""
+        code = self.code
+        if id(v) in code.aliases and id(v) not in code.homes:
+            base, key = code.aliases[id(v)]
+            parts = key if isinstance(key, tuple) else (key,)
+            columns = isinstance(key, tuple) and len(parts) == v.ndim == base.ndim > 1
+            if columns and all(p == slice(None) for p in parts[:-1]):
+                row = self.row(code.view(base), base, self.base_row(base))
+                return f"{row}[{code.part(parts[-1])}]"
+            if key is None:
+                return self.base_row(base)
+        index = self.index(v)
+        return f"{code.view(v)}[{index}]" if index else code.view(v)
+
+    def index(self, v: Value) -> str:
+        """Index of a row: the nest's variables, 0 where the value is broadcast."""
+        shape, lead = self.group.shape, len(self.group.shape) - v.ndim
+        parts = []
+        for k in range(v.ndim - 1):
+            wide = shape[lead + k] != 1
+            parts.append("0" if v.shape[k] == 1 and wide else f"i{lead + k}")
+        return ", ".join(parts)
+
+    def row(self, name: str, v: Value, text: str) -> str:
+        """Name of an operand's row, defined at the head of the inner loop."""
+        if text == name and v.ndim <= 1:
+            return name
+        if text == name:
+            text = f"{name}[{self.index(v)}]"
+        key = f"{name}_row"
+        if key not in self.rows:
+            self.rows[key] = key
+            self.heads[self.depth].append(f"{key} = {text}")
+        return key

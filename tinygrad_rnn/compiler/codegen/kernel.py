@@ -1,0 +1,74 @@
+"""What a generated kernel is: its source, and what each of its arguments holds."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from ..ir import Loop, Value
+
+HEADER = '''"""Written by tinygrad_rnn for one loop; changes are lost."""
+import numpy as np
+from tinygrad_rnn.kernels import rows, scalar
+from tinygrad_rnn.kernels._jit import jit
+from tinygrad_rnn.kernels.philox import keeps
+from tinygrad_rnn.kernels.products import (
+    add_packed, add_product, add_rows, add_transposed, copy_rows, pack, row_sum, set_rows,
+    set_value)
+from tinygrad_rnn.kernels.tiles import wide_vectors
+from tinygrad_rnn.kernels.scalar import maths as math
+
+F32, F64, I64, I32, U64, BOOL = np.float32, np.float64, np.int64, np.int32, np.uint64, np.bool_
+
+'''
+
+
+@dataclass(eq=False)
+class Argument:
+    """One array of a kernel.
+
+    outer    a value from outside the loop
+    storage  memory of a value of the body, for the whole batch: `rows` steps of it
+    scratch  memory of one shard; `batch` is the axis along which it has the shard's rows
+    sum      zeros to add to, one for each shard (`shards` first axis)
+    """
+
+    kind: str
+    shape: tuple[int, ...] = ()
+    dtype: Any = None
+    value: Value | None = None
+    batch: int | None = None
+    rows: str = ""  # of a storage: "stack", "ring"
+
+
+@dataclass(eq=False)
+class Kernel:
+    """Source and everything needed to call it."""
+
+    loop: Loop
+    source: str
+    arguments: list[Argument]
+    ints: list[int]
+    numbers: list[float]
+    split: bool
+    reason: str  # why it is not split
+    batch: int
+    block: int
+    homes: dict[int, tuple[int, str, int]]  # by id of a value: argument, kind, extra rows
+    sums: dict[int, int]  # by id of a result: argument
+    flipped: set[int]  # ids of results that lie there transposed
+    states: dict[int, str]
+    notes: list[str]
+
+
+@dataclass(eq=False)
+class Home:
+    """Where a value lies: an argument, and how to reach the current step's part of it."""
+
+    argument: int
+    kind: str  # stack, ring, block, temp
+    extra: int = 0
+    split: bool = False
+
+
+def indent(lines: list[str]) -> list[str]:
+    """One level further in."""
+    return ["    " + line for line in lines]

@@ -1,0 +1,272 @@
+"""Matrix products: before the steps, in them, and summed over blocks of them."""
+
+from typing import Any
+
+from ...kernels.products import column_shape, panel_shape
+from ..ir import Result, Slice, Value
+from .kernel import Argument, Home, indent
+from .scalars import SHORT
+from .schedule import Product
+from .shard import SPLIT, WHOLE
+from .single import add_elementwise
+from .views import Views
+
+
+class Products(Views):
+    """Lines for products and for sums over steps."""
+
+    def weight(self, v: Value) -> tuple[Value, bool]:
+        """A weight and whether it is read turned: through transposes."""
+        turned = False
+        while True:
+            instr = self.made.get(id(v))
+            if instr is None or instr.op.name != "permute_dims" or v.ndim != 2:
+                return v, turned
+            if tuple(a % 2 for a in instr.attrs["axes"]) == (1, 0):
+                turned = not turned
+            v = instr.inputs[0]  # type: ignore[assignment]
+
+    def panels(self, v: Value, turned: bool) -> tuple[str, list[str]]:
+        """Name of the packed form of a matrix; lines that pack it at every step, if it changes."""
+        v, more = self.weight(v)
+        turned ^= more
+        inside = id(v) in self.made or id(v) in self.params
+        key = f"{self.name(v)}{'_turned' if turned else ''}_packed"
+        if key in self.defined:
+            return key, []
+        rows, columns = v.shape[::-1] if turned else v.shape
+        shape = panel_shape(rows, columns, v.dtype)
+        a = self.argument(Argument("scratch", shape, v.dtype))
+        self.defined.add(key)
+        source = self.view(v)
+        self.setup.append(f"{key} = A{a}")
+        pack = f"pack({source}, {turned}, {key})"
+        if inside:
+            self.defined.discard(key)
+            return key, [pack]
+        self.setup.append(pack)
+        return key, []
+
+    def _fill(self, target: str, biases: list[Any], dtype: Any, rank: int) -> list[str]:
+        """Start a product's memory from its biases."""
+        if not biases:
+            return [f"set_value({target}, {SHORT[dtype]}(0))"]
+        lines = []
+        for k, b in enumerate(biases):
+            what = self.view(b) if isinstance(b, Value) else None
+            if what is None:
+                lines.append(f"set_value({target}, {self.number(b, dtype)})")
+            elif k == 0:
+                lines.append(f"set_rows({target}, {what}, False)")
+            else:
+                lines.append(f"set_rows({target}, {what}, True)")
+        return lines
+
+    def product_before(self, t: Product) -> list[str]:
+        """x[t] @ W for all steps of a block."""
+        x, W = t.instr.inputs[:2]
+        assert isinstance(x, Value)
+        assert isinstance(W, Value)
+        packed, _ = self.panels(W, t.instr.op.name == "linear")
+        p = self.params[id(x)]
+        assert isinstance(p, Slice)
+        source, start = f"A{self.outside(p.source)}", self.int(p.start)
+        home = self.final_home(t.out)
+        if home.kind == "ring":
+            raise ValueError("an input product that is a state")
+        a = f"A{home.argument}"
+        first = "0" if home.kind == "block" else f"t0 + {self.row_of_first(home)}"
+        stop = "m" if home.kind == "block" else f"t1 + {self.row_of_first(home)}"
+        if x.ndim == 1:
+            out = f"{a}[{first}:{stop}]"
+            return [*self._fill(out, t.biases, t.out.dtype, 2),
+                    f"add_product({source}[{start} + t0:{start} + t1], {packed}, {out})"]  # fmt: skip
+        rows = ", b0:b1" if self.is_split(x) else ""
+        home_rows = ", b0:b1" if home.split else ""
+        k, n = self.size(x, 1), self.size(t.out, 1)
+        height = self.size(x, 0)
+        one = f"{a}[{first} + t - t0{home_rows}]"
+        fill = indent(self._fill(one, t.biases, t.out.dtype, 2))
+        flat = [
+            f"add_product({source}[{start} + t0:{start} + t1].reshape((m * {height}, {k})), "
+            f"{packed}, {a}[{first}:{stop}].reshape((m * {height}, {n})))"
+        ]
+        single = [
+            "for t in range(t0, t1):",
+            f"    add_product({source}[{start} + t{rows}], {packed}, {one})",
+        ]
+        lines = ["for t in range(t0, t1):", *fill]
+        if not self.is_split(x):
+            return lines + flat
+        return [*lines, "if whole:", *indent(flat), "else:", *indent(single)]
+
+    def final_home(self, v: Value) -> Home:
+        while id(v) not in self.homes:
+            v = self.aliases[id(v)][0]
+        return self.homes[id(v)]
+
+    def row_of_first(self, home: Home) -> int:
+        return 0 if self.loop.reverse else home.extra
+
+    def product(self, t: Product) -> list[str]:
+        """A product of one step."""
+        a, b = t.instr.inputs[:2]
+        assert isinstance(a, Value)
+        assert isinstance(b, Value)
+        name, out = t.instr.op.name, self.view(t.out)
+        lines = []
+        if t.base is None:
+            lines += self._fill(out, t.biases, t.out.dtype, t.out.ndim)
+        else:
+            for bias in t.biases:
+                lines.append(f"set_rows({out}, {self.view(bias)}, True)")  # type: ignore[arg-type]
+        if name == "sum_of_products":
+            return [*lines, self.transposed(self.view(a), self.view(b), a, b, out, a.shape[0])]
+        if a.ndim == 3:
+            return lines + self._batched(a, b, t.out)
+        if a.ndim == 2 and b.ndim == 1:  # W @ h: h @ W.T, a row
+            packed, pack = self.panels(a, True)
+            row, target = self._as_row(b), self._as_row(t.out)
+            return [*lines, *pack, f"add_product({row}, {packed}, {target})"]
+        packed, pack = self.panels(b, name == "linear")
+        if a.ndim == 1:
+            return [
+                *lines,
+                *pack,
+                f"add_product({self._as_row(a)}, {packed}, {self._as_row(t.out)})",
+            ]
+        return [*lines, *pack, f"add_product({self.view(a)}, {packed}, {out})"]
+
+    def _as_row(self, v: Value) -> str:
+        return f"{self.view(v)}.reshape((1, {self.size(v, 0)}))"
+
+    def _batched(self, a: Value, b: Value, out: Value) -> list[str]:
+        """Products of two stacks of matrices, one after the other."""
+        shape = panel_shape(*b.shape[1:], b.dtype)
+        packed = f"A{self.argument(Argument('scratch', shape, b.dtype))}"
+        return [
+            f"for i in range({self.size(out, 0)}):",
+            f"    pack({self.view(b)}[i], False, {packed})",
+            f"    add_product({self.view(a)}[i], {packed}, {self.view(out)}[i])",
+        ]
+
+    def summed(self, r: Result) -> list[str]:
+        """Sums over steps: lines of the step; products of a block go to `flush`."""
+        if r.kind not in ("total", "product", "rows") or id(r.out) in self.sums:
+            return []  # a total of what a group makes: it adds as it goes
+        v = r.values[0]
+        state = self.states.get(id(r.out), WHOLE)
+        whole_batch = r.kind == "total" and state == SPLIT
+        kind = "storage" if whole_batch else "sum"
+        shape = r.out.shape
+        if r.kind == "product" and self._is_flipped(r):
+            shape = shape[::-1]
+        a = self.argument(Argument(kind, shape, r.out.dtype, value=r.out, rows="total"))
+        self.sums[id(r.out)] = a
+        target = f"A{a}[b0:b1]" if whole_batch else f"A{a}[shard]"
+        if r.kind == "product":
+            return self._flushed(r, target)
+        if r.kind == "rows":
+            step: list[str] = []
+            if id(v) not in self.blocks:
+                self.blocks[id(v)], flush, step = self._block_of(v)
+                self.flush += flush
+            self.flush.append(f"add_rows({self.blocks[id(v)]}, {target})")
+            return step
+        if not v.ndim:
+            name = f"total_{a}"
+            self.setup.append(f"{name} = F64(0)")
+            self.after.append(f"A{a}[shard] = {name}")
+            return [f"{name} += {self.name(v) if id(v) in self.made else self.view(v)}"]
+        target_name = f"sum_{a}"
+        self.setup.append(f"{target_name} = {target}")
+        return add_elementwise(self, v, target_name)
+
+    def transposed(
+        self, left: str, right: str, a: Value, b: Value, out: str, rows: int, packed: str = ""
+    ) -> str:
+        """A call for out += a^T b, with work space; `packed` names panels of b made before."""
+        columns = Argument("scratch", column_shape(rows, a.shape[1]), a.dtype)
+        one = f"A{self.argument(columns)}"
+        if packed:
+            return f"add_packed({left}, {one}, {packed}, {out}, {right})"
+        panels = Argument("scratch", panel_shape(rows, b.shape[1], b.dtype), b.dtype)
+        self.packed = f"A{self.argument(panels)}"
+        return f"add_transposed({left}, {right}, {one}, {self.packed}, {out})"
+
+    def _is_flipped(self, r: Result) -> bool:
+        """Whether (b^T a)^T is computed: other sums share a, or b is a narrow input."""
+        a, b = r.values
+        others = [q.values for q in self.loop.results if q.kind == "product" and q is not r]
+        shared = [any(v is w for pair in others for w in pair) for v in (a, b)]
+        if shared[0] != shared[1]:
+            return shared[0]
+        return a.shape[-1] > b.shape[-1]
+
+    def _flushed(self, r: Result, target: str) -> list[str]:
+        """Sum of a^T b over a block. The side that several such sums share is packed, once."""
+        a, b = r.values
+        if self._is_flipped(r):
+            self.flipped.add(id(r.out))
+            a, b = b, a
+        rows = self.block * (self.batch if a.ndim == 2 else 1)
+        steps = []
+        for v in (a, b):
+            if id(v) not in self.blocks:
+                text, flush, step = self._block_of(v)
+                self.blocks[id(v)] = text
+                self.flush += flush
+                steps += step
+        left, right = self.blocks[id(a)], self.blocks[id(b)]
+        call = self.transposed(left, right, a, b, target, rows, self.panels_of.get(id(b), ""))
+        self.panels_of.setdefault(id(b), self.packed)
+        self.flush.append(call)
+        return steps
+
+    def total_target(self, v: Value) -> list[str]:
+        """Arrays to which a group adds a value that has a total."""
+        found = []
+        for r in self.loop.results:
+            if r.kind != "total" or r.values[0] is not v or not v.ndim:
+                continue
+            if id(r.out) not in self.sums:
+                state = self.states.get(id(r.out), WHOLE)
+                kind = "storage" if state == SPLIT else "sum"
+                argument = Argument(kind, r.out.shape, r.out.dtype, value=r.out, rows="total")
+                a = self.sums[id(r.out)] = self.argument(argument)
+                target = f"A{a}[b0:b1]" if state == SPLIT else f"A{a}[shard]"
+                self.setup.append(f"sum_{a} = {target}")
+            found.append(f"sum_{self.sums[id(r.out)]}")
+        return found
+
+    def _block_of(self, v: Value) -> tuple[str, list[str], list[str]]:
+        """A value's rows of a whole block: text, lines to make it, lines of the step."""
+        rank = v.ndim
+        p = self.params.get(id(v))
+        columns = self.size(v, rank - 1)
+        height = f"m * {self.size(v, 0)}" if rank == 2 else "m"
+        home = self.homes.get(id(v))
+        direct = None
+        if isinstance(p, Slice) and p.stride == 1:
+            start = self.int(p.start)
+            direct = f"A{self.outside(p.source)}[{start} + t0:{start} + t1]"
+        elif home is not None and home.kind == "stack":
+            first = self.row_of_first(home)
+            direct = f"A{home.argument}[t0 + {first}:t1 + {first}]"
+        if home is not None and home.kind == "block":
+            return f"A{home.argument}[:m].reshape(({height}, {columns}))", [], []
+        split = self.is_split(v)
+        if direct is not None and not split:
+            return f"{direct}.reshape(({height}, {columns}))", [], []
+        a = self.scratch(v, (self.block,))
+        copy = f"copy_rows({self.view(v)}, A{a}[t - t0])"
+        text = f"A{a}[:m].reshape(({height}, {columns}))"
+        if rank == 1:
+            copy = f"A{a}[t - t0] = {self.view(v)}"
+        if direct is None:
+            return text, [], [copy]
+        name = f"block_{a}"
+        lines = [
+            f"{name} = {direct}.reshape(({height}, {columns})) if whole else {text}",
+        ]
+        return name, lines, ["if not whole:", f"    {copy}"]

@@ -1,0 +1,103 @@
+"""Source of the kernel for one loop: no sizes in it, so other lengths and batches re-use it.
+
+    def kernel(n, block, b0, b1, whole, shard, ints, numbers, A0, A1, ...)
+
+runs all `n` steps for the rows b0 to b1 of the batch, `block` steps at a time: products
+of what is known before the steps first, the steps, then the products that sum over
+steps. Sizes and offsets come in `ints`, Python numbers in `numbers`; every array is
+C-contiguous. What each array is, is said by `Kernel.arguments`.
+"""
+
+from ..ir import Instr, Loop
+from . import schedule
+from .group import GroupCode
+from .kernel import HEADER, Kernel, indent
+from .products import Products
+from .schedule import Group, Product
+from .single import SINGLE
+
+
+def generate(loop: Loop) -> Kernel:
+    """The kernel of a loop; ValueError names an op without code."""
+    missing = schedule.unsupported(loop)
+    if missing:
+        raise ValueError(missing)
+    return Code(loop).kernel()
+
+
+class Code(Products):
+    """Writes one kernel."""
+
+    def kernel(self) -> Kernel:
+        """Write everything."""
+        self.place()
+        before: list[str] = []
+        steps: list[str] = []
+        for t in self.tasks:
+            if isinstance(t, Product) and t.before:
+                before += self.product_before(t)
+            elif isinstance(t, Product):
+                steps += self.product(t)
+            elif isinstance(t, Group):
+                steps += GroupCode(self, t).lines()
+            else:
+                steps += self._single(t)
+        for r in self.loop.results:
+            steps += self.summed(r)
+        source = self._assembled(before, steps)
+        homes = {
+            key: (h.argument, h.kind, h.extra)
+            for key, h in self.homes.items()
+            if h.kind in ("stack", "ring")
+        }
+        return Kernel(
+            self.loop, source, self.arguments, self.ints, self.numbers, self.split, self.reason,
+            self.batch, self.block, homes, self.sums, self.flipped, self.states, self.notes(),
+        )  # fmt: skip
+
+    def notes(self) -> list[str]:
+        """What was done, for `explain()`."""
+        found = []
+        early = sum(isinstance(t, Product) and t.before for t in self.tasks)
+        late = sum(r.kind == "product" for r in self.loop.results)
+        groups = [t for t in self.tasks if isinstance(t, Group)]
+        if early:
+            found.append(f"{early} input product{'s' * (early > 1)} done before the steps")
+        if late:
+            found.append(f"{late} weight gradient{'s' * (late > 1)} as products over blocks")
+        ops = sum(len(g.instrs) for g in groups)
+        found.append(f"{ops} pointwise ops fused into {len(groups)} loops")
+        return found
+
+    def _assembled(self, before: list[str], steps: list[str]) -> str:
+        names = ", ".join(f"A{k}" for k in range(len(self.arguments)))
+        head = f"@jit\ndef kernel(n, block, b0, b1, whole, shard, ints, numbers, {names}):"
+        body = ["wide_vectors()", "nb = b1 - b0", *self.setup]
+        if self.loop.reverse:
+            blocks = ["t1 = n", "while t1 > 0:", "    t0 = max(0, t1 - block)"]
+            order, end = "for t in range(t1 - 1, t0 - 1, -1):", ["    t1 = t0"]
+        else:
+            blocks = ["for t0 in range(0, n, block):", "    t1 = min(n, t0 + block)"]
+            order, end = "for t in range(t0, t1):", []
+        text = [*blocks, "    m = t1 - t0", *indent(before)]
+        text += [f"    {order}", *indent(indent(self.step_views + steps or ["pass"]))]
+        text += indent(self.flush) + end
+        return HEADER + head + "\n" + "\n".join(indent(body + text + self.after)) + "\n"
+
+    def _single(self, instr: Instr) -> list[str]:
+        """An op that is neither a product nor pointwise."""
+        name = instr.op.name
+        if id(instr.out) in self.aliases and name in (*schedule.VIEWS, "put_slices"):
+            return []
+        if name == "permute_dims" and self._only_weight(instr):
+            return []
+        return SINGLE[name](self, instr)
+
+    def _only_weight(self, instr: Instr) -> bool:
+        """A transpose that only products read: they read the matrix itself, turned."""
+        users = self.uses.get(id(instr.out), [])
+        return (
+            instr.out.ndim == 2
+            and id(instr.out) not in self.kept
+            and all(u.op.name == "matmul" and u.inputs[1] is instr.out for u in users)
+        )

@@ -1,0 +1,71 @@
+"""Passes after differentiation: dead code, sums by rows, pointwise ops of one line."""
+
+import ast
+import functools
+import inspect
+import textwrap
+from typing import Any
+
+from ..op import OPS, Op
+from .capture import Symbol, Tape, trace
+from .ir import Instr, Loop, Value
+from .prepare import dead_code, share
+
+Item = Instr | Loop
+
+
+def finish(items: list[Item], outputs: list[Any]) -> None:
+    """What the code generator expects: no dead code, sums by rows, pointwise ops of one line."""
+    for item in items:
+        if isinstance(item, Loop):
+            item.body = [e for i in item.body for e in _expanded(i)]
+            _row_sums(item)
+            _plain_products(item)
+            share(item)
+    dead_code(items, outputs)
+
+
+def _row_sums(loop: Loop) -> None:
+    """The total of sums over rows, a bias's gradient, as one sum of all rows of all steps."""
+    makers = {id(i.out): i for i in loop.body}
+    for r in loop.results:
+        instr = makers.get(id(r.values[0])) if r.kind == "total" else None
+        if instr is not None and instr.op.name == "sum_to" and instr.out.ndim == 1:
+            x = instr.inputs[0]
+            if isinstance(x, Value) and x.ndim == 2 and x.shape[1:] == instr.out.shape:
+                r.kind, r.values = "rows", (x,)
+
+
+def _plain_products(loop: Loop) -> None:
+    """(a^T)^T b, as the rule for a state on the left of a weight has it, as a b."""
+    makers = {id(i.out): i for i in loop.body}
+    for instr in loop.body:
+        if instr.op.name != "sum_of_products" or len(instr.inputs) != 2:
+            continue
+        turned = makers.get(id(instr.inputs[0]))
+        if turned is not None and turned.op.name == "permute_dims":
+            instr.op, instr.inputs = OPS["matmul"], (turned.inputs[0], instr.inputs[1])
+
+
+@functools.cache
+def composite(op: Op) -> bool:
+    """Whether a pointwise rule is written in other ops."""
+    if not op.pointwise or op.name in ("detach", "astype"):
+        return False
+    names = {
+        n.func.id
+        for n in ast.walk(ast.parse(textwrap.dedent(inspect.getsource(op.fn))))
+        if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)
+    }
+    return any(isinstance(op.fn.__globals__.get(n), Op) for n in names)
+
+
+def _expanded(instr: Instr) -> list[Instr]:
+    """A pointwise op written in other ops, as those."""
+    if not composite(instr.op):
+        return [instr]
+    tape = Tape(needs_grad=False)
+    args = [Symbol(a, tape) if isinstance(a, Value) else a for a in instr.inputs]
+    trace(tape, instr.op.fn, *args)
+    tape.instrs[-1].out = instr.out
+    return [e for i in tape.instrs for e in _expanded(i)]
