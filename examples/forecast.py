@@ -67,6 +67,9 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     p.add_argument("--seed", type=int, default=0, help="the first seed")
     p.add_argument("--seeds", type=int, default=3, help="how many models to train")
     p.add_argument("--out", type=Path, default=Path("out/forecast"))
+    p.add_argument(
+        "--eager", action="store_true", default=None, help="without tg.jit, to compare the time"
+    )
     p.add_argument("--quick", action="store_true", help="a few epochs of one seed: a smoke test")
     return p.parse_args(argv)
 

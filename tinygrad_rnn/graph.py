@@ -241,7 +241,8 @@ class Sweep:
 
     def _through(self, node: Node, g: Any) -> None:
         """Send a cotangent on to a node's inputs: many-input ops, and all ops with a graph."""
-        saved = self._lifted(node) if self.create_graph else node.saved
+        lifts = self.create_graph and not node.op.selective
+        saved = self._lifted(node) if lifts else node.saved
         for step in node.plan.steps:
             values = _reads(step.sources, node, saved)
             if node.op.selective:

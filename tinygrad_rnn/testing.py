@@ -262,5 +262,6 @@ def _agree(what: str, found: list[Any], wanted: list[Any], tol: float | None) ->
         distance = _distance(a, b)
         if not distance <= limit:
             raise GradcheckError(
-                f"check_jit: {what} {k} differs by {distance:.1e} of its norm, the limit is {limit:.0e}"
+                f"check_jit: {what} {k} differs by {distance:.1e} of its norm, the limit is "
+                f"{limit:.0e}"
             )

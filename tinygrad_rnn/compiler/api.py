@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .._record import user_line, versions_of
+from .._record import versions_of
 from .._tensor import Tensor, constant, count, to_array
 from ..autodiff import _Switch
 from ..errors import CaptureError, GraphError
@@ -33,8 +33,10 @@ class disable_jit(_Switch):
     name, value = "jit", False
 
 
-@primitive(shape=lambda *xs: ())
-def jitted(*xs):
+@primitive(  # type: ignore[untyped-decorator]
+    shape=lambda *xs: ()
+)
+def jitted(*xs: Any) -> Any:
     """A call of a jitted function; made by `tg.jit` only."""
     raise GraphError("jitted: an op of tg.jit's own")
 
@@ -52,28 +54,32 @@ def _jitted_kernel(g: Any, xs: Any, *, wanted: Sequence[bool]) -> list[Any]:
     return call.backward(cotangents, wanted)
 
 
-@jitted.vjp(kernel=_jitted_kernel)
-def jitted_vjp(g, xs, *, wanted):
+@jitted.vjp(kernel=_jitted_kernel)  # type: ignore[untyped-decorator]
+def jitted_vjp(g: Any, xs: Any, *, wanted: Any) -> Any:
     return _no_graph(g, xs)
 
 
 jitted.selective = True
 
 
-@primitive(shape=lambda x, *, place: ())
-def jit_output(x, *, place):
+@primitive(  # type: ignore[untyped-decorator]
+    shape=lambda x, *, place: ()
+)
+def jit_output(x: Any, *, place: int) -> Any:
     """One of several results of a jitted function; made by `tg.jit` only."""
     raise GraphError("jit_output: an op of tg.jit's own")
 
 
-@primitive(shape=lambda *xs, shape, keys: ())
-def gathered(*xs, shape, keys):
+@primitive(  # type: ignore[untyped-decorator]
+    shape=lambda *xs, shape, keys: ()
+)
+def gathered(*xs: Any, shape: Any, keys: Any) -> Any:
     """Cotangents of several results together, by place."""
     return dict(zip(keys, xs, strict=True))
 
 
-@jit_output.vjp
-def jit_output_vjp(g, *, place):
+@jit_output.vjp  # type: ignore[untyped-decorator]
+def jit_output_vjp(g: Any, *, place: int) -> Any:
     return Deferred(gathered, (g,), place)
 
 
@@ -220,8 +226,8 @@ def _static(value: Any) -> Any:
         hash(value)
     except TypeError:
         raise CaptureError(
-            f"tg.jit: an argument of type {type(value).__name__} can be neither traced nor compared; "
-            "pass tensors, plain Python values, and tuples, lists and dicts of them"
+            f"tg.jit: an argument of type {type(value).__name__} can be neither traced nor "
+            "compared; pass tensors, plain Python values, and tuples, lists and dicts of them"
         ) from None
     return (type(value), value)
 
@@ -318,6 +324,3 @@ def jit(fn: Callable[..., Any]) -> Jitted:
     if not callable(fn):
         raise CaptureError(f"tg.jit: expected a function or a module, got {type(fn).__name__}")
     return Jitted(fn)
-
-
-__all__ = ["Jitted", "disable_jit", "jit", "user_line"]

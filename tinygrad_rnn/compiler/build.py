@@ -15,8 +15,8 @@ def _draws_shape(*, generators: tuple[Generator, ...], count: int, reverse: bool
     return (count, len(generators), 2)
 
 
-@primitive(shape=_draws_shape)
-def draws(*, generators, count, reverse):
+@primitive(shape=_draws_shape)  # type: ignore[untyped-decorator]
+def draws(*, generators: tuple[Generator, ...], count: int, reverse: bool) -> Any:
     """Number the draws of a whole loop, in the order in which its steps make them."""
     keys = np.array([[g.key() for g in generators] for _ in range(count)], np.uint64)
     keys = keys.reshape(count, len(generators), 2)
@@ -42,7 +42,9 @@ def _split_key(instr: Instr) -> tuple[Hashable, tuple[roll.Operand, ...]]:
         return _frozen(tuple(sorted(instr.attrs.items()))), ()
     shape = instr.inputs[0].shape  # type: ignore[union-attr]
     key = _full_key(instr.attrs["key"], shape)
-    places, fixed, axis = [], [], 0
+    places: list[roll.Operand] = []
+    fixed: list[Hashable] = []
+    axis = 0
     for part in key:
         if isinstance(part, int):
             places.append(roll.Place(part % shape[axis]))
@@ -364,8 +366,8 @@ def _identity(a: Any) -> Any:
     return id(a) if isinstance(a, Value) else a
 
 
-@primitive(shape=lambda *, values, dtype: (len(values),))
-def constant(*, values, dtype):
+@primitive(shape=lambda *, values, dtype: (len(values),))  # type: ignore[untyped-decorator]
+def constant(*, values: tuple[Any, ...], dtype: Any) -> Any:
     """An array of given numbers."""
     return np.array(values, dtype)
 

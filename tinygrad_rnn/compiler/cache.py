@@ -120,7 +120,7 @@ def ready(source: str, args: tuple[Any, ...]) -> tuple[Callable[..., Any], float
     kernel: Any = load(source)
     if _jit.DISABLED or kernel.signatures:
         return kernel, 0.0
-    types = tuple([numba.typeof(a) for a in args])
+    types = tuple([numba.typeof(a) for a in args])  # type: ignore[no-untyped-call]
     before = time.perf_counter()
     with _waiting():
         try:

@@ -20,7 +20,7 @@ from ..op import OPS, Array, Op, Spec, local
 from .ir import Instr, Value
 
 _INT = np.dtype(int)
-_OWN_DTYPE = {"draw": np.dtype(np.uint64)}
+_OWN_DTYPE = {"draw": np.dtype(np.uint64), "draws": np.dtype(np.uint64)}
 
 
 class Symbol(Tensor):
@@ -80,6 +80,9 @@ class Symbol(Tensor):
     def detach(self) -> Tensor:
         y: Tensor = OPS["detach"](self)
         return y
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        return self._array
 
     def register_hook(self, hook: Any) -> Any:
         raise CaptureError(

@@ -114,27 +114,26 @@ def _plain(c: Any) -> Any:
 
 
 def differentiate(
-    program: Program, cotangents: dict[int, Value], wanted: Sequence[Value]
+    program: Program, cotangents: Sequence[tuple[Value, Value]], wanted: Sequence[Value]
 ) -> tuple[list[Instr | Loop], list[Value | None]]:
-    """Items that compute the gradients of `wanted` from those of outputs (by id of the output).
+    """Items that compute the gradients of `wanted` from pairs (output, its cotangent).
 
     Loops of the program get further results: what the backward reads of their steps.
     """
     items: list[Any] = []
     grads = Gradients(items)
-    for v in {id(o): o for o in program.outputs}.values():
-        if id(v) in cotangents:
-            grads.add(v, cotangents[id(v)])
+    for v, g in cotangents:
+        grads.add(v, g)
     for item in reversed(program.items):
         if isinstance(item, Loop):
             _Reversed(item, grads).run()
             continue
         if not item.out.needs:
             continue
-        g = grads.take(item.out)
-        if g is None:
+        own = grads.take(item.out)
+        if own is None:
             continue
-        for v, c in _contributions(items, item, g, lambda a: a):
+        for v, c in _contributions(items, item, own, lambda a: a):
             _hand_on(grads, v, _plain(c))
     return items, [grads.take(v) for v in wanted]
 

@@ -49,7 +49,7 @@ def _first(a: Any, like: Value, values: Values) -> Any:
 
 def _result(loop: Loop, r: Result, values: Values, history: Any) -> Any:
     v = r.values[0]
-    rows = [np.asarray(a) if id(v) in history else None for a in history.get(id(v), [])]
+    rows = [np.asarray(a) for a in history.get(id(v), [])]
     if not rows:  # a value from outside, the same at every step
         rows = [np.asarray(values[id(v)])] * loop.count
     if r.kind == "final":

@@ -129,9 +129,9 @@ class Compiled:
             cotangents = {
                 k: Value(program.outputs[k].shape, program.outputs[k].dtype) for k in received
             }
-            by_id = {id(program.outputs[k]): v for k, v in cotangents.items()}
+            seeds = [(program.outputs[k], v) for k, v in cotangents.items()]
             inputs = [program.inputs[k] for k in wanted]
-            items, gradients = differentiate(program, by_id, inputs)
+            items, gradients = differentiate(program, seeds, inputs)
             finish(items, gradients)
             known = [*cotangents.values(), *program.inputs]
             known += [v for i in program.items for v in _given(i)]

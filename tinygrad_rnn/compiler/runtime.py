@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
-from threadpoolctl import ThreadpoolController
+from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
 from ..op import Array
 from . import cache
@@ -180,7 +180,7 @@ class Runner:
 
     def _firsts(self) -> list[tuple[int, Any, Any]]:
         """(argument, row, what stands there before the first step) of every state."""
-        loop, found = self.kernel.loop, {}
+        loop, found = self.kernel.loop, dict[Any, Any]()
         sources = [(p.of, p.delay, p.first) for p in loop.params if isinstance(p, Prev)]
         sources += [
             (r.values[0], r.lag, r.first) for r in loop.results if r.kind == "stack" and r.lag

@@ -31,7 +31,7 @@ def _check_loop(loop: Loop, live: set[int]) -> None:
     for p in loop.params:
         if isinstance(p, Slice):
             ends = p.start, p.start + p.stride * (loop.count - 1)
-            assert min(ends) >= 0 and max(ends) < p.source.shape[0], "a slice out of range"
+            assert 0 <= min(ends) <= max(ends) < p.source.shape[0], "a slice out of range"
             assert p.out.shape == p.source.shape[1:]
             assert p.out.dtype == p.source.dtype
         else:

@@ -15,7 +15,15 @@ from numba.extending import intrinsic, overload
 
 from ._jit import DISABLED, jit
 from .tiles import (
-    LANES, copy_line, part_1, part_4, part_8, stays_apart, tile_1, tile_4, tile_8,
+    LANES,
+    copy_line,
+    part_1,
+    part_4,
+    part_8,
+    stays_apart,
+    tile_1,
+    tile_4,
+    tile_8,
 )  # fmt: skip
 
 Array = np.ndarray[Any, Any]
@@ -314,6 +322,7 @@ def _overload_set_value(out, value):
             set_value(out[i], value)
 
     return fill
+
 
 @jit
 def copy_rows(x: Array, out: Array) -> None:

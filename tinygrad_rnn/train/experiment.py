@@ -34,6 +34,7 @@ class Setting(NamedTuple):
     lr: float = 1e-2
     clip_norm: float = 1.0
     patience: int = 50
+    eager: bool = False
 
 
 class Trained(NamedTuple):
@@ -95,6 +96,7 @@ def train_one(values: Array, s: Setting, seed: int, progress: bool = True) -> Tr
         seed=seed,
         progress=progress,
         label=f"{s.cell} seed {seed}",
+        eager=s.eager,
     )
     return Trained(seed, done, predict(model, scaling, values, s))
 

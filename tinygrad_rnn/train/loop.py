@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from tqdm import tqdm
@@ -10,9 +10,12 @@ from tqdm import tqdm
 from .. import nn, optim
 from .._tensor import Tensor, constant
 from ..autodiff import no_grad
+from ..compiler import jit
 from ..errors import DataError
 from ..op import Array
 from ..ops.random import Generator
+
+Pass = Callable[[Tensor, Tensor], Tensor]
 
 
 class Epoch(NamedTuple):
@@ -52,7 +55,7 @@ def fit(
     model: nn.Module,
     train: tuple[Array, Array],
     val: tuple[Array, Array],
-    loss: Callable[[Tensor, Tensor], Tensor] = nn.mse_loss,
+    loss: Pass = nn.mse_loss,
     epochs: int = 200,
     batch_size: int = 32,
     lr: float = 1e-2,
@@ -62,17 +65,24 @@ def fit(
     seed: int = 0,
     progress: bool = True,
     label: str = "training",
+    eager: bool = False,
 ) -> Fit:
     """Train with AdamW under a cosine schedule; stop when validation no longer improves.
 
     `train` and `val` are pairs of inputs and targets, rows first. The parameters
     of the epoch with the lowest validation loss stay in the model, also when
-    Ctrl-C ends the training. The same seed gives the same bits. Raises DataError
+    Ctrl-C ends the training. The forward and backward passes are compiled (`tg.jit`)
+    unless `eager`. The same seed gives the same bits. Raises DataError
     for empty or non-finite data, AnomalyError when gradients stop being finite.
     """
     _check("train", *train)
     _check("val", *val)
     generator = Generator(seed)
+
+    def pass_(x: Tensor, y: Tensor) -> Tensor:
+        return loss(model(x), y)
+
+    run: Pass = pass_ if eager else jit(pass_)
     optimizer = optim.AdamW(model.parameters(), lr=lr, weight_decay=weight_decay)
     schedule = optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs, eta_min=lr / 100)
     history: list[Epoch] = []
@@ -82,10 +92,10 @@ def fit(
         for epoch in range(epochs):
             model.train()
             losses, norms = _one_epoch(
-                model, train, loss, optimizer, clip_norm, batch_size, generator
+                model, train, run, optimizer, clip_norm, batch_size, generator
             )
             schedule.step()
-            val_loss = evaluate(model, val, loss)
+            val_loss = _validate(model, val, run)
             history.append(Epoch(losses, val_loss, norms))
             if val_loss < best:
                 best, best_state, best_epoch = val_loss, model.state_dict(), epoch
@@ -105,7 +115,7 @@ def fit(
 def _one_epoch(
     model: nn.Module,
     data: tuple[Array, Array],
-    loss: Callable[[Tensor, Tensor], Tensor],
+    pass_: Pass,
     optimizer: optim.Optimizer,
     clip_norm: float,
     batch_size: int,
@@ -115,7 +125,7 @@ def _one_epoch(
     total, norms = 0.0, []
     for rows in batches(len(data[0]), batch_size, generator):
         optimizer.zero_grad()
-        value = loss(model(constant(data[0][rows])), constant(data[1][rows]))
+        value = pass_(constant(data[0][rows]), constant(data[1][rows]))
         value.backward()
         norms.append(optim.clip_grad_norm_(optimizer.params, clip_norm))
         optimizer.step()
@@ -123,8 +133,12 @@ def _one_epoch(
     return total / len(data[0]), float(np.mean(norms))
 
 
-def evaluate(model: nn.Module, data: tuple[Array, Array], loss: Any = nn.mse_loss) -> float:
+def evaluate(model: nn.Module, data: tuple[Array, Array], loss: Pass = nn.mse_loss) -> float:
     """Loss over all rows, in evaluation mode and without recording."""
+    return _validate(model, data, lambda x, y: loss(model(x), y))
+
+
+def _validate(model: nn.Module, data: tuple[Array, Array], pass_: Pass) -> float:
     model.eval()
     with no_grad():
-        return float(loss(model(constant(data[0])), constant(data[1])))
+        return float(pass_(constant(data[0]), constant(data[1])))

@@ -1,4 +1,4 @@
-"""`tools/bench eager|jit|kernels|depth [--out FILE.json]`: a table, and every figure in the JSON."""
+"""`tools/bench eager|jit|kernels|depth [--out FILE.json]`: a table, and all figures in the JSON."""
 
 import argparse
 import json

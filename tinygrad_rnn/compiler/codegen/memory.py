@@ -59,7 +59,7 @@ class Memory:
     def is_split(self, v: Value) -> bool:
         return self.state(v) == SPLIT
 
-    def int(self, n: int) -> str:
+    def offset(self, n: int) -> str:
         """Name of a size or offset: the source must hold for others, too."""
         self.ints.append(int(n))
         return f"ints[{len(self.ints) - 1}]"
@@ -69,7 +69,7 @@ class Memory:
         if axis == 0 and self.is_split(v):
             return "nb"
         name = f"d{len(self.ints)}"
-        self.setup.append(f"{name} = {self.int(v.shape[axis])}")
+        self.setup.append(f"{name} = {self.offset(v.shape[axis])}")
         return name
 
     def number(self, a: Any, dtype: Any) -> str:

@@ -70,7 +70,7 @@ class Products(Views):
         packed, _ = self.panels(W, t.instr.op.name == "linear")
         p = self.params[id(x)]
         assert isinstance(p, Slice)
-        source, start = f"A{self.outside(p.source)}", self.int(p.start)
+        source, start = f"A{self.outside(p.source)}", self.offset(p.start)
         home = self.final_home(t.out)
         if home.kind == "ring":
             raise ValueError("an input product that is a state")
@@ -79,8 +79,8 @@ class Products(Views):
         stop = "m" if home.kind == "block" else f"t1 + {self.row_of_first(home)}"
         if x.ndim == 1:
             out = f"{a}[{first}:{stop}]"
-            return [*self._fill(out, t.biases, t.out.dtype, 2),
-                    f"add_product({source}[{start} + t0:{start} + t1], {packed}, {out})"]  # fmt: skip
+            call = f"add_product({source}[{start} + t0:{start} + t1], {packed}, {out})"
+            return [*self._fill(out, t.biases, t.out.dtype, 2), call]
         rows = ", b0:b1" if self.is_split(x) else ""
         home_rows = ", b0:b1" if home.split else ""
         k, n = self.size(x, 1), self.size(t.out, 1)
@@ -142,7 +142,7 @@ class Products(Views):
 
     def _batched(self, a: Value, b: Value, out: Value) -> list[str]:
         """Products of two stacks of matrices, one after the other."""
-        shape = panel_shape(*b.shape[1:], b.dtype)
+        shape = panel_shape(b.shape[1], b.shape[2], b.dtype)
         packed = f"A{self.argument(Argument('scratch', shape, b.dtype))}"
         return [
             f"for i in range({self.size(out, 0)}):",
@@ -248,7 +248,7 @@ class Products(Views):
         home = self.homes.get(id(v))
         direct = None
         if isinstance(p, Slice) and p.stride == 1:
-            start = self.int(p.start)
+            start = self.offset(p.start)
             direct = f"A{self.outside(p.source)}[{start} + t0:{start} + t1]"
         elif home is not None and home.kind == "stack":
             first = self.row_of_first(home)

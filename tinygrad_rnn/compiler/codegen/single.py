@@ -131,7 +131,7 @@ def _put(code: "Views", instr: Instr) -> list[str]:
         for k, a in enumerate(at):
             p = parts[k] if k < len(parts) else slice(None)
             start = p.indices(instr.out.shape[k])[0]
-            to.append(f"{code.int(start)} + {a}" if start else a)
+            to.append(f"{code.offset(start)} + {a}" if start else a)
         source = f"{code.view(x)}[{', '.join(at)}]"
         lines += _nest(code, x, [f"{target}[{', '.join(to)}] += {source}"])
     return lines

@@ -41,7 +41,7 @@ class Views(Memory):
         self.setup.append(f"{name} = {text}")
 
     def _moved(self, p: Slice) -> str:
-        return f"{self.int(p.start)} + {self.int(p.stride)} * t"
+        return f"{self.offset(p.start)} + {self.offset(p.stride)} * t"
 
     def at(self, home: Home, delay: int) -> str:
         """The part of a home that belongs to the step `delay` executed steps ago."""
@@ -78,6 +78,6 @@ class Views(Memory):
         if isinstance(p, slice):
             if p == slice(None):
                 return ":"
-            start = "" if p.start in (None, 0) else self.int(p.start)
-            return f"{start}:" if p.stop is None else f"{start}:{self.int(p.stop)}"
-        return self.int(p)
+            start = "" if p.start in (None, 0) else self.offset(p.start)
+            return f"{start}:" if p.stop is None else f"{start}:{self.offset(p.stop)}"
+        return self.offset(p)
