@@ -3,8 +3,10 @@ captured, and the cache."""
 
 import gc
 import os
+import re
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ from random_cells import check, random_cell
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import nn, optim
-from tinygrad_rnn.compiler import cache
+from tinygrad_rnn.compiler import cache, runtime
 from tinygrad_rnn.errors import CaptureError, GraphError
 from tinygrad_rnn.kernels._jit import DISABLED
 from tinygrad_rnn.testing import GradcheckError, check_jit
@@ -221,7 +223,7 @@ def test_the_check_sees_a_planted_error(monkeypatch: pytest.MonkeyPatch) -> None
     def wrong(values: Any, held: Any) -> None:
         original(values, held)
         out = fast._last.compiled.program.outputs[0]  # type: ignore[union-attr]
-        values[id(out)] = values[id(out)] * (1 + 1e-10)
+        values[id(out)] = np.asarray(values[id(out)] * (1 + 1e-10))
 
     monkeypatch.setattr(fast._last.compiled.forward, "run", wrong)  # type: ignore[union-attr]
     with pytest.raises(GradcheckError, match="result 0 differs"):
@@ -230,8 +232,6 @@ def test_the_check_sees_a_planted_error(monkeypatch: pytest.MonkeyPatch) -> None
 
 @pytest.mark.parametrize("batch", [1, 2, 5, 13])
 def test_threads_share_the_batch(batch: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tinygrad_rnn.compiler import runtime
-
     monkeypatch.setattr(runtime, "LEAST_WORK", 0)
     net = nn.LSTM(I, H).astype("float64")
     x = series(T, batch, I)
@@ -693,6 +693,43 @@ def test_clearing_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     tg.clear_jit_cache()
     assert not (tmp_path / "mine").exists()
     fast(series(5, 2)).backward()  # what is in use goes on working
+
+
+@pytest.fixture
+def one_thread() -> Any:
+    tg.set_num_threads(1)
+    yield
+    tg.set_num_threads(os.cpu_count() or 1)
+
+
+@pytest.mark.skipif(DISABLED, reason="the compiled kernels' memory")
+def test_memory_of_a_step_is_what_explain_says(one_thread: None) -> None:
+    """Peak within 1.2 of what the backward must keep, inputs, outputs and parameters."""
+    length, batch, inputs, hidden = 100, 32, 64, 128
+    net = nn.LSTM(inputs, hidden)
+    x = series(length, batch, inputs, dtype="float32", grad=False)
+    fast = tg.jit(lambda x: (net(x)[0] ** 2).mean())
+    fast(x).backward()
+    compiled = fast._last.compiled  # type: ignore[union-attr]
+    runners = compiled.forward.runners + next(iter(compiled._backwards.values())).part.runners
+    for runner in runners:  # memory that waits for use again would hide what a step takes
+        runner.layout.free.clear()
+    runtime._arenas.clear()
+    net.zero_grad()
+    gc.collect()
+    tracemalloc.start()
+    fast(x).backward()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    # gates i, f, g, o, and c, tanh c, h, which are the LSTM's own states with one row more
+    keep = 4 * batch * hidden * (5 * length + 2 * (length + 1))
+    around = sum(v.nbytes for v in compiled.program.inputs)
+    gradients = sum(p.numpy().nbytes for p in net.parameters())
+    assert (peak + around) / (keep + around + gradients) < 1.2
+    said = re.search(r"peak ([\d,]+)", fast.explain())
+    assert said is not None
+    assert int(said[1].replace(",", "")) == pytest.approx(peak, rel=0.05)
+    assert f"kept for the backward {keep:,}" in fast.explain()
 
 
 def test_explain_says_what_was_done() -> None:

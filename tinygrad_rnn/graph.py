@@ -258,9 +258,12 @@ class Sweep:
                 continue
             for p, c in pairs:
                 if c is not None and self._wants(p):
+                    fresh = node.op.selective and c.base is None and key_of(p) not in self.totals
                     if local.now.anomaly:
                         _check_finite(node, step.input, c)
                     self.deliver(p, c)
+                    if fresh and c.shape == p.shape:  # made for this input: ours to add to
+                        self.owned.add(key_of(p))
         if not self.retain:
             node.saved, node.versions = FREED, None
 

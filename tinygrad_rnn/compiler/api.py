@@ -93,7 +93,13 @@ class _Call:
         """Gradients for the node's inputs, None where not wanted."""
         compiled = self.entry.compiled
         asked = tuple([k for k, w in zip(compiled.wanted, wanted, strict=True) if w])
-        grads = iter(compiled.run_backward(self.saved, cotangents, asked))
+        # an array of its own for each input: the sweep adds to it in place
+        others = {id(g) for g in cotangents.values()} | {id(a) for a in self.saved.values()}
+        found: list[Any] = []
+        for g in compiled.run_backward(self.saved, cotangents, asked):
+            found.append(g if g is None or id(g) not in others else g.copy())
+            others.add(id(g))
+        grads = iter(found)
         return [next(grads) if w else None for w in wanted]
 
 

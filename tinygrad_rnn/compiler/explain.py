@@ -1,6 +1,9 @@
 """A compiled program in words."""
 
+import math
 from typing import Any
+
+import numpy as np
 
 from .ir import Loop
 from .program import Compiled, Part
@@ -72,7 +75,7 @@ def _runner(runner: Runner) -> list[str]:
 def ledger(compiled: Compiled) -> list[str]:
     """Bytes of a training step: what is kept for the backward, inputs, outputs, work space."""
     program = compiled.program
-    kept = sum(v.nbytes for v in compiled.saved)
+    kept = kept_bytes(compiled)
     inputs = sum(v.nbytes for v in program.inputs)
     outputs = sum(v.nbytes for v in program.outputs)
     gradients = sum(program.inputs[k].nbytes for k in compiled.wanted)
@@ -84,6 +87,19 @@ def ledger(compiled: Compiled) -> list[str]:
         f"  work space {work:,}",
         f"  peak {kept + outputs + gradients + work:,} beside inputs and parameters",
     ]
+
+
+def kept_bytes(compiled: Compiled) -> int:
+    """Bytes that the forward keeps: each memory once, however many results lie in it."""
+    total, loops = 0, set()
+    for runner in compiled.forward.runners:
+        kernel = runner.kernel
+        stacks = {id(r.values[0]) for r in kernel.loop.results if r.kind == "stack"}
+        loops |= {id(r.out) for r in kernel.loop.results if r.kind == "stack"}
+        for a in kernel.arguments:
+            if a.kind == "storage" and a.rows == "stack" and id(a.value) in stacks:
+                total += math.prod(a.shape) * np.dtype(a.dtype).itemsize
+    return total + sum(v.nbytes for v in compiled.saved if id(v) not in loops)
 
 
 def scratch_bytes(part: Part) -> int:

@@ -2,6 +2,7 @@
 
 import math
 import os
+import weakref
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
@@ -84,11 +85,41 @@ def work(kernel: Kernel) -> int:
     return total * kernel.loop.count
 
 
+class _Arena:
+    """Work space that all kernels use, one after the other: as large as the largest needs."""
+
+    def __init__(self) -> None:
+        self.raw = np.empty(0, np.uint8)
+        self.cut: weakref.WeakKeyDictionary[_Layout, list[list[Array]]] = (
+            weakref.WeakKeyDictionary()
+        )
+
+    def arrays(self, layout: "_Layout") -> list[list[Array]]:
+        """The work arrays of a layout, for each shard."""
+        if layout.work_bytes > self.raw.size:
+            self.cut.clear()
+            self.raw = np.empty(0, np.uint8)  # the old one goes before the new one comes
+            self.raw = aligned((layout.work_bytes,), np.uint8)
+        if layout not in self.cut:
+            at, found = 0, []
+            for wanted in layout.work:
+                found.append([])
+                for _, shape, dtype in wanted:
+                    size = math.prod(shape) * np.dtype(dtype).itemsize
+                    found[-1].append(self.raw[at : at + size].view(dtype).reshape(shape))
+                    at += -(-size // 64) * 64
+            self.cut[layout] = found
+        return self.cut[layout]
+
+
+_arenas: list[_Arena] = []
+
+
 class _Layout:
     """A kernel's calls for one way of sharing the batch out, and memory that is free for them.
 
-    Memory is kept as complete lists of arguments, one for each shard: a call fills in
-    only what comes from outside (12 us in place of 40 for an LSTM's thirty arrays).
+    What a backward pass will read is kept in complete lists of arguments, one for each
+    shard: a call fills in only the rest (12 us in place of 40 for an LSTM's thirty arrays).
     """
 
     def __init__(self, kernel: Kernel, keep: set[int], ints: Array, numbers: Array):
@@ -97,30 +128,42 @@ class _Layout:
         self.outer: list[tuple[int, int]] = []  # (argument, id of the value)
         self.own: list[tuple[int, Any, Any]] = []  # made anew: somebody may hold on to it
         self.zeros: list[tuple[int, Any, Any]] = []
+        self.sums: list[tuple[int, Any, Any]] = []  # zeros for each shard
         self.pooled: list[tuple[int, Any, Any]] = []
-        self.local: list[list[tuple[int, Any, Any]]] = [[] for _ in self.shards]
+        self.work: list[list[tuple[int, Any, Any]]] = [[] for _ in self.shards]
         self.free: list[list[list[Any]]] = []
-        escaping = {
-            id(r.values[0]) for r in kernel.loop.results if r.kind == "stack" and id(r.out) in keep
-        }
+        stacks = [r for r in kernel.loop.results if r.kind == "stack"]
+        stacked = {id(r.values[0]) for r in stacks}
+        escaping = {id(r.values[0]) for r in stacks if id(r.out) in keep}
         for number, a in enumerate(kernel.arguments):
             k = number + HEAD
             if a.kind == "outer":
                 self.outer.append((k, id(a.value)))
             elif a.kind == "sum":
-                self.zeros.append((k, (len(self.shards), *a.shape), a.dtype))
+                self.sums.append((k, a.shape, a.dtype))
             elif a.kind == "storage" and a.rows == "total":
                 self.zeros.append((k, a.shape, a.dtype))
+            elif a.kind == "storage" and id(a.value) not in stacked:
+                self.work[0].append((k, a.shape, a.dtype))
             elif a.kind == "storage":
                 kind = self.own if id(a.value) in escaping else self.pooled
                 kind.append((k, a.shape, a.dtype))
             else:
                 for shard, (b0, b1) in enumerate(self.shards):
                     shape = tuple([b1 - b0 if i == a.batch else n for i, n in enumerate(a.shape)])
-                    self.local[shard].append((k, shape, a.dtype))
+                    self.work[shard].append((k, shape, a.dtype))
+        sizes = [math.prod(s) * np.dtype(d).itemsize for one in self.work for _, s, d in one]
+        self.work_bytes = sum(-(-size // 64) * 64 for size in sizes)
+        common = [k for k, _ in self.outer]
+        common += [k for k, _, _ in self.own + self.zeros + self.sums]
+        self.common = common + [one[0] for one in self.work[0][: self._ring_count()]]
+
+    def _ring_count(self) -> int:
+        """How many of the first shard's work arrays are the whole batch's."""
+        return sum(self.kernel.arguments[k - HEAD].kind == "storage" for k, _, _ in self.work[0])
 
     def take(self) -> list[list[Any]]:
-        """Arguments for each shard, with what comes from outside left open."""
+        """Arguments for each shard, with all but what is kept left open."""
         try:
             return self.free.pop()
         except IndexError:
@@ -135,22 +178,8 @@ class _Layout:
             arguments = head + [None] * len(kernel.arguments)
             for k, a in shared.items():
                 arguments[k] = a
-            for k, shape, dtype in self.local[number]:
-                arguments[k] = aligned(shape, dtype)
             calls.append(arguments)
         return calls
-
-    @property
-    def work_bytes(self) -> int:
-        """Bytes of work space: what is neither kept, nor handed out, nor from outside."""
-        stacks = {id(r.values[0]) for r in self.kernel.loop.results if r.kind == "stack"}
-        work = [one for shard in self.local for one in shard]
-        work += [
-            one
-            for one in self.pooled
-            if id(self.kernel.arguments[one[0] - HEAD].value) not in stacks
-        ]
-        return sum(math.prod(shape) * np.dtype(dtype).itemsize for _, shape, dtype in work)
 
 
 HEAD = 8  # arguments before the arrays
@@ -231,43 +260,52 @@ class Runner:
             first[k] = a if a.ndim and a.flags.carray else _ready(a)
         for k, shape, dtype in layout.zeros:
             first[k] = np.zeros(shape, dtype)
+        sums = {}
+        for k, shape, dtype in layout.sums:
+            sums[k] = y = np.zeros(shape if len(calls) == 1 else (len(calls), *shape), dtype)
+            first[k] = y[None] if len(calls) == 1 else y
         for k, shape, dtype in layout.own:
             first[k] = aligned(shape, dtype)
+        try:
+            arena = _arenas.pop()
+        except IndexError:
+            arena = _Arena()
+        work = arena.arrays(layout)
+        for arguments, wanted, arrays in zip(calls, layout.work, work, strict=True):
+            for (k, _, _), a in zip(wanted, arrays, strict=True):
+                arguments[k] = a
         for k, row, a in self.firsts:
             first[k][row] = 0 if a is None else values[id(a)] if a.__class__ is Value else a
-        if len(calls) == 1:
-            if self.call is None:
-                self.call, self.seconds = cache.ready(self.kernel.source, tuple(first))
-            self.call(*first)
-        else:
-            self._run_shards(calls, layout)
-        sums = self.kernel.arguments
-        for key, k, row, partial in self.results:
-            y = first[k]
-            if sums[k - HEAD].kind == "sum":
-                y = np.add.reduce(y, axis=0) if partial and len(y) > 1 else y[0]
-            if row is TURNED:
-                y = y.T
-            elif row is not None:
-                y = y[row] if row.__class__ is slice else np.array(y[row])
-            values[key] = y if y.__class__ is np.ndarray else np.asarray(y)
-        for arguments in calls:  # what came from outside must not be kept alive by the pool
-            for k, _ in layout.outer:
-                arguments[k] = None
-            for k, _, _ in layout.zeros + layout.own:
-                arguments[k] = None
-
-    def _run_shards(self, calls: list[list[Any]], layout: _Layout) -> None:
-        """The kernel on each shard of the batch, each on a thread of its own."""
-        first = calls[0]
-        shared = [k for k, _ in layout.outer]
-        shared += [k for k, _, _ in layout.zeros + layout.own]
         for arguments in calls[1:]:
-            for k in shared:
+            for k in layout.common:
                 arguments[k] = first[k]
         if self.call is None:
             self.call, self.seconds = cache.ready(self.kernel.source, tuple(first))
-        _in_parallel(self.call, calls)
+        if len(calls) == 1:
+            self.call(*first)
+        else:
+            _in_parallel(self.call, calls)
+        self._collect(values, first, sums, len(calls))
+        _arenas.append(arena)
+        for arguments, wanted in zip(calls, layout.work, strict=True):
+            for k in layout.common:  # what is not kept must not be kept alive
+                arguments[k] = None
+            for k, _, _ in wanted:
+                arguments[k] = None
+
+    def _collect(self, values: Values, arrays: list[Any], sums: Any, shards: int) -> None:
+        """Results out of the arrays that the kernel filled."""
+        for key, k, row, partial in self.results:
+            y = arrays[k]
+            if k in sums:
+                y, arrays[k] = sums.pop(k), None  # gone as soon as it is turned
+                if shards > 1:
+                    y = np.add.reduce(y, axis=0) if partial else y[0]
+            if row is TURNED:
+                y = np.array(y.T, order="C")
+            elif row is not None:
+                y = y[row] if row.__class__ is slice else np.array(y[row])
+            values[key] = y if y.__class__ is np.ndarray else np.asarray(y)
 
 
 def _same(a: Any, b: Any) -> bool:

@@ -43,7 +43,10 @@ class Memory:
         self.kept = schedule.handed_out(loop)
         self.tasks = schedule.tasks(loop)
         self.batch = self._batch()
-        self.block = max(1, min(loop.count, -(-512 // max(1, self.batch))))
+        # rows of a block: enough for products at full speed, few enough to stay in the cache and
+        # to take little memory beside what is kept (a twelfth of all rows)
+        rows = max(64, min(512, loop.count * self.batch // 12))
+        self.block = max(1, min(loop.count, rows // max(1, self.batch)))
 
     # sizes, numbers, arguments ------------------------------------------------------
 

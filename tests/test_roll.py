@@ -1,0 +1,157 @@
+"""The repeated step found in sequences of calls: what moves how, and what stays outside."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from tinygrad_rnn.roll import (
+    Along,
+    Back,
+    Call,
+    Here,
+    Moving,
+    Number,
+    Numbers,
+    Outside,
+    Place,
+    Ref,
+    Same,
+    find,
+)  # fmt: skip
+
+
+def rnn(T: int, start: int = 0, weight: Any = "W", first: Any = None) -> list[Call]:
+    """x[t], a product with h, an addition: three calls a step from call number `start` on."""
+    calls = []
+    for t in range(T):
+        i = start + 3 * t
+        h = Ref(i - 1) if t else first or Outside("h0")
+        calls.append(Call("index", (Outside("x"), Place(t))))
+        calls.append(Call("matmul", (h, Outside(weight))))
+        calls.append(Call("add", (Ref(i), Ref(i + 1))))
+    return calls
+
+
+def test_a_plain_loop() -> None:
+    [loop] = find(rnn(10))
+    assert (loop.start, loop.period, loop.count) == (0, 3, 10)
+    assert loop.operands == [
+        [Same(Outside("x")), Moving(0, 1)],
+        [Back(2, 1, (Outside("h0"),)), Same(Outside("W"))],
+        [Here(0), Here(1)],
+    ]
+
+
+@pytest.mark.parametrize("T", [0, 1, 2, 3])
+def test_a_few_steps_are_no_loop(T: int) -> None:
+    assert find(rnn(T)) == []
+
+
+def test_layers_are_two_loops_and_the_second_runs_along_the_first() -> None:
+    calls = rnn(8)
+    for t in range(8):
+        i = 24 + 2 * t
+        calls.append(Call("matmul", (Ref(3 * t + 2), Outside("V"))))
+        calls.append(Call("tanh", (Ref(i),)))
+    first, second = find(calls)
+    assert (first.count, second.start, second.count) == (8, 24, 8)
+    assert second.operands[0] == [Along(0, 2, 0, 1), Same(Outside("V"))]
+
+
+def test_the_other_direction_runs_backwards() -> None:
+    calls = [Call("f", (Outside("x"), Place(9 - t))) for t in range(10)]
+    calls += [Call("g", (Ref(9 - t),)) for t in range(10)]
+    first, second = find(calls)
+    assert first.operands == [[Same(Outside("x")), Moving(9, -1)]]
+    assert second.operands == [[Along(0, 0, 9, -1)]]
+
+
+def test_a_prologue_and_an_epilogue_stay_outside() -> None:
+    before = [Call("normal", ()), Call("mul", (Ref(0), Outside("s")))]
+    calls = before + rnn(6, 2, first=Ref(1))
+    calls += [Call("sum", (Ref(19),))]
+    [loop] = find(calls)
+    assert (loop.start, loop.end) == (2, 20)
+    assert loop.operands[1][0] == Back(2, 1, (Ref(1),))
+
+
+def test_states_of_several_steps_ago() -> None:
+    past = [Outside("a"), Outside("b"), Outside("c")]
+    calls = []
+    for t in range(9):
+        three_ago = Ref(t - 3) if t >= 3 else past[t]
+        calls.append(Call("step", (Ref(t - 1) if t else Outside("c"), three_ago)))
+    [loop] = find(calls)
+    assert loop.operands == [[Back(0, 1, (Outside("c"),)), Back(0, 3, tuple(past))]]
+
+
+def test_numbers_and_a_scalar_that_begins_as_one() -> None:
+    calls = [Call("add", (Ref(t - 1) if t else Number(0.0), Number(t + 1.0))) for t in range(5)]
+    [loop] = find(calls)
+    assert loop.operands == [
+        [Back(0, 1, (Number(0.0),)), Numbers((1.0, 2.0, 3.0, 4.0, 5.0))],
+    ]
+
+
+def test_first_and_last_steps_that_differ() -> None:
+    calls = rnn(9)
+    calls[1] = Call("matmul", (Outside("h0"), Outside("other")))
+    calls[25] = Call("matmul", (Ref(23), Outside("another")))
+    [loop] = find(calls)
+    assert (loop.start, loop.count) == (3, 7)
+    assert loop.operands[1][0] == Back(2, 1, (Ref(2),))
+
+
+def test_a_block_may_span_two_steps() -> None:
+    calls = [
+        Call("even" if t % 2 == 0 else "odd", (Ref(t - 1) if t else Outside("h"),))
+        for t in range(12)
+    ]
+    [loop] = find(calls)
+    assert (loop.period, loop.count) == (2, 6)
+
+
+@pytest.mark.parametrize(
+    "operands",
+    [
+        [(Outside(f"w{t}"),) for t in range(8)],  # a weight of its own for each step
+        [(Outside("x"), Place(t * t)) for t in range(8)],  # no constant stride
+        [(Outside("x"), Place(t), Place(t)) for t in range(8)],  # a diagonal
+    ],
+    ids=["weights", "squares", "diagonal"],
+)
+def test_what_does_not_repeat(operands: list[Any]) -> None:
+    assert find([Call("f", o) for o in operands]) == []
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(seed=st.integers(0, 10**6), steps=st.integers(4, 12), noise=st.integers(0, 3))
+def test_unrolling_gives_the_calls_back(seed: int, steps: int, noise: int) -> None:
+    """Whatever is found, its operands written out again are the recorded ones."""
+    rng = np.random.default_rng(seed)
+    period = int(rng.integers(1, 5))
+    names = rng.integers(0, 3, period)
+    wires = [[int(rng.integers(1, 2 * period + 1)) for _ in range(2)] for _ in range(period)]
+    calls = [Call(("noise", k), ()) for k in range(noise)]
+    for t in range(steps):
+        for j in range(period):
+            i = noise + t * period + j
+            refs = [Ref(i - w) if i - w >= noise else Outside((j, w, t)) for w in wires[j]]
+            calls.append(Call(int(names[j]), tuple(refs)))
+    for loop in find(calls):
+        assert loop.count >= 4
+        for k in range(loop.count):
+            for j, kinds in enumerate(loop.operands):
+                call = calls[loop.start + k * loop.period + j]
+                for kind, operand in zip(kinds, call.operands, strict=True):
+                    if isinstance(kind, Same):
+                        assert operand == kind.operand
+                    elif isinstance(kind, Here):
+                        assert operand == Ref(loop.start + k * loop.period + kind.place)
+                    elif k < kind.delay:
+                        assert operand == kind.first[k]
+                    else:
+                        step = k - kind.delay
+                        assert operand == Ref(loop.start + step * loop.period + kind.place)
