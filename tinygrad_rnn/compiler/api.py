@@ -94,7 +94,8 @@ class _Call:
         compiled = self.entry.compiled
         asked = tuple([k for k, w in zip(compiled.wanted, wanted, strict=True) if w])
         # an array of its own for each input: the sweep adds to it in place
-        others = {id(g) for g in cotangents.values()} | {id(a) for a in self.saved.values()}
+        others = set(map(id, cotangents.values()))
+        others.update(map(id, self.saved.values()))
         found: list[Any] = []
         for g in compiled.run_backward(self.saved, cotangents, asked):
             found.append(g if g is None or id(g) not in others else g.copy())
@@ -127,6 +128,8 @@ class Entry:
         self.captured = time.perf_counter() - started
         self.compiled = Compiled(inputs, tape.instrs, outputs, now.grad)
         self.prepared = time.perf_counter() - started - self.captured
+        program = self.compiled.program
+        self.read = [k for k, v in enumerate(program.inputs) if id(v) in self.compiled.read_inputs]
         self.guards = Guards(values, tape.modules, self.lifted, list(tape.read_values.values()))
 
     def run(self, tensors: list[Tensor]) -> Any:
@@ -143,14 +146,9 @@ class Entry:
     def _node(self, results: list[Tensor], inputs: list[Any], saved: Any, held: Any) -> None:
         """Put the call into the graph: one node, or one and a small one for each result."""
         compiled = self.compiled
-        sources = [inputs[k] for k in compiled.wanted]
-        nodes = [t if t._node is None else t._node for t in sources]
+        nodes = [inputs[k] if inputs[k]._node is None else inputs[k]._node for k in compiled.wanted]
         call = _Call(self, saved, held)
-        read = [
-            t
-            for t, v in zip(inputs, compiled.program.inputs, strict=True)
-            if id(v) in compiled.read_inputs and isinstance(t, Tensor)
-        ]
+        read = [inputs[k] for k in self.read if isinstance(inputs[k], Tensor)]
         places = compiled.differentiable
         core = _make(jitted, nodes, {}, ((call,),), results[places[0]])
         core.versions = versions_of(read)

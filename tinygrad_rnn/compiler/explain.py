@@ -5,8 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from .ir import Loop
-from .program import Compiled, Part
+from .program import Compiled, Interpreted, Part
 from .runtime import Runner, shards_of
 
 
@@ -35,21 +34,21 @@ def explain(entry: Any) -> str:
     names = ["forward", "backward"]
     for name, part in zip(names, [compiled.forward, *_backward(compiled)], strict=False):
         lines.append(f"{name}:")
-        lines += [f"  {text}" for step in part.steps for text in _step(step, part)]
+        lines += [f"  {text}" for step in part.steps for text in _step(step)]
     lines += ledger(compiled)
     return "\n".join(lines)
 
 
-def _step(step: Any, part: Part) -> list[str]:
+def _step(step: Any) -> list[str]:
     if isinstance(step, Runner):
         return _runner(step)
-    if isinstance(step, Loop):
-        why = next(why for loop, why in part.refused if loop is step)
+    if isinstance(step, Interpreted):
+        loop = step.loop
         return [
-            f"loop of {step.count} steps, {len(step.body)} ops: runs op by op, since there is no "
-            f"code for {why}"
+            f"loop of {loop.count} steps, {len(loop.body)} ops: runs op by op, since there is no "
+            f"code for {step.why}"
         ]
-    return [f"{step.op.name} {list(step.out.shape)}: its eager kernel"]
+    return [f"{step.instr.op.name} {list(step.instr.out.shape)}: its eager kernel"]
 
 
 def _runner(runner: Runner) -> list[str]:

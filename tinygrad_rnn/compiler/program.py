@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from ..op import Array
 from . import codegen, interpret
 from .build import build
@@ -52,32 +54,53 @@ def _escaping(items: Sequence[Instr | Loop], outputs: Sequence[Value]) -> set[in
     return out
 
 
+class Eager:
+    """An instruction outside of loops: its op's eager kernel, with what can be looked up before."""
+
+    def __init__(self, instr: Instr):
+        self.instr, self.kernel, self.attrs = instr, instr.op.kernel, instr.attrs
+        self.out = id(instr.out)
+        self.args: list[tuple[bool, Any]] = [
+            (True, id(a)) if isinstance(a, Value) else (False, a) for a in instr.inputs
+        ]
+
+    def run(self, values: Values, held: Held) -> None:
+        """Compute it."""
+        y = self.kernel(*[values[a] if known else a for known, a in self.args], **self.attrs)
+        values[self.out] = y if y.__class__ is np.ndarray else np.asarray(y)
+
+
+class Interpreted:
+    """A loop with an op for which there is no code: run step by step."""
+
+    def __init__(self, loop: Loop, why: str):
+        self.loop, self.why = loop, why
+
+    def run(self, values: Values, held: Held) -> None:
+        """Run all steps."""
+        interpret.run_loop(self.loop, values)
+
+
 class Part:
     """Items ready to run: kernels for the loops, eager kernels for the rest."""
 
     def __init__(self, items: list[Instr | Loop], outputs: Sequence[Value]):
         keep = _escaping(items, outputs)
         self.items = items
-        self.steps: list[Runner | Instr | Loop] = []
-        self.refused: list[tuple[Loop, str]] = []
+        self.steps: list[Runner | Eager | Interpreted] = []
         for item in items:
-            if isinstance(item, Loop):
-                try:
-                    self.steps.append(Runner(codegen.generate(item), keep))
-                    continue
-                except ValueError as why:
-                    self.refused.append((item, str(why)))
-            self.steps.append(item)
+            if isinstance(item, Instr):
+                self.steps.append(Eager(item))
+                continue
+            try:
+                self.steps.append(Runner(codegen.generate(item), keep))
+            except ValueError as why:
+                self.steps.append(Interpreted(item, str(why)))
 
     def run(self, values: Values, held: Held) -> None:
         """Run everything on `values`, which grows by all that is computed."""
         for step in self.steps:
-            if isinstance(step, Runner):
-                step.run(values, held)
-            elif isinstance(step, Loop):
-                interpret.run_loop(step, values)
-            else:
-                interpret.run_instr(step, values)
+            step.run(values, held)
 
     @property
     def runners(self) -> list[Runner]:
@@ -120,6 +143,10 @@ class Compiled:
         finish(items, [*self.program.outputs, *self.saved])
         verify(Program(inputs, items, [*self.program.outputs, *self.saved]))
         self.forward = Part(items, self.program.outputs)
+        self.input_ids = [id(v) for v in inputs]
+        self.output_ids = [id(v) for v in self.program.outputs]
+        self.kept_ids = [id(v) for v in self.saved]
+        self.kept_ids += [k for k in self.input_ids if k in self.read_inputs]
 
     def backward(self, wanted: tuple[int, ...], received: tuple[int, ...]) -> Backward:
         """The backward for gradients of inputs `wanted` from those of outputs `received`."""
@@ -143,15 +170,11 @@ class Compiled:
 
     def run(self, arrays: Sequence[Array]) -> tuple[list[Array], Values, Held]:
         """Outputs, what a backward will read, and the memory that this lies in."""
-        values: Values = {id(v): a for v, a in zip(self.program.inputs, arrays, strict=True)}
+        values: Values = dict(zip(self.input_ids, arrays, strict=True))
         held = Held()
         self.forward.run(values, held)
-        outputs = [values[id(v)] for v in self.program.outputs]
-        kept = {id(v): values[id(v)] for v in self.saved}
-        for v in self.program.inputs:
-            if id(v) in self.read_inputs:
-                kept[id(v)] = values[id(v)]
-        return outputs, kept, held
+        outputs = [values[k] for k in self.output_ids]
+        return outputs, {k: values[k] for k in self.kept_ids}, held
 
     def run_backward(
         self, saved: Values, cotangents: dict[int, Array], wanted: tuple[int, ...]

@@ -90,26 +90,26 @@ class _Arena:
 
     def __init__(self) -> None:
         self.raw = np.empty(0, np.uint8)
-        self.cut: weakref.WeakKeyDictionary[_Layout, list[list[Array]]] = (
+        self.cut: weakref.WeakKeyDictionary[_Layout, list[list[tuple[int, Array]]]] = (
             weakref.WeakKeyDictionary()
         )
 
-    def arrays(self, layout: "_Layout") -> list[list[Array]]:
-        """The work arrays of a layout, for each shard."""
+    def arrays(self, layout: "_Layout") -> list[list[tuple[int, Array]]]:
+        """The work arrays of a layout, for each shard: (argument, array)."""
         if layout.work_bytes > self.raw.size:
             self.cut.clear()
             self.raw = np.empty(0, np.uint8)  # the old one goes before the new one comes
             self.raw = aligned((layout.work_bytes,), np.uint8)
-        if layout not in self.cut:
-            at, found = 0, []
-            for wanted in layout.work:
-                found.append([])
-                for _, shape, dtype in wanted:
-                    size = math.prod(shape) * np.dtype(dtype).itemsize
-                    found[-1].append(self.raw[at : at + size].view(dtype).reshape(shape))
-                    at += -(-size // 64) * 64
-            self.cut[layout] = found
-        return self.cut[layout]
+        at = 0
+        found: list[list[tuple[int, Array]]] = []
+        self.cut[layout] = found
+        for wanted in layout.work:
+            found.append([])
+            for k, shape, dtype in wanted:
+                size = math.prod(shape) * np.dtype(dtype).itemsize
+                found[-1].append((k, self.raw[at : at + size].view(dtype).reshape(shape)))
+                at += -(-size // 64) * 64
+        return found
 
 
 _arenas: list[_Arena] = []
@@ -252,46 +252,45 @@ class Runner:
     def run(self, values: Values, held: Held) -> None:
         """Run the loop on `values` and add its results to them."""
         layout = self.layout
-        calls = layout.take()
-        held.sets.append((layout.free, calls))
+        kept = layout.take()
+        held.sets.append((layout.free, kept))
+        try:
+            arena = _arenas.pop()
+        except IndexError:
+            arena = _Arena()
+        work = arena.cut.get(layout) or arena.arrays(layout)
+        calls = [k.copy() for k in kept]  # only what is kept may be kept alive
         first = calls[0]
+        for k, a in work[0]:
+            first[k] = a
         for k, key in layout.outer:
             a = values[key]
             first[k] = a if a.ndim and a.flags.carray else _ready(a)
         for k, shape, dtype in layout.zeros:
             first[k] = np.zeros(shape, dtype)
-        sums = {}
+        sums: dict[int, Any] = {}
+        y: Any = None
         for k, shape, dtype in layout.sums:
             sums[k] = y = np.zeros(shape if len(calls) == 1 else (len(calls), *shape), dtype)
             first[k] = y[None] if len(calls) == 1 else y
         for k, shape, dtype in layout.own:
             first[k] = aligned(shape, dtype)
-        try:
-            arena = _arenas.pop()
-        except IndexError:
-            arena = _Arena()
-        work = arena.arrays(layout)
-        for arguments, wanted, arrays in zip(calls, layout.work, work, strict=True):
-            for (k, _, _), a in zip(wanted, arrays, strict=True):
-                arguments[k] = a
         for k, row, a in self.firsts:
             first[k][row] = 0 if a is None else values[id(a)] if a.__class__ is Value else a
-        for arguments in calls[1:]:
-            for k in layout.common:
-                arguments[k] = first[k]
         if self.call is None:
             self.call, self.seconds = cache.ready(self.kernel.source, tuple(first))
         if len(calls) == 1:
             self.call(*first)
         else:
+            for arguments, arrays in zip(calls[1:], work[1:], strict=True):
+                for k in layout.common:
+                    arguments[k] = first[k]
+                for k, a in arrays:
+                    arguments[k] = a
             _in_parallel(self.call, calls)
-        self._collect(values, first, sums, len(calls))
+        y = None  # `_collect` holds the last reference to each sum
+        self._collect(values, first, sums, len(kept))
         _arenas.append(arena)
-        for arguments, wanted in zip(calls, layout.work, strict=True):
-            for k in layout.common:  # what is not kept must not be kept alive
-                arguments[k] = None
-            for k, _, _ in wanted:
-                arguments[k] = None
 
     def _collect(self, values: Values, arrays: list[Any], sums: Any, shards: int) -> None:
         """Results out of the arrays that the kernel filled."""

@@ -17,7 +17,7 @@ def _grads(params: Iterable[Tensor] | Tensor) -> list[list[Array]]:
         if p.grad is not None:
             if not p.grad._array.flags.carray:
                 p.grad = Tensor(p.grad._array.copy())
-            groups.setdefault(str(p.grad.dtype), []).append(p.grad._array)
+            groups.setdefault(p.grad.dtype.char, []).append(p.grad._array)
     return list(groups.values())
 
 

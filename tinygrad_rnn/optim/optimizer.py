@@ -123,7 +123,7 @@ def _fitting(name: str, p: Tensor) -> Array:
         raise ShapeError(f"{name}: the gradient of {label} must be {p.shape}, got {came}")
     if g.dtype != p.dtype:
         raise DTypeError(f"{name}: {label} is {p.dtype}, its gradient {g.dtype}")
-    return np.require(g._array, requirements=["C", "A", "W"])
+    return g._array if g._array.flags.carray else np.array(g._array, order="C")
 
 
 class SGD(Optimizer):
