@@ -67,7 +67,10 @@ def _runner(runner: Runner) -> list[str]:
     stacks = [r for r in loop.results if r.kind == "stack"]
     size = sum(r.out.nbytes for r in stacks)
     lines.append(f"  hands out {len(loop.results)} results, {len(stacks)} a step ({size:,} bytes)")
-    lines.append(f"  compiled in {runner.seconds:.2f} s")
+    if runner.failed:
+        lines.append(f"  runs op by op: Numba refuses the kernel ({runner.failed})")
+    else:
+        lines.append(f"  compiled in {runner.seconds:.2f} s")
     return lines
 
 

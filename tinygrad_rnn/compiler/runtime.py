@@ -1,5 +1,6 @@
 """Calls kernels: memory from a pool, rows of the batch shared out over threads."""
 
+import logging
 import math
 import os
 import weakref
@@ -7,17 +8,19 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
+import numba
 import numpy as np
 from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
 from ..op import Array
-from . import cache
+from . import cache, interpret
 from .codegen import Kernel
 from .interpret import Values
 from .ir import Prev, Result, Value
 
 # products and pointwise work of a loop below which a second thread costs more than it brings
 LEAST_WORK = 20_000_000
+_log = logging.getLogger(__name__)
 _settings = {"threads": os.cpu_count() or 1}
 _workers: list[ThreadPoolExecutor] = []
 _blas: list[ThreadpoolController] = []
@@ -194,6 +197,7 @@ class Runner:
         self.ints = np.array(kernel.ints or [0], np.int64)
         self.numbers = np.array(kernel.numbers or [0.0], np.float64)
         self.seconds = 0.0
+        self.failed = ""  # why Numba refused it
         self.firsts = self._firsts()
         self.results = [(id(r.out), *self._where(r)) for r in kernel.loop.results]
         self.layouts: dict[int, _Layout] = {}
@@ -251,6 +255,9 @@ class Runner:
 
     def run(self, values: Values, held: Held) -> None:
         """Run the loop on `values` and add its results to them."""
+        if self.failed:
+            interpret.run_loop(self.kernel.loop, values)
+            return
         layout = self.layout
         kept = layout.take()
         held.sets.append((layout.free, kept))
@@ -277,8 +284,10 @@ class Runner:
             first[k] = aligned(shape, dtype)
         for k, row, a in self.firsts:
             first[k][row] = 0 if a is None else values[id(a)] if a.__class__ is Value else a
-        if self.call is None:
-            self.call, self.seconds = cache.ready(self.kernel.source, tuple(first))
+        if self.call is None and not self._compile(tuple(first)):
+            interpret.run_loop(self.kernel.loop, values)
+            return
+        assert self.call is not None
         if len(calls) == 1:
             self.call(*first)
         else:
@@ -291,6 +300,15 @@ class Runner:
         y = None  # `_collect` holds the last reference to each sum
         self._collect(values, first, sums, len(kept))
         _arenas.append(arena)
+
+    def _compile(self, arguments: tuple[Any, ...]) -> bool:
+        """Compile the kernel; if Numba refuses it the loop runs op by op, and slowly."""
+        try:
+            self.call, self.seconds = cache.ready(self.kernel.source, arguments)
+        except numba.core.errors.NumbaError as error:
+            self.failed = str(error).splitlines()[0]
+            _log.warning("a generated kernel does not compile, running op by op: %s", self.failed)
+        return not self.failed
 
     def _collect(self, values: Values, arrays: list[Any], sums: Any, shards: int) -> None:
         """Results out of the arrays that the kernel filled."""

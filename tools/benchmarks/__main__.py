@@ -1,4 +1,4 @@
-"""`tools/bench eager|jit|kernels|depth [--out FILE.json]`: a table, and all figures in the JSON."""
+"""`tools/bench WHAT [--out FILE.json]`: a table, and every figure in the JSON."""
 
 import argparse
 import json
@@ -12,11 +12,14 @@ for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMB
 
 def main() -> None:
     """Run one benchmark."""
-    from . import depth, eager, jit, kernels
+    from . import compile, depth, eager, jit, kernels, overhead
 
     parser = argparse.ArgumentParser(prog="tools/bench", description=__doc__)
     which = parser.add_subparsers(required=True)
-    modules = {"eager": eager, "jit": jit, "kernels": kernels, "depth": depth}
+    modules = {
+        "eager": eager, "jit": jit, "compile": compile, "overhead": overhead, "kernels": kernels,
+        "depth": depth,
+    }  # fmt: skip
     for name, module in modules.items():
         one = which.add_parser(name, help=module.__doc__)
         one.set_defaults(module=module)
