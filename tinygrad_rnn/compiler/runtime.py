@@ -6,6 +6,7 @@ import os
 import weakref
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
 from typing import Any
 
 import numba
@@ -197,6 +198,7 @@ class Runner:
         self.ints = np.array(kernel.ints or [0], np.int64)
         self.numbers = np.array(kernel.numbers or [0.0], np.float64)
         self.seconds = 0.0
+        self.blas = any(a.dtype == np.float64 for a in kernel.arguments)  # float32 has our tiles
         self.failed = ""  # why Numba refused it
         self.firsts = self._firsts()
         self.results = [(id(r.out), *self._where(r)) for r in kernel.loop.results]
@@ -296,7 +298,7 @@ class Runner:
                     arguments[k] = first[k]
                 for k, a in arrays:
                     arguments[k] = a
-            _in_parallel(self.call, calls)
+            _in_parallel(self.call, calls, self.blas)
         y = None  # `_collect` holds the last reference to each sum
         self._collect(values, first, sums, len(kept))
         _arenas.append(arena)
@@ -338,13 +340,17 @@ def _ready(a: Any) -> Array:
     return np.array(a, order="C")
 
 
-def _in_parallel(call: Callable[..., Any], jobs: list[list[Any]]) -> None:
-    """All shards at once, the first on this thread; BLAS gets one thread in each."""
+def _in_parallel(call: Callable[..., Any], jobs: list[list[Any]], blas: bool) -> None:
+    """All shards at once, the first on this thread; BLAS gets one thread in each.
+
+    Only where it is used: set back to two, OpenBLAS' own threads spin and take a core.
+    """
     if not _workers:
         _workers.append(ThreadPoolExecutor(max(1, _settings["threads"] - 1)))
-    if not _blas:
+    if blas and not _blas:
         _blas.append(ThreadpoolController())
-    with _blas[0].limit(limits=1, user_api="blas"):
+    limit = _blas[0].limit(limits=1, user_api="blas") if blas else nullcontext()
+    with limit:
         waiting: list[Future[Any]] = [_workers[0].submit(call, *job) for job in jobs[1:]]
         call(*jobs[0])
         for future in waiting:
