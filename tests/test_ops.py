@@ -24,7 +24,9 @@ def tensors(case, dtype=None):
 
 
 def test_every_op_has_a_case():
-    missing = sorted(set(OPS) - {c.op for c in CASES})
+    # the compiler's own nodes are no ops of the tensor API: tests/test_jit.py has them
+    public = {n for n, op in OPS.items() if not op.__module__.startswith("tinygrad_rnn.compiler")}
+    missing = sorted(public - {c.op for c in CASES})
     assert not missing, f"add a row to tests/cases.py for {', '.join(missing)}"
 
 
