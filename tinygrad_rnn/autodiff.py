@@ -74,11 +74,11 @@ def backward(output: Tensor, gradient: Any = None, retain_graph: bool = False) -
     sweep = Sweep(_lift, retain_graph, create_graph=False)
     with _recording(False):
         sweep.run([(_root(output), seed._array)])
-        totals = []
-        for leaf, g, owned in sweep.leaves():
-            if leaf._hooks:
-                g, owned = run_hooks(leaf._hooks, g, _lift, False), False
-            totals.append((leaf, g, owned))
+        totals = list(sweep.leaves())
+        if any(leaf._hooks for leaf, _, _ in totals):
+            for k, (leaf, g, _) in enumerate(totals):
+                if leaf._hooks:
+                    totals[k] = leaf, run_hooks(leaf._hooks, g, _lift, False), False
     for leaf, g, owned in totals:
         if leaf.grad is not None:
             g, owned = leaf.grad._array + g, True

@@ -129,7 +129,9 @@ class Sweep:
             if saved is FREED or node.versions is not None:
                 _check_intact(node)
             if node.op.variadic or not arrays:
-                self._through(node, g)
+                (self._at_once if node.op.selective else self._through)(node, g)
+                if not retain:
+                    node.saved, node.versions = FREED, None
                 continue
             inputs = node.inputs
             for k, kernel, names, places, sources, _ in node.plan.steps:
@@ -241,14 +243,10 @@ class Sweep:
 
     def _through(self, node: Node, g: Any) -> None:
         """Send a cotangent on to a node's inputs: many-input ops, and all ops with a graph."""
-        lifts = self.create_graph and not node.op.selective
-        saved = self._lifted(node) if lifts else node.saved
+        saved = self._lifted(node) if self.create_graph else node.saved
         for step in node.plan.steps:
             values = _reads(step.sources, node, saved)
-            if node.op.selective:
-                attrs: dict[str, Any] = {"wanted": [self._wants(p) for p in node.inputs]}
-            else:
-                attrs = {name: node.attrs[name] for name in step.attrs}
+            attrs = {name: node.attrs[name] for name in step.attrs}
             fn = step.fn if self.create_graph else step.kernel
             if node.op.variadic:
                 pairs = zip(node.inputs, fn(g, *values, **attrs), strict=True)
@@ -258,14 +256,27 @@ class Sweep:
                 continue
             for p, c in pairs:
                 if c is not None and self._wants(p):
-                    fresh = node.op.selective and c.base is None and key_of(p) not in self.totals
                     if local.now.anomaly:
                         _check_finite(node, step.input, c)
                     self.deliver(p, c)
-                    if fresh and c.shape == p.shape:  # made for this input: ours to add to
-                        self.owned.add(key_of(p))
-        if not self.retain:
-            node.saved, node.versions = FREED, None
+
+    def _at_once(self, node: Node, g: Any) -> None:
+        """Through an op whose one rule gives the gradients of all inputs that want one."""
+        (step,) = node.plan.steps
+        values = _reads(step.sources, node, node.saved)
+        fn = step.fn if self.create_graph else step.kernel
+        found = fn(g, *values, wanted=[self._wants(p) for p in node.inputs])
+        for p, c in zip(node.inputs, found, strict=True):
+            if c is None:
+                continue
+            if local.now.anomaly:
+                _check_finite(node, step.input, c)
+            if p.__class__ is Node or -id(p) in self.targets or c.shape != p.shape:
+                self.deliver(p, c)
+                continue
+            self.targets[-id(p)], self.totals[-id(p)] = p, c  # `deliver` in place
+            if c.base is None:  # made for this input: ours to add to
+                self.owned.add(-id(p))
 
     def _wants(self, p: Any) -> bool:
         """Whether a gradient of input `p` is asked for."""

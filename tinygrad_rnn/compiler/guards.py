@@ -6,36 +6,43 @@ plain values that the function closes over, modules, and the tensors met on the 
 """
 
 from collections.abc import Callable, Iterator
+from operator import is_
 from typing import Any
 
 from .._tensor import Tensor
 
-_PLAIN = (bool, int, float, complex, str, bytes, type(None))
-
-
-class Same:
-    """An object that must be the same one."""
-
-    __slots__ = ("it",)
-
-    def __init__(self, it: Any):
-        self.it = it
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Same) and other.it is self.it
-
-    __hash__ = None  # type: ignore[assignment]
+_PLAIN = frozenset([bool, int, float, complex, str, bytes])
 
 
 def snapshot(value: Any, depth: int = 3) -> Any:
-    """A copy of plain values, also in lists, tuples and dicts; all else by identity."""
-    if type(value) in _PLAIN:
-        return (type(value), value)
+    """The value, with copies of the lists and dicts that may grow."""
     if depth and type(value) in (list, tuple) and len(value) <= 64:
-        return (type(value), [snapshot(v, depth - 1) for v in value])
+        return type(value)([snapshot(v, depth - 1) for v in value])
     if depth and type(value) is dict and len(value) <= 64:
-        return (dict, {k: snapshot(v, depth - 1) for k, v in value.items()})
-    return Same(value)
+        return {k: snapshot(v, depth - 1) for k, v in value.items()}
+    return value
+
+
+def same(value: Any, seen: Any, depth: int = 3) -> bool:
+    """Whether a value is what `snapshot` saw: plain ones by value, all else by identity."""
+    kind = type(value)
+    if depth and (kind is list or kind is tuple) and len(value) <= 64:
+        return (
+            type(seen) is kind
+            and len(seen) == len(value)
+            # in C for a list of parameters; element by element only when that fails
+            and (
+                all(map(is_, value, seen))
+                or all(same(v, s, depth - 1) for v, s in zip(value, seen, strict=True))
+            )
+        )
+    if depth and kind is dict and len(value) <= 64:
+        return (
+            type(seen) is dict
+            and list(seen) == list(value)
+            and all(same(v, seen[k], depth - 1) for k, v in value.items())
+        )
+    return value is seen or (kind in _PLAIN and kind is type(seen) and bool(value == seen))
 
 
 def surroundings(fn: Callable[..., Any]) -> Callable[[], list[Any]]:
@@ -122,4 +129,4 @@ class Guards:
         for t, version in self.read:
             if t._version is not None and t._version[0] != version:
                 return False
-        return [snapshot(v) for v in self.values()] == self.seen
+        return all(map(same, self.values(), self.seen))

@@ -27,6 +27,7 @@ from .tiles import LANES, tile_1, tile_8
 Array = np.ndarray[Any, Any]
 _F32 = np.dtype(np.float32)
 _SMALL = 1_000_000  # OpenBLAS' own bound for its small-matrix path
+_LEAST = 8192  # numbers of W: below, packing and looking up cost more than they gain
 WIDTH = 2 * LANES  # columns of a panel
 # by id and whether of W.T: weak reference to W, its panels from the second meeting on
 _seen: dict[tuple[int, bool], tuple[Any, Array | None]] = {}
@@ -93,8 +94,9 @@ def matmul(a: Array, b: Array) -> Any:
 
 def forget(W: Array) -> None:
     """Say that the values of W were written: panels packed from it are stale."""
-    _seen.pop((id(W), True), None)
-    _seen.pop((id(W), False), None)
+    if W.size >= _LEAST:
+        _seen.pop((id(W), True), None)
+        _seen.pop((id(W), False), None)
 
 
 def _aligned(shape: tuple[int, ...]) -> Array:
@@ -139,8 +141,7 @@ def linear(x: Array, W: Array, b: Any) -> Any:
     """x @ W.T + b over the last axis of x, W a weight that is used again and again."""
     if W.ndim != 2 or (b.__class__ is not int and b.shape != W.shape[:1]):
         raise ValueError("W must have two axes and b one")
-    # below 8,192 numbers packing and looking up cost more than they gain
-    panels = _panels(x, W, True) if W.size >= 8192 else None
+    panels = _panels(x, W, True) if W.size >= _LEAST else None
     if panels is None:
         y = np.dot(x, W.T)
         y += b
