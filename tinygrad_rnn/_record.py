@@ -91,7 +91,7 @@ def record(_: Tensor, op: Op, args: tuple[Any, ...], attrs: dict[str, Any]) -> T
         y = np.asarray(y)
     out = _new_tensor(Tensor)
     out._array, out._node, out._leaf = y, None, False
-    out._version = out.grad = out.name = out.label = out._hooks = None
+    out._version = out.grad = out._name = out.label = out._hooks = None
     if y.base is not None:
         _share_version(out, args)
     if mask and now.grad and op.rules and (y.dtype is dtype or y.dtype.kind == "f"):
@@ -118,7 +118,7 @@ def record_each(x: Tensor, op: Op, many: Sequence[dict[str, Any]]) -> list[Tenso
         y = op.kernel(x._array, **attrs)
         out, node = _new_tensor(Tensor), _new_node(Node)
         out._array, out._node, out._leaf, out._version = y, node, False, x._version
-        out.grad = out.name = out.label = out._hooks = None
+        out.grad = out._name = out.label = out._hooks = None
         node.op, node.inputs, node.attrs, node.plan, node.extra = op, inputs, attrs, plan, None
         node.saved, node.versions, node.stamp, node.seq = (), None, now.stamp, count()
         node.shape, node.dtype = y.shape, y.dtype

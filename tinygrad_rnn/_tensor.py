@@ -63,7 +63,7 @@ class Tensor(Traced):
     """
 
     __slots__ = (
-        "__weakref__", "_array", "_hooks", "_leaf", "_node", "_version", "grad", "label", "name",
+        "__weakref__", "_array", "_hooks", "_leaf", "_name", "_node", "_version", "grad", "label",
     )  # fmt: skip
     __array_ufunc__ = None  # else `ndarray + Tensor` would drop the graph without a word
     __hash__ = object.__hash__
@@ -73,12 +73,12 @@ class Tensor(Traced):
     _leaf: bool  # a leaf that requires a gradient
     _version: list[int] | None  # shared by all views of one array; raised at each write
     grad: "Tensor | None"
-    name: str | None
+    _name: str | None
     label: Any  # ("index", base, key) of a slice without a node, or ("detach",)
 
     def __init__(self, array: Array, requires_grad: bool = False, name: str | None = None):
         self._array, self._node, self._leaf = np.asarray(array), None, False
-        self._version, self.grad, self.name, self.label = [0], None, name, None
+        self._version, self.grad, self._name, self.label = [0], None, name, None
         self._hooks: dict[int, Any] | None = None
         self.requires_grad = requires_grad
 
@@ -127,6 +127,17 @@ class Tensor(Traced):
                 "convert it with .astype('float32')"
             )
         self._leaf = bool(value)
+
+    @property
+    def name(self) -> str | None:
+        """What diagrams and error messages call it; settable, also on what an op made."""
+        return self._name
+
+    @name.setter
+    def name(self, value: str | None) -> None:
+        self._name = value
+        if self._node is not None:  # the graph keeps nodes, not tensors
+            self._node.extra = {**(self._node.extra or {}), "name": value}
 
     # values out ---------------------------------------------------------------
 
@@ -221,7 +232,7 @@ class Tensor(Traced):
     def detach(self) -> "Tensor":
         """The same values, cut off from the graph (here truncated BPTT truncates)."""
         out = constant(self._array)
-        out._version, out.label, out.name = self._version, ("detach",), self.name
+        out._version, out.label, out._name = self._version, ("detach",), self.name
         return out
 
     def assign_(self, value: Any) -> "Tensor":
@@ -368,7 +379,7 @@ def constant(array: Array) -> Tensor:
     """Wrap an array that nobody else will write to, without copying it."""
     out = Tensor.__new__(Tensor)
     out._array, out._node, out._leaf = array, None, False
-    out._version = out.grad = out.name = out.label = out._hooks = None
+    out._version = out.grad = out._name = out.label = out._hooks = None
     return out
 
 

@@ -71,10 +71,15 @@ def backward(output: Tensor, gradient: Any = None, retain_graph: bool = False) -
     DTypeError for a seed that does not fit.
     """
     seed = _seed(output, gradient, "backward")
-    sweep = Sweep(_lift, retain_graph, create_graph=False)
+    watch = local.now.watch
+    if watch is not None:
+        watch.start(output)
+    sweep = Sweep(_lift, retain_graph, create_graph=False, watch=watch)
     with _recording(False):
         sweep.run([(_root(output), seed._array)])
         totals = list(sweep.leaves())
+        if watch is not None:
+            watch.end(totals)
         if any(leaf._hooks for leaf, _, _ in totals):
             for k, (leaf, g, _) in enumerate(totals):
                 if leaf._hooks:

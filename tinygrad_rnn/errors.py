@@ -23,3 +23,7 @@ class DataError(ValueError):
 
 class CaptureError(RuntimeError):
     """Something in a function given to `tg.jit` that cannot become part of its program."""
+
+
+class RenderError(RuntimeError):
+    """A diagram that could not be written in the form asked for."""

@@ -82,7 +82,8 @@ class Sweep:
 
     `lift(array, node)` makes a Tensor; with `create_graph` all cotangents are
     Tensors and the rules, written in ops, record a graph of their own. `only`
-    (keys) limits the pass to what leads to the wanted inputs.
+    (keys) limits the pass to what leads to the wanted inputs. `watch` is shown every
+    node's cotangent (`total`) and every contribution (`passes`, which may stop it).
     """
 
     def __init__(
@@ -92,9 +93,10 @@ class Sweep:
         create_graph: bool,
         only: set[int] | None = None,
         wanted: frozenset[int] = frozenset(),
+        watch: Any = None,
     ):
         self.lift, self.retain, self.create_graph = lift, retain, create_graph
-        self.only, self.wanted = only, wanted
+        self.only, self.wanted, self.watch = only, wanted, watch
         self.heap: list[int] = []  # negated keys of nodes with a cotangent waiting
         # what waits, by key: where it goes, its sum, whether that is ours to add to,
         # and pieces to be put together late
@@ -115,6 +117,7 @@ class Sweep:
         heap, targets, totals, owned = self.heap, self.targets, self.totals, self.owned
         pieces, wanted, only, retain = self.pieces, self.wanted, self.only, self.retain
         arrays, anomaly, ndarray = not self.create_graph, local.now.anomaly, np.ndarray
+        watch = self.watch
         while heap:
             key = -heappop(heap)
             node, g = targets.pop(key), totals.pop(key, None)
@@ -125,6 +128,8 @@ class Sweep:
                 g = run_hooks(node.extra["hooks"], g, self.lift, self.create_graph)
             if key in wanted:
                 self.found[key] = g
+            if watch is not None:
+                watch.total(key, g)
             saved = node.saved
             if saved is FREED or node.versions is not None:
                 _check_intact(node)
@@ -149,11 +154,13 @@ class Sweep:
                     c = kernel(g, *[saved[i] for i in places])
                 if anomaly:
                     _check_finite(node, k, c)
+                if watch is not None and not watch.passes(node, k, c):
+                    continue
                 if c.__class__ is Deferred:
                     self.defer(p, c.op, c.piece, c.key)
                     continue
                 if p.__class__ is Node and c.__class__ is ndarray and c.shape == p.shape:
-                    if p.op is index and p.extra is None and p.seq not in wanted:
+                    if p.op is index and p.extra is None and p.seq not in wanted and watch is None:
                         self.defer(p.inputs[0], put_slices, (c,), p.attrs["key"])
                         continue  # a slice hands on what it gets: no need to wait for its turn
                     key = p.seq
@@ -254,11 +261,13 @@ class Sweep:
                 pairs = zip([node.inputs[step.input]], [fn(g, *values, **attrs)], strict=True)
             else:
                 continue
-            for p, c in pairs:
+            place, watch = step.input, self.watch
+            for k, (p, c) in enumerate(pairs, 0 if node.op.variadic else place):
                 if c is not None and self._wants(p):
                     if local.now.anomaly:
-                        _check_finite(node, step.input, c)
-                    self.deliver(p, c)
+                        _check_finite(node, place, c)
+                    if watch is None or watch.passes(node, k, c):
+                        self.deliver(p, c)
 
     def _at_once(self, node: Node, g: Any) -> None:
         """Through an op whose one rule gives the gradients of all inputs that want one."""

@@ -50,7 +50,7 @@ class Traced:
 class Now:
     """What one thread is doing: the switches that every op call looks at."""
 
-    __slots__ = ("anomaly", "grad", "jit", "recorder", "stamp", "step_held", "steps")
+    __slots__ = ("anomaly", "grad", "jit", "recorder", "stamp", "step_held", "steps", "watch")
 
     def __init__(self) -> None:
         self.recorder: Any = None  # takes every op call while set
@@ -60,6 +60,7 @@ class Now:
         self.stamp: tuple[int | None, str] = (None, "")  # step and scope given to new nodes
         self.step_held = False  # True inside tg.step(): iteration must not restamp
         self.steps: list[Any] = []  # the loops over Tensors that are under way
+        self.watch: Any = None  # is shown every contribution in `backward`
 
 
 class _Local(threading.local):

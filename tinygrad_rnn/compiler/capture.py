@@ -33,7 +33,7 @@ class Symbol(Tensor):
 
     def __init__(self, value: Value, tape: "Tape"):
         self._node, self._leaf, self._version = None, value.needs, None
-        self.grad = self.name = self.label = self._hooks = None
+        self.grad = self._name = self.label = self._hooks = None
         self.value, self.tape = value, tape
 
     @property

@@ -112,6 +112,7 @@ class RNNCell(Cell):
         h = self.check(x, h)
         a, b = self.affine(x, h)
         y: Tensor = ops.tanh(a + b) if self.nonlinearity == "tanh" else ops.relu(a + b)
+        y.name = "h"  # as diagrams call it
         return y
 
 
@@ -156,6 +157,7 @@ class LSTMCell(Cell):
         i, f, g, o = (a + b).chunk(4, axis=1)
         c = ops.sigmoid(f) * c + ops.sigmoid(i) * ops.tanh(g)
         h = ops.sigmoid(o) * ops.tanh(c)
+        h.name, c.name = "h", "c"
         return h, c
 
 
@@ -192,6 +194,7 @@ class GRUCell(Cell):
         r, z = ops.sigmoid(ar + br), ops.sigmoid(az + bz)
         n = ops.tanh(an + r * bn)
         y: Tensor = (1 - z) * n + z * h
+        y.name = "h"
         return y
 
     def _reset_before(self, x: Tensor, h: Tensor) -> Tensor:
@@ -203,4 +206,5 @@ class GRUCell(Cell):
         r, z = ops.sigmoid(ar + br), ops.sigmoid(az + bz)
         n = ops.tanh(an + ops.linear(r * h, W[2 * H :], e))
         y: Tensor = (1 - z) * n + z * h
+        y.name = "h"
         return y

@@ -46,8 +46,10 @@ def unroll(
 
 def _where(live: Any, new: Any, old: Any) -> Any:
     if isinstance(new, tuple):
-        return tuple([ops.where(live, a, b) for a, b in zip(new, old, strict=True)])
-    return ops.where(live, new, old)
+        return tuple([_where(live, a, b) for a, b in zip(new, old, strict=True)])
+    kept = ops.where(live, new, old)
+    kept.name = new.name
+    return kept
 
 
 def step_masks(lengths: Array, T: int) -> list[Any]:

@@ -1,0 +1,206 @@
+"""Columns: which vertices stand under which step, and which columns are alike.
+
+A section is a stretch of time: an encoder, then a decoder. Layers and directions
+whose steps depend on each other only within a step share one section and stand
+below each other. What belongs to no step stands between the sections.
+"""
+
+import re
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+
+from .graph import Edge, Graph, Vertex
+
+_NUMBER = re.compile(r"-?\d+(\.\d+)?(e-?\d+)?")
+
+
+@dataclass
+class Column:
+    """What stands below each other: one step of a section, or all between two sections."""
+
+    section: int
+    step: int | None  # None between sections
+    members: list[Vertex] = field(default_factory=list)
+    inner: list[Edge] = field(default_factory=list)  # by place in `members`
+    signature: Hashable = None
+
+
+@dataclass
+class Columns:
+    """All columns from left to right, and where each vertex stands."""
+
+    graph: Graph
+    columns: list[Column]
+    where: dict[int, tuple[int, int]]  # vertex: (column, place)
+    across: list[Edge]  # from one column to another, by vertex numbers
+
+
+def arrange(graph: Graph, params: str = "stub") -> Columns:
+    """Put the vertices of a graph in columns.
+
+    `params`: "stub" draws a parameter beside each use, "node" once, "hide" never.
+    """
+    sections = _sections(graph)
+    homes = _homes(graph, sections)
+    names = sorted(set(homes.values()), key=lambda k: (k[0], k[1] is not None, k[1] or 0))
+    columns = [Column(*name) for name in names]
+    index = {name: k for k, name in enumerate(names)}
+    where: dict[int, tuple[int, int]] = {}
+
+    def put(v: Vertex, k: int) -> int:
+        columns[k].members.append(v)
+        where.setdefault(v.number, (k, len(columns[k].members) - 1))
+        return len(columns[k].members) - 1
+
+    across: list[Edge] = []
+    for v in graph.vertices:
+        if v.kind == "parameter" and params != "node":
+            continue
+        k = index[homes[v.number]]
+        stubs = []
+        for e in graph.into[v.number]:
+            source = graph.vertices[e.source]
+            if source.kind == "parameter" and params != "node":
+                if params == "stub":
+                    stubs.append((put(source, k), e))
+            elif where[e.source][0] != k:
+                across.append(e)
+        place = put(v, k)
+        columns[k].inner += [Edge(s, place, e.place) for s, e in stubs]
+        for e in graph.into[v.number]:
+            if e.source in where and where[e.source][0] == k and not any(e is f for _, f in stubs):
+                columns[k].inner.append(Edge(where[e.source][1], place, e.place))
+    found = Columns(graph, columns, where, across)
+    _sign(found)
+    return found
+
+
+def _sections(graph: Graph) -> list[int]:
+    """For each vertex the section it stands in, or, with no step, the one it stands before.
+
+    A run of steps opens a new section when it needs a result of the section that a
+    single step does not have yet: another step's value, or something made of many.
+    """
+    section = [0] * len(graph.vertices)
+    after = [0] * len(graph.vertices)  # 1 + the last section it depends on
+    runs = _runs(graph)
+    members: dict[int, list[Vertex]] = {}
+    for v, r in zip(graph.vertices, runs, strict=True):
+        if r is not None:
+            members.setdefault(r, []).append(v)
+    opened: dict[int, int] = {}  # run: section
+    current = 0
+    for v, r in zip(graph.vertices, runs, strict=True):
+        depth = max((after[e.source] for e in graph.into[v.number]), default=0)
+        if r is None:
+            section[v.number] = after[v.number] = depth
+            continue
+        if r not in opened:
+            now = {run for run, s in opened.items() if s == current}
+            current += _needs_new(graph, members[r], runs, now, after, current)
+            opened[r] = current
+        section[v.number] = opened[r]
+        after[v.number] = max(depth, opened[r] + 1)
+    return section
+
+
+def _runs(graph: Graph) -> list[int | None]:
+    """The run each op with a step belongs to: steps that go up one by one, or down.
+
+    A backward direction starts at the step where the forward one ends: what is new there
+    against the step before belongs to it.
+    """
+    found: list[int | None] = [None] * len(graph.vertices)
+    run, direction = 0, 0
+    groups: list[list[Vertex]] = []  # of the run, one a step
+    for v in graph.vertices:
+        if v.step is None or v.kind != "op":
+            continue
+        last = groups[-1][-1].step if groups else v.step
+        move = v.step - (v.step if last is None else last)
+        if not groups or move:
+            if move and direction and move != direction:
+                run, direction = run + 1, 0
+                late = _turning(groups)
+                for u in late:
+                    found[u.number] = run
+                if late and late[0].step is not None:
+                    direction = v.step - late[0].step
+                groups = [late] if late else []
+            elif move:
+                direction = move
+            groups.append([])
+        groups[-1].append(v)
+        found[v.number] = run
+    return found
+
+
+def _turning(groups: list[list[Vertex]]) -> list[Vertex]:
+    """Those of a run's last step that the step before has no like of: the next run's first."""
+    if len(groups) < 2:
+        return []
+    before = [(v.op, v.scope) for v in groups[-2]]
+    scopes = {scope for _, scope in before}
+    for k, v in enumerate(groups[-1]):
+        if v.scope not in scopes or k >= len(before):
+            return groups[-1][k:]
+    return []
+
+
+def _needs_new(
+    graph: Graph,
+    members: list[Vertex],
+    runs: list[int | None],
+    now: set[int],
+    after: list[int],
+    current: int,
+) -> bool:
+    """Whether a run needs more than the same step's values of the runs in the section now."""
+    for v in members:
+        for e in graph.into[v.number]:
+            source = graph.vertices[e.source]
+            run = runs[e.source]
+            if run is None and source.kind == "op" and after[e.source] > current:
+                return True
+            if run in now and source.step != v.step:
+                return True
+    return False
+
+
+def _homes(graph: Graph, sections: list[int]) -> dict[int, tuple[int, int | None]]:
+    """Each vertex's column: (section, step); what comes from outside goes to its first use.
+
+    A constant that the first step starts from stands before the section, where other
+    steps have the step before, so that all cells look the same.
+    """
+    homes: dict[int, tuple[int, int | None]] = {}
+    first: dict[int, int] = {}  # section: its first step
+    for v in graph.vertices:
+        if v.kind == "op":
+            s = sections[v.number]
+            homes[v.number] = s, v.step
+            if v.step is not None:
+                first[s] = min(first.get(s, v.step), v.step)
+    for v in graph.vertices:
+        if v.kind == "op":
+            continue
+        uses = {homes[e.target] for e in graph.outof[v.number]}
+        section = min(s for s, _ in uses)
+        if v.step is not None and (section, v.step) in uses:
+            homes[v.number] = section, v.step
+        elif len(uses) == 1 and (v.kind != "constant" or uses != {(section, first.get(section))}):
+            homes[v.number] = uses.pop()
+        else:
+            homes[v.number] = section, None
+    return homes
+
+
+def _sign(found: Columns) -> None:
+    """Give columns that look alike, numbers apart, the same signature."""
+    for column in found.columns:
+        looks = tuple(
+            (v.kind, v.op, v.name, len(v.shape), v.scope, _NUMBER.sub("#", v.note), v.dtype)
+            for v in column.members
+        )
+        inner = tuple((e.source, e.target, e.place) for e in column.inner)
+        column.signature = (column.step is not None, looks, inner)

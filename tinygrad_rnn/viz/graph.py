@@ -1,0 +1,260 @@
+"""The recorded graph as people think of it: ops, parameters, inputs and constants, with names.
+
+Numbers are given in the order of recording, never from `id()`, so that the same
+graph gives the same picture in another process.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from .. import roll
+from .._tensor import Tensor
+from ..errors import GraphError
+from ..graph import FREED, Node, key_of
+
+Shape = tuple[int, ...]
+
+
+@dataclass(slots=True)
+class Vertex:
+    """An op call, or something from outside: a parameter, an input, a constant."""
+
+    number: int
+    kind: str  # "op", "parameter", "input", "constant", "cut"
+    op: str
+    name: str
+    shape: Shape
+    dtype: str
+    step: int | None
+    scope: str
+    key: int  # how the sweep knows it: the node's sequence number, -id of a leaf
+    saved: int | None = 0  # bytes kept for backward; None once they are freed
+    note: str = ""  # numbers among its operands, what a slice takes
+
+
+@dataclass(slots=True)
+class Edge:
+    """`source` is operand number `place` of `target`."""
+
+    source: int
+    target: int
+    place: int
+
+
+@dataclass
+class Graph:
+    """All that `output` depends on, inputs before what uses them."""
+
+    vertices: list[Vertex]
+    edges: list[Edge]
+    output: int
+    into: list[list[Edge]] = field(init=False)
+    outof: list[list[Edge]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.into = [[] for _ in self.vertices]
+        self.outof = [[] for _ in self.vertices]
+        for e in self.edges:
+            self.into[e.target].append(e)
+            self.outof[e.source].append(e)
+
+
+def root_of(output: Any, who: str) -> Node:
+    """The node of what is to be drawn."""
+    if not isinstance(output, Tensor):
+        raise GraphError(f"{who}: expected a Tensor, got {type(output).__name__}")
+    if output.node is None:
+        raise GraphError(
+            f"{who}: this tensor has no graph: nothing it was made of requires a gradient (is a "
+            "parameter missing, or was it made under no_grad?)"
+        )
+    return output.node
+
+
+def nodes_below(root: Node) -> list[Node]:
+    """Every node that `root` depends on, in the order of recording; no recursion."""
+    found: dict[int, Node] = {root.seq: root}
+    stack = [root]
+    while stack:
+        for p in stack.pop().inputs:
+            if p.__class__ is Node and p.seq not in found:
+                found[p.seq] = p
+                stack.append(p)
+    return [found[seq] for seq in sorted(found)]
+
+
+def collect(output: Any, who: str = "viz") -> Graph:
+    """The graph of `output`; raises GraphError if it has none."""
+    root = root_of(output, who)
+    nodes = nodes_below(root)
+    steps = _steps(nodes)
+    builder = _Builder()
+    for node, step in zip(nodes, steps, strict=True):
+        builder.add(node, step)
+    return _pruned(builder.vertices, builder.edges, builder.numbers[root.seq])
+
+
+def _pruned(vertices: list[Vertex], edges: list[Edge], output: int) -> Graph:
+    """Only what leads to the output, numbered anew: a stack seen through may lead nowhere."""
+    useful = {output}
+    for e in reversed(edges):  # recorded in order, so sources come before targets
+        if e.target in useful:
+            useful.add(e.source)
+    kept = [v for v in vertices if v.number in useful]
+    places = {v.number: k for k, v in enumerate(kept)}
+    for k, v in enumerate(kept):
+        v.number = k
+    found = [Edge(places[e.source], places[e.target], e.place) for e in edges if e.target in useful]
+    return Graph(kept, found, places[output])
+
+
+def _steps(nodes: list[Node]) -> list[int | None]:
+    """The step of each node: as stamped, else as the repeated structure says."""
+    if any(n.step is not None for n in nodes):
+        return [n.step for n in nodes]
+    steps: list[int | None] = [None] * len(nodes)
+    places = {n.seq: k for k, n in enumerate(nodes)}
+    for loop in roll.find([_call(n, places) for n in nodes]):
+        for k in range(loop.start, loop.end):
+            steps[k] = (k - loop.start) // loop.period
+    return steps
+
+
+def _call(node: Node, places: dict[int, int]) -> roll.Call:
+    operands: list[Any] = []
+    for p in node.inputs:
+        if p.__class__ is Node:
+            operands.append(roll.Ref(places[p.seq]))
+        elif isinstance(p, Tensor):
+            sliced = p.label is not None and p.label[0] == "index"
+            operands.append(roll.Outside(("slice", id(p.label[1])) if sliced else id(p)))
+        else:
+            operands.append(roll.Number(p))
+    attrs = dict(node.attrs)
+    row = _row(attrs.get("key"))
+    if row is not None:
+        operands.append(roll.Place(row))
+        del attrs["key"]
+    signature = (node.op.name, node.shape, node.dtype.char, node.scope, repr(attrs))
+    return roll.Call(signature, tuple(operands))
+
+
+def _row(key: Any) -> int | None:
+    """The t of `x[t]`, None for any other index."""
+    one = key[0] if isinstance(key, tuple) and len(key) == 1 else key
+    return int(one) if isinstance(one, int) and not isinstance(one, bool) else None
+
+
+class _Builder:
+    """Vertices and edges, made node by node."""
+
+    def __init__(self) -> None:
+        self.vertices: list[Vertex] = []
+        self.edges: list[Edge] = []
+        self.numbers: dict[int, int] = {}  # by key
+        self.stacks: dict[int, Node] = {}
+        self.names: dict[int, str] = {}  # of unnamed tensors, by id
+        self.kept: list[Any] = []  # ids stay unique while these live
+
+    def add(self, node: Node, step: int | None) -> None:
+        """A node and what enters it from outside."""
+        if node.op.name == "stack" and not node.attrs.get("axis", 0):
+            self.stacks[node.seq] = node
+        sources = [self._source(p, step) for p in node.inputs]
+        seen = self._through(node)
+        if seen is not None:
+            self.numbers[node.seq] = self.numbers[seen]
+            return
+        notes = [f"{p:g}" for p in node.inputs if isinstance(p, int | float)]
+        if node.op.name == "index":
+            notes.append(slice_text(node.attrs["key"], step))
+        name = (node.extra or {}).get("name") or ""
+        v = self._vertex(
+            node.seq, "op", node.op.name, name, node, step, node.scope, " ".join(notes)
+        )
+        v.saved = None if node.saved is FREED else saved_bytes(node)
+        for place, source in enumerate(sources):
+            if source is not None:
+                self.edges.append(Edge(source, v.number, place))
+
+    def _through(self, node: Node) -> int | None:
+        """The key of what `stack(hs)[t]` is: h_t, as a person would draw it."""
+        if node.op.name != "index" or node.extra:
+            return None
+        stack, row = node.inputs[0], _row(node.attrs["key"])
+        if row is None or stack.__class__ is not Node or stack.seq not in self.stacks:
+            return None
+        p = stack.inputs[row]
+        return p.seq if p.__class__ is Node else None
+
+    def _source(self, p: Any, step: int | None) -> int | None:
+        if p.__class__ is Node:
+            return self.numbers[p.seq]
+        if not isinstance(p, Tensor):
+            return None
+        key = key_of(p)
+        if key not in self.numbers:
+            self.kept.append(p)
+            self.numbers[key] = self._leaf(p, step).number
+        return self.numbers[key]
+
+    def _leaf(self, p: Tensor, step: int | None) -> Vertex:
+        if p.requires_grad:
+            name = p.name or self._unnamed(p, "W" if p.ndim > 1 else "b")
+            return self._vertex(key_of(p), "parameter", "", name, p, None, "", "")
+        if p.label is not None and p.label[0] == "index":
+            base, key = p.label[1], p.label[2]
+            name = base.name or self._unnamed(base, "x")
+            return self._vertex(
+                key_of(p), "input", "", name, p, step, "", slice_text(key, step)
+            )
+        if p.label is not None:
+            name = p.name or "detached"
+            return self._vertex(key_of(p), "cut", "detach", name, p, step, "", "")
+        name = p.name or ("x" if p.size > 1 and p.numpy().any() else "")
+        name = name or (f"{p.item():g}" if p.size == 1 else "zeros")
+        return self._vertex(key_of(p), "constant", "", name, p, None, "", "")
+
+    def _unnamed(self, p: Tensor, letter: str) -> str:
+        if id(p) not in self.names:
+            taken = sum(n.startswith(letter) for n in self.names.values())
+            self.names[id(p)] = letter if not taken else f"{letter}{taken + 1}"
+            self.kept.append(p)
+        return self.names[id(p)]
+
+    def _vertex(
+        self, key: int, kind: str, op: str, name: str, like: Any, step: Any, scope: str, note: str
+    ) -> Vertex:
+        v = Vertex(
+            len(self.vertices), kind, op, name, like.shape, str(like.dtype), step, scope, key,
+            note=note,
+        )  # fmt: skip
+        self.vertices.append(v)
+        self.numbers[key] = v.number
+        return v
+
+
+def saved_bytes(node: Node) -> int:
+    """Bytes that a node keeps for its backward rule, views counted as what they show."""
+    flat: list[Any] = []
+    for a in node.saved:
+        flat.extend(a if isinstance(a, tuple) else (a,))
+    return sum(a.nbytes for a in flat if isinstance(a, np.ndarray))
+
+
+def slice_text(key: Any, step: int | None = None) -> str:
+    """An index as it is written: `[:, 0:64]`; the step's own number as `[t]`."""
+    parts = []
+    for k in key if isinstance(key, tuple) else (key,):
+        if isinstance(k, slice):
+            start, stop = ("" if v is None else str(v) for v in (k.start, k.stop))
+            parts.append(f"{start}:{stop}" + (f":{k.step}" if k.step not in (None, 1) else ""))
+        elif k is Ellipsis:
+            parts.append("...")
+        elif isinstance(k, np.ndarray):
+            parts.append(f"array{k.shape}")
+        else:
+            parts.append("t" if step is not None and k == step else str(k))
+    return f"[{', '.join(parts)}]"

@@ -1,0 +1,88 @@
+"""What is written in and about a vertex."""
+
+from collections.abc import Collection
+
+from ..errors import GraphError
+from .graph import Vertex
+from .picture import shorten
+
+SHOWN = ("shape", "dtype", "saved")
+_LONGEST = 28  # characters of a line in a box
+
+
+def check_show(who: str, show: Collection[str]) -> tuple[str, ...]:
+    """The things to be shown, or GraphError naming those that exist."""
+    given = (show,) if isinstance(show, str) else tuple(show)
+    for word in given:
+        if word not in SHOWN:
+            raise GraphError(
+                f"{who}: show takes {', '.join(map(repr, SHOWN))}, got {shorten(repr(word), 40)}"
+            )
+    return given
+
+
+def kind_of(v: Vertex, output: int) -> str:
+    """How a vertex is drawn; one key of `picture.KINDS`."""
+    if v.kind != "op":
+        return v.kind
+    return "output" if v.number == output else "state" if v.name else "op"
+
+
+def lines_of(v: Vertex, show: Collection[str], step: int | None) -> list[str]:
+    """The lines of text in its box."""
+    time = "" if step is None else f"_{step}"
+    if v.kind == "op":
+        call = v.note if v.op == "index" else f"{v.op} {v.note}".rstrip()
+        call = call.replace("[t]", f"[{step}]")
+        lines = [f"{v.name}{time} = {call}" if v.name else call]
+    elif v.kind == "input":
+        lines = [v.name + (time if v.note == "[t]" else v.note)]
+    elif v.kind == "cut":
+        lines = [f"✂ {v.name}"]
+    else:
+        lines = [v.name]
+    lines = [shorten(lines[0], _LONGEST)]
+    if "shape" in show and not (v.kind == "constant" and not v.shape):
+        lines.append(str(v.shape))
+    if "dtype" in show:
+        lines.append(v.dtype)
+    if "saved" in show and v.kind == "op":
+        lines.append("freed" if v.saved is None else f"keeps {bytes_text(v.saved)}")
+    return lines
+
+
+def title_of(v: Vertex) -> str:
+    """All that is known about a vertex, for a tooltip."""
+    words = {
+        "op": f"op {v.op} {v.note}".rstrip(),
+        "parameter": "parameter",
+        "input": f"input {v.note}",
+        "constant": "constant",
+        "cut": "detached: gradients stop here",
+    }
+    parts = [words[v.kind]]
+    if v.name:
+        parts.insert(0, shorten(v.name, 300))
+    if v.step is not None:
+        parts.append(f"step {v.step}")
+    if v.scope:
+        parts.append(f"in {shorten(v.scope, 200)}")
+    parts += [f"shape {v.shape}", v.dtype]
+    if v.kind == "op":
+        kept = "what it kept is freed" if v.saved is None else f"keeps {bytes_text(v.saved)}"
+        parts.append(f"{kept} for backward" if v.saved is not None else kept)
+    return ", ".join(parts)
+
+
+def bytes_text(n: int) -> str:
+    """A number of bytes as people read it.
+
+    >>> bytes_text(512), bytes_text(20480)
+    ('512 B', '20 KiB')
+    """
+    size = float(n)
+    for unit in ("B", "KiB", "MiB"):
+        if size < 1024:
+            return f"{size:.0f} {unit}" if size >= 10 or unit == "B" else f"{size:.1f} {unit}"
+        size /= 1024
+    return f"{size:.1f} GiB"

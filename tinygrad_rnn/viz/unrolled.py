@@ -1,0 +1,324 @@
+"""The unrolled graph, one column a step: each kind of column is laid out once and stamped.
+
+Edges between columns leave and enter at the borders, in lanes between the layers,
+and run through the gutters: none passes through a column it does not belong to.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any, NamedTuple
+
+from ..errors import GraphError
+from .columns import Columns
+from .graph import Edge, Vertex
+from .labels import kind_of, lines_of, title_of
+from .layered import MARGIN, Placed, Port, place
+from .picture import LINE, Box, Line, Picture, Point, Text, rounded, text_width
+
+EDGE_STEPS = 3  # shown at either end of a long sequence
+HEADER = 22.0
+BUS = 7.0  # from one lane to the next
+GAP_WIDTH = 120.0
+MANY = 4
+
+
+class Slot(NamedTuple):
+    """One place along the time axis: a column, or columns left out."""
+
+    first: int
+    last: int  # the column itself, or the last one hidden
+    shown: bool
+
+
+def slots(columns: Columns, steps: Any, max_steps: int, who: str) -> list[Slot]:
+    """Which columns are shown: `steps` is "auto", "all", a slice or a list of step numbers."""
+    by_section: dict[int, list[int]] = defaultdict(list)
+    for k, c in enumerate(columns.columns):
+        if c.step is not None:
+            by_section[c.section].append(k)
+    shown = {k for k, c in enumerate(columns.columns) if c.step is None}
+    for members in by_section.values():
+        shown.update(members[i] for i in _chosen(len(members), steps, max_steps, who))
+    found: list[Slot] = []
+    for k in range(len(columns.columns)):
+        if k in shown:
+            found.append(Slot(k, k, True))
+        elif found and not found[-1].shown:
+            found[-1] = Slot(found[-1].first, k, False)
+        else:
+            found.append(Slot(k, k, False))
+    return found
+
+
+def _chosen(n: int, steps: Any, max_steps: int, who: str) -> Iterable[int]:
+    if isinstance(steps, slice):
+        return range(n)[steps]
+    if isinstance(steps, str) and steps == "all":
+        return range(n)
+    if isinstance(steps, str) and steps == "auto":
+        if n <= max_steps:
+            return range(n)
+        ends = max(1, min(EDGE_STEPS, max_steps // 2))
+        return [*range(ends), *range(n - ends, n)]
+    if isinstance(steps, Sequence) and not isinstance(steps, str):
+        if all(isinstance(t, int) and -n <= t < n for t in steps) and len(steps):
+            return [t % n for t in steps]
+    raise GraphError(
+        f"{who}: steps must be 'auto', 'all', a slice or a list of numbers from {-n} to {n - 1}; "
+        f"got {steps!r:.80}"
+    )
+
+
+class Unrolled:
+    """Geometry of all columns shown; `paint` turns it into a picture."""
+
+    def __init__(
+        self, columns: Columns, shown: list[Slot], show: Collection[str], transposed: bool = False
+    ):
+        self.columns, self.slots, self.show = columns, shown, show
+        self.transposed = transposed
+        self.at = {
+            k: i for i, s in enumerate(shown) for k in range(s.first, s.last + 1)
+        }  # column: slot
+        self.lines_of_text: dict[tuple[int, int], list[str]] = {}
+        self.sizes: dict[Any, list[tuple[float, float]]] = {}
+        self._measure()
+        self.crossing = [e for e in columns.across if self._visible(e)]
+        self.placed = self._layouts()
+        self._stamp()
+
+    def _visible(self, e: Edge) -> bool:
+        """Whether at least one end is shown, and the other is shown or in the next gap."""
+        a, b = self.at[self.columns.where[e.source][0]], self.at[self.columns.where[e.target][0]]
+        here, there = self.slots[a].shown, self.slots[b].shown
+        return (here and there) or ((here or there) and abs(a - b) == 1)
+
+    def _measure(self) -> None:
+        """Size of each box: that of the longest text in its place in columns of its kind."""
+        for s in self.slots:
+            if not s.shown:
+                continue
+            column = self.columns.columns[s.first]
+            widest = self.sizes.setdefault(column.signature, [(0.0, 0.0)] * len(column.members))
+            for i, v in enumerate(column.members):
+                step = v.step if v.kind == "op" or v.note == "[t]" else None
+                lines = lines_of(v, self.show, column.step if v.name and step is None else step)
+                if v.kind in ("parameter", "constant", "cut"):
+                    lines = lines_of(v, self.show, None)
+                self.lines_of_text[s.first, i] = lines
+                w = max(text_width(t) for t in lines) + 12
+                h = LINE * len(lines) + 8
+                widest[i] = max(widest[i][0], w, 34.0), max(widest[i][1], h)
+
+    def ports_of(self, e: Edge) -> tuple[Port, Port]:
+        """Where an edge between columns leaves and enters."""
+        (a, i), (b, j) = self.columns.where[e.source], self.columns.where[e.target]
+        side = 1 if a < b else -1
+        # what gathers many steps has one entrance for all
+        many = len(self.columns.graph.into[e.target]) > MANY
+        return Port(i, side, -1), Port(j, -side, 0 if many else e.place)
+
+    def _layouts(self) -> dict[Any, Placed]:
+        """One layout for each kind of column."""
+        ports: dict[Any, set[Port]] = defaultdict(set)
+        for e in self.crossing:
+            leave, enter = self.ports_of(e)
+            a, b = self.columns.where[e.source][0], self.columns.where[e.target][0]
+            ports[self.columns.columns[a].signature].add(leave)
+            ports[self.columns.columns[b].signature].add(enter)
+        found = {}
+        for s in self.slots:
+            column = self.columns.columns[s.first]
+            if not s.shown or column.signature in found:
+                continue
+            sizes = self.sizes[column.signature]
+            found[column.signature] = place(
+                [(h, w) for w, h in sizes] if self.transposed else sizes,
+                [(e.source, e.target) for e in column.inner],
+                [v.kind != "op" for v in column.members],
+                [v.scope for v in column.members],
+                sorted(ports[column.signature]),
+            )
+        return found
+
+    def layout(self, k: int) -> Placed:
+        """The layout of column k."""
+        return self.placed[self.columns.columns[k].signature]
+
+    def _stamp(self) -> None:
+        """x of every slot: as wide as its column, with gutters as wide as their traffic."""
+        self.routes = _Routes(self)
+        self.x: list[float] = []
+        x = 0.0
+        for i, s in enumerate(self.slots):
+            x += self.routes.gutter(i) if i else 10.0
+            self.x.append(x)
+            x += self.layout(s.first).width if s.shown else GAP_WIDTH
+        self.width = x + 10.0
+        self.top = HEADER + BUS * self.routes.lanes_above + 8.0
+        self.depth = max((self.layout(s.first).height for s in self.slots if s.shown), default=0.0)
+        self.bottom = self.top + self.depth + BUS * self.routes.lanes_below + 14.0
+
+    def stamp(self, slot: int, points: Iterable[Point]) -> list[Point]:
+        """A column's own points in the picture."""
+        dx = self.x[slot]
+        return [(x + dx, y + self.top) for x, y in points]
+
+    def name(self, column: int, i: int) -> str:
+        """The id of a box: the number of its vertex, and of the use for a stub."""
+        v = self.columns.columns[column].members[i]
+        if self.columns.where[v.number] == (column, i):
+            return f"n{v.number}"
+        return f"n{v.number}at{column}x{i}"
+
+    def paint(self, title: str) -> Picture:
+        """The picture without any gradient."""
+        picture = Picture(title, width=self.width, height=self.bottom)
+        for i, s in enumerate(self.slots):
+            (self._paint_column if s.shown else self._paint_gap)(picture, i, s)
+        for i, s in enumerate(self.slots):
+            if s.shown:
+                self._paint_inner(picture, i, s.first)
+        for e in self.crossing:
+            picture.lines.append(self._crossing_line(e))
+        return picture
+
+    def _paint_column(self, picture: Picture, i: int, s: Slot) -> None:
+        column, layout = self.columns.columns[s.first], self.layout(s.first)
+        x0, x1 = self.x[i] - MARGIN, self.x[i] + layout.width + MARGIN
+        if column.step is not None:
+            picture.boxes.append(Box((x0 + x1) / 2, self.top + layout.height / 2, x1 - x0,
+                                     layout.height + 8, "column", step=column.step))  # fmt: skip
+            picture.texts.append(Text((x0 + x1) / 2, HEADER - 8, f"t = {column.step}", 13.0))
+        for scope, fx0, fy0, fx1, fy1 in layout.frames:
+            (x0, y0), (x1, y1) = self.stamp(i, [(fx0, fy0), (fx1, fy1)])
+            picture.boxes.append(Box((x0 + x1) / 2, (y0 + y1) / 2, x1 - x0, y1 - y0, "frame",
+                                     dash="dashed", title=scope))  # fmt: skip
+            picture.texts.append(Text(x0 + 5, y0 + 10, scope[-40:], 9.0, start=True))
+        for k, v in enumerate(column.members):
+            w, h = self.sizes[column.signature][k]
+            ((x, y),) = self.stamp(i, [layout.centres[k]])
+            kind = kind_of(v, self.columns.graph.output)
+            picture.boxes.append(
+                Box(x, y, w, h, kind, self.lines_of_text[s.first, k], title_of(v),
+                    self.name(s.first, k), column.step, data=_data(v))  # fmt: skip
+            )
+
+    def _paint_gap(self, picture: Picture, i: int, s: Slot) -> None:
+        hidden = [self.columns.columns[k].step for k in range(s.first, s.last + 1)]
+        x, y = self.x[i] + GAP_WIDTH / 2, self.top + self.depth / 2
+        word = "step" if len(hidden) == 1 else "steps"
+        kinds = {self.columns.columns[k].signature for k in range(s.first, s.last + 1)}
+        same = " identical" if len(kinds) == 1 and len(hidden) > 1 else ""
+        span = f"t = {hidden[0]}" + (f" … {hidden[-1]}" if len(hidden) > 1 else "")
+        for k, text in enumerate((f"{len(hidden)}{same}", f"{word} hidden", span)):
+            picture.texts.append(Text(x, y + 16 * (k - 1), text, 12.0))
+
+    def _paint_inner(self, picture: Picture, i: int, k: int) -> None:
+        column, layout = self.columns.columns[k], self.layout(k)
+        for e, points in zip(column.inner, layout.inner, strict=True):
+            line = Line(self.stamp(i, points), self.name(k, e.source), self.name(k, e.target))
+            line.data = {"place": str(e.place)}
+            picture.lines.append(line)
+
+    def _crossing_line(self, e: Edge) -> Line:
+        (a, i), (b, j) = self.columns.where[e.source], self.columns.where[e.target]
+        points, whole = self.routes.path(e)
+        steps = [self.columns.columns[k].step for k in (a, b)]
+        line = Line(points, self.name(a, i), self.name(b, j), data={"place": str(e.place)})
+        line.kind = "state" if None not in steps else "edge"
+        if not whole:
+            line.dash = "dashed"
+            line.head = "normal" if self.slots[self.at[b]].shown else "none"
+            if not self.slots[self.at[a]].shown:
+                line.source = ""
+            if not self.slots[self.at[b]].shown:
+                line.target = ""
+        return line
+
+
+def _data(v: Vertex) -> dict[str, str]:
+    return {"op": v.op or v.kind, "label": v.name, "vertex": str(v.number)}
+
+
+class _Routes:
+    """Ways between columns: straight through a gutter, or along a lane above or below."""
+
+    def __init__(self, unrolled: Unrolled):
+        self.u = unrolled
+        self.tracks: dict[int, dict[Any, int]] = defaultdict(dict)  # gutter: key: track
+        self.above: dict[Any, int] = {}
+        self.below: dict[Any, int] = {}
+        columns = unrolled.columns
+        for e in unrolled.crossing:
+            a, b = self._slots(e)
+            if abs(a - b) == 1:
+                continue
+            key, over = self._lane(e)
+            lanes = self.above if over else self.below
+            lanes.setdefault(key, len(lanes))
+            side = 1 if a < b else -1
+            self._track(a + (side > 0), "out", key, columns.where[e.source])
+            self._track(b + (side < 0), "in", key, columns.where[e.target])
+        self.lanes_above, self.lanes_below = len(self.above), len(self.below)
+
+    def _slots(self, e: Edge) -> tuple[int, int]:
+        where = self.u.columns.where
+        return self.u.at[where[e.source][0]], self.u.at[where[e.target][0]]
+
+    def _lane(self, e: Edge) -> tuple[Any, bool]:
+        """Which lane an edge shares with others, and whether it runs above the columns."""
+        (a, i), (b, j) = self.u.columns.where[e.source], self.u.columns.where[e.target]
+        source, target = self.u.columns.columns[a], self.u.columns.columns[b]
+        if source.step is None:
+            return ("from", e.source), True
+        if target.step is None or target.section != source.section:
+            return ("to", e.target), False
+        return ("skip", i, j, e.place, b - a, a % (abs(b - a) + 1)), False
+
+    def _track(self, gutter: int, way: str, key: Any, end: tuple[int, int]) -> None:
+        tracks = self.tracks[gutter]
+        tracks.setdefault((way, key, end[1]), len(tracks))
+
+    def gutter(self, i: int) -> float:
+        """Width of the gutter before slot i."""
+        return 44.0 + 6.0 * len(self.tracks.get(i, {}))
+
+    def path(self, e: Edge) -> tuple[list[Point], bool]:
+        """The points of an edge, and whether both its ends are shown."""
+        u = self.u
+        a, b = self._slots(e)
+        leave, enter = u.ports_of(e)
+        (ca, _), (cb, _) = u.columns.where[e.source], u.columns.where[e.target]
+        out = u.stamp(a, u.layout(ca).ports[leave]) if u.slots[a].shown else []
+        into = u.stamp(b, u.layout(cb).ports[enter]) if u.slots[b].shown else []
+        side = 1 if a < b else -1
+        if not out:  # out of a gap, at the height where it goes in
+            edge = u.x[a] + (GAP_WIDTH - 22 if side > 0 else 22)
+            return _joined([(edge, into[0][1])], into), False
+        if not into:
+            edge = u.x[b] + (22 if side > 0 else GAP_WIDTH - 22)
+            return _joined(out, [(edge, out[-1][1])]), False
+        if abs(a - b) == 1:
+            return _joined(out, into), True
+        key, over = self._lane(e)
+        (ca, i), (cb, j) = u.columns.where[e.source], u.columns.where[e.target]
+        x0 = self._track_x(a + (side > 0), ("out", key, i))
+        x1 = self._track_x(b + (side < 0), ("in", key, j))
+        if over:
+            y = u.top - 12.0 - BUS * self.above[key]
+        else:
+            y = u.top + u.depth + 10.0 + BUS * self.below[key]
+        corners = [out[-1], (x0, out[-1][1]), (x0, y), (x1, y), (x1, into[0][1]), into[0]]
+        return [*out, *rounded(corners)[1:], *into[1:]], True
+
+    def _track_x(self, gutter: int, name: Any) -> float:
+        k = self.tracks[gutter][name]
+        return self.u.x[gutter] - 10.0 - 12.0 - 6.0 * k if gutter < len(self.u.x) else 0.0
+
+
+def _joined(a: list[Point], b: list[Point]) -> list[Point]:
+    """Two paths, with an S-curve between."""
+    (x0, y0), (x1, y1) = a[-1], b[0]
+    middle = (x0 + x1) / 2
+    return [*a, (middle, y0), (middle, y1), (x1, y1), *b[1:]]
