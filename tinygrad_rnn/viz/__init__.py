@@ -1,0 +1,138 @@
+"""Diagrams: the unrolled graph, the graph rolled back up, and the gradient flowing through it.
+
+>>> import tinygrad_rnn as tg
+>>> from tinygrad_rnn import nn, viz
+>>> y, _ = nn.LSTM(3, 4)(tg.ones(6, 2, 3))
+>>> print(viz.unrolled(y.sum()).summary())
+unrolled: 110 vertices, 142 edges, 6 steps, 3 kinds of column
+"""
+
+from collections.abc import Collection
+from typing import Any
+
+from ..errors import GraphError
+from . import columns as _columns, flow as _flow, gradient as _gradient, labels as _labels
+from .diagram import Diagram as Diagram, GradientDiagram as GradientDiagram
+from .flow import Flow as Flow, record as record
+from .graph import Graph, Vertex, collect
+from .rolled import roll_up
+from .unrolled import Slot, Unrolled, slots
+
+PARAMS = ("stub", "node", "hide")
+
+
+def _arranged(output: Any, who: str, params: str, graph: Graph | None = None) -> _columns.Columns:
+    if params not in PARAMS:
+        raise GraphError(f"{who}: params must be one of {', '.join(PARAMS)}, got {params!r:.40}")
+    return _columns.arrange(collect(output, who) if graph is None else graph, params)
+
+
+def _summary(kind: str, found: _columns.Columns) -> str:
+    steps = len({(c.section, c.step) for c in found.columns if c.step is not None})
+    kinds = len({c.signature for c in found.columns})
+    graph = found.graph
+    return (
+        f"{kind}: {len(graph.vertices)} vertices, {len(graph.edges)} edges, {steps} steps, "
+        f"{kinds} kinds of column"
+    )
+
+
+def unrolled(
+    output: Any,
+    params: str = "stub",
+    steps: Any = "auto",
+    show: Collection[str] = ("shape",),
+    max_steps: int = 10,
+) -> Diagram:
+    """Draw the graph of `output` unrolled over time, one column a step, time to the right.
+
+    `params`: "stub" draws a parameter beside each use, "node" once, "hide" never.
+    `steps`: "auto" shows all up to `max_steps`, else the first and last three; "all", a
+    slice, or a list of step numbers. `show`: any of "shape", "dtype", "saved" (bytes kept
+    for backward). Steps are those of `for x_t in x`, of `tg.step(t)`, or, where nothing is
+    stamped, the repeats found in the graph. Raises GraphError for a tensor without a graph
+    or an option that does not exist.
+
+    >>> import tinygrad_rnn as tg
+    >>> cell = tg.nn.GRUCell(3, 4)
+    >>> h = tg.zeros(2, 4)
+    >>> for x_t in tg.ones(50, 2, 3):
+    ...     h = cell(x_t, h)
+    >>> "44 identical" in unrolled(h.sum()).svg
+    True
+    """
+    who = "viz.unrolled"
+    found = _arranged(output, who, params)
+    shown = _labels.check_show(who, show)
+    chosen = slots(found, steps, max_steps, who)
+    geometry = Unrolled(found, chosen, lambda v, t: _labels.lines_of(v, shown, t))
+    return Diagram(geometry.paint("unrolled graph"), _summary("unrolled", found))
+
+
+def rolled(output: Any, params: str = "stub", show: Collection[str] = ("shape",)) -> Diagram:
+    """Draw the graph of `output` rolled up: one cell, its states curving back as t-1.
+
+    Where several loops follow each other, an encoder and a decoder, each has a cell. The
+    heading says how many steps a cell stands for. Options as in `unrolled`.
+
+    >>> import tinygrad_rnn as tg
+    >>> y, _ = tg.nn.RNN(3, 4)(tg.ones(9, 2, 3))
+    >>> "× 9 steps" in rolled(y.sum()).svg
+    True
+    """
+    who = "viz.rolled"
+    found = _arranged(output, who, params)
+    shown = _labels.check_show(who, show)
+    cells, headers = roll_up(found)
+    chosen = [Slot(k, k, True) for k in range(len(cells.columns))]
+    geometry = Unrolled(cells, chosen, lambda v, t: _labels.lines_of(v, shown, t), headers)
+    return Diagram(geometry.paint("rolled graph"), _summary("rolled", found))
+
+
+def gradient_flow(
+    loss: Any,
+    from_step: int | None = None,
+    flow: Flow | None = None,
+    params: str = "stub",
+    steps: Any = "auto",
+    show: Collection[str] = (),
+    max_steps: int = 10,
+) -> GradientDiagram:
+    """Draw how the gradient of `loss` flows back through the unrolled graph.
+
+    Each arrow shows its own contribution: width and colour by the logarithm of its norm,
+    vanished (below 1e-6 times the norm at the last step), exploding (above 1e3 times),
+    NaN and absent ones by shape too. Below stand the norms of every state and shared
+    parameter over all steps, with the factor a step and the half-life fitted to them.
+    A sweep of its own is run, which leaves every `.grad` alone. `from_step` lets only the
+    loss of that step send gradients. A graph that backward() freed can be drawn from what
+    `viz.record()` noted, given as `flow`. `.table()` has the figures as arrays. Other
+    options as in `unrolled`. Raises GraphError for a freed graph or one that is no loss.
+
+    >>> import tinygrad_rnn as tg
+    >>> y, _ = tg.nn.RNN(3, 4)(tg.ones(9, 2, 3))
+    >>> gradient_flow(y[-1].sum()).table().states["RNN.l0.h"]["norm"].shape
+    (9,)
+    """
+    who = "viz.gradient_flow"
+    _flow.check_scalar(loss)
+    if flow is not None and flow.graph is None:
+        raise GraphError(f"{who}: the flow given holds nothing; call loss.backward() inside record()")
+    graph = collect(loss, who) if flow is None else flow.graph
+    assert graph is not None
+    found = _arranged(loss, who, params, graph)
+    shown = _labels.check_show(who, show)
+    chosen = slots(found, steps, max_steps, who)
+    measured = _flow.sweep(loss, graph, from_step) if flow is None else flow
+
+    def text(v: Vertex, time: str) -> list[str]:
+        figures = measured.of_vertex(v, int(time) if time else None)
+        return [*_labels.lines_of(v, shown, time), f"|g| {_gradient.short(figures)}"]
+
+    geometry = Unrolled(found, chosen, text)
+    picture, forward = geometry.paint("gradient flow"), geometry.paint("forward graph")
+    _gradient.paint(picture, measured, _gradient.scale_of(measured))
+    table = _gradient.tabulate(measured)
+    words = [_summary("gradient flow", found)]
+    words += [f"{name}: {_gradient.rate_text(rate)}" for name, rate in table.rates.items()]
+    return GradientDiagram(picture, "\n".join(words), forward, table)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from .graph import Edge, Graph, Vertex
 
+MANY = 4  # operands from which on all enter together
 _NUMBER = re.compile(r"-?\d+(\.\d+)?(e-?\d+)?")
 
 

@@ -4,6 +4,7 @@ import math
 
 from .picture import EDGES, FONT, KINDS, SIZE, Box, Line, Picture, Point, text_width
 
+LEFT = "\x1f"  # ends a line that is flush left
 _TIP = 5.0  # length of an arrowhead, in points
 
 
@@ -23,7 +24,7 @@ def write(picture: Picture) -> str:
         w = text_width(t.text, t.size)
         x = t.x + (w / 2 if t.start else 0)
         lines.append(
-            f"t{k} [label={quote(t.text)}, shape=plaintext, style=solid, fontsize={t.size:g}, "
+            f"t{k} [label={quote(t.text + t.start * LEFT)}, shape=plaintext, style=solid, fontsize={t.size:g}, "
             f'pos="{x:.1f},{picture.height - t.y + t.size * 0.35:.1f}", '
             f"width={w / 72:.3f}, height={t.size / 48:.3f}];"
         )
@@ -97,9 +98,10 @@ def _shortened(points: list[Point]) -> tuple[str, list[Point]]:
 def quote(text: str) -> str:
     """Any text as a DOT string: never markup, whatever it holds.
 
-    >>> print(quote('a "b" \\\\N'))
-    "a \\"b\\" \\\\\\\\N"
+    >>> print(quote('say "no"'))
+    "say \\"no\\""
     """
-    clean = "".join(c if c == "\n" or c.isprintable() else " " for c in text)
+    clean = "".join(c if c in ("\n", LEFT) or c.isprintable() else " " for c in text)
     clean = clean.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    clean = clean.replace(LEFT, "\\l")
     return f'"{clean}"'

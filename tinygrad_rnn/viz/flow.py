@@ -63,8 +63,8 @@ class Flow:
 
     def total(self, key: int, g: Any) -> None:
         """A node's whole cotangent."""
-        if g.__class__ is np.ndarray:
-            self.totals[key] = measure(g)
+        if isinstance(g, np.ndarray | np.generic):
+            self.totals[key] = measure(np.asarray(g))
 
     def passes(self, node: Any, k: int, c: Any) -> bool:
         """Note what goes from a node to its operand k; False to stop it there."""
@@ -105,19 +105,30 @@ class Flow:
         """An edge's own contribution, None where none flowed."""
         return self.edges.get((graph.vertices[e.target].key, e.place))
 
+    def of_vertex(self, v: Vertex, step: int | None) -> Measured | None:
+        """A vertex's whole gradient; of a parameter used in a step, that step's part."""
+        part = self.sums.get(("parameter", v.number, step)) if step is not None else None
+        return part or self.totals.get(v.key)
+
     def states(self) -> dict[str, list[tuple[int, Vertex]]]:
         """The carried states by name: (step, vertex) in the order of time."""
         assert self.graph is not None
-        found: dict[str, list[tuple[int, Vertex]]] = defaultdict(list)
+        alike: dict[str, list[tuple[int, Vertex]]] = defaultdict(list)
         ordinals: dict[Any, int] = defaultdict(int)
+        carried = set()
         for v in self.graph.vertices:
-            if v.step is not None and any(is_carried(self.graph, e) for e in self.graph.outof[v.number]):
-                name = v.name or v.op
-                place = f"{v.scope}.{name}" if v.scope else name
-                ordinals[place, v.step] += 1
-                number = ordinals[place, v.step]
-                found[place if number == 1 else f"{place} {number}"].append((v.step, v))
-        return {k: sorted(v, key=lambda p: p[0]) for k, v in found.items() if len(v) > 1}
+            if v.kind != "op" or v.step is None:
+                continue
+            place = f"{v.scope}.{v.name or v.op}" if v.scope else v.name or v.op
+            ordinals[place, v.op, v.step] += 1
+            number = ordinals[place, v.op, v.step]
+            name = place if number == 1 else f"{place} {number}"
+            name = name if v.name else f"{name} (unnamed)"
+            alike[f"{v.op}:{name}"].append((v.step, v))
+            if any(is_carried(self.graph, e) for e in self.graph.outof[v.number]):
+                carried.add(f"{v.op}:{name}")
+        return {k.partition(":")[2]: sorted(alike[k], key=lambda p: p[0]) for k in alike
+                if k in carried and len(alike[k]) > 1}  # fmt: skip
 
     def rate(self, members: list[tuple[int, Vertex]]) -> Rate:
         """The factor by which a state's gradient shrinks a step back, fitted over all steps.
@@ -192,8 +203,9 @@ def _value(c: Any, p: Any) -> Array | None:
             return np.asarray(c.piece[0])
         attrs = {} if c.key is None else {"keys": (c.key,), "shape": p.shape}
         c = c.op.kernel(*c.piece, **attrs)
-    if not isinstance(c, np.ndarray):
+    if not isinstance(c, np.ndarray | np.generic):
         return None
+    c = np.asarray(c)
     return sum_to.kernel(c, shape=p.shape) if c.shape != p.shape else c
 
 

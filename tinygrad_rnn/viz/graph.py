@@ -41,6 +41,7 @@ class Edge:
     source: int
     target: int
     place: int
+    delay: int = 0  # in a rolled graph: steps from source to target
 
 
 @dataclass

@@ -28,12 +28,12 @@ def kind_of(v: Vertex, output: int) -> str:
     return "output" if v.number == output else "state" if v.name else "op"
 
 
-def lines_of(v: Vertex, show: Collection[str], step: int | None) -> list[str]:
-    """The lines of text in its box."""
-    time = "" if step is None else f"_{step}"
+def lines_of(v: Vertex, show: Collection[str], step: str) -> list[str]:
+    """The lines of text in its box; `step` is the number of its step, "t" or nothing."""
+    time = f"_{step}" if step else ""
     if v.kind == "op":
         call = v.note if v.op == "index" else f"{v.op} {v.note}".rstrip()
-        call = call.replace("[t]", f"[{step}]")
+        call = call.replace("[t]", f"[{step or 't'}]")
         lines = [f"{v.name}{time} = {call}" if v.name else call]
     elif v.kind == "input":
         lines = [v.name + (time if v.note == "[t]" else v.note)]

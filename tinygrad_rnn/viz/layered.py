@@ -15,7 +15,7 @@ from typing import NamedTuple
 from .picture import Point
 
 GAP_X, GAP_Y, LANE = 16.0, 24.0, 8.0
-MARGIN = 12.0  # from the nodes to the column's border
+MARGIN = 16.0  # from the nodes to the column's border
 LABEL = 14.0  # room for a frame's label
 
 
@@ -331,5 +331,7 @@ def _frames(
             name, a0, b0, a1, b1 = found[number]
             x0, y0, x1, y1 = min(x0, a0), min(y0, b0), max(x1, a1), max(y1, b1)
         found[number] = name, x0, y0, x1, y1
+    counts = [segments.count(number) for number in found]
     return [(name, x0 - 6, y0 - LABEL - 3, x1 + 6, y1 + 5)
-            for name, x0, y0, x1, y1 in found.values() if name]  # fmt: skip
+            for (name, x0, y0, x1, y1), n in zip(found.values(), counts, strict=True)
+            if name and n > 1]  # fmt: skip

@@ -5,13 +5,13 @@ and run through the gutters: none passes through a column it does not belong to.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ..errors import GraphError
-from .columns import Columns
+from .columns import MANY, Columns
 from .graph import Edge, Vertex
-from .labels import kind_of, lines_of, title_of
+from .labels import kind_of, title_of
 from .layered import MARGIN, Placed, Port, place
 from .picture import LINE, Box, Line, Picture, Point, Text, rounded, text_width
 
@@ -19,7 +19,6 @@ EDGE_STEPS = 3  # shown at either end of a long sequence
 HEADER = 22.0
 BUS = 7.0  # from one lane to the next
 GAP_WIDTH = 120.0
-MANY = 4
 
 
 class Slot(NamedTuple):
@@ -73,10 +72,14 @@ class Unrolled:
     """Geometry of all columns shown; `paint` turns it into a picture."""
 
     def __init__(
-        self, columns: Columns, shown: list[Slot], show: Collection[str], transposed: bool = False
+        self,
+        columns: Columns,
+        shown: list[Slot],
+        text: Callable[[Vertex, str], list[str]],
+        headers: Mapping[int, str] | None = None,
     ):
-        self.columns, self.slots, self.show = columns, shown, show
-        self.transposed = transposed
+        self.columns, self.slots, self.text = columns, shown, text
+        self.headers = headers  # by column, in a rolled graph
         self.at = {
             k: i for i, s in enumerate(shown) for k in range(s.first, s.last + 1)
         }  # column: slot
@@ -101,19 +104,19 @@ class Unrolled:
             column = self.columns.columns[s.first]
             widest = self.sizes.setdefault(column.signature, [(0.0, 0.0)] * len(column.members))
             for i, v in enumerate(column.members):
-                step = v.step if v.kind == "op" or v.note == "[t]" else None
-                lines = lines_of(v, self.show, column.step if v.name and step is None else step)
-                if v.kind in ("parameter", "constant", "cut"):
-                    lines = lines_of(v, self.show, None)
+                lines = self.text(v, self._time(column.step))
                 self.lines_of_text[s.first, i] = lines
                 w = max(text_width(t) for t in lines) + 12
                 h = LINE * len(lines) + 8
                 widest[i] = max(widest[i][0], w, 34.0), max(widest[i][1], h)
 
+    def _time(self, step: int | None) -> str:
+        return "" if step is None else "t" if self.headers is not None else str(step)
+
     def ports_of(self, e: Edge) -> tuple[Port, Port]:
         """Where an edge between columns leaves and enters."""
         (a, i), (b, j) = self.columns.where[e.source], self.columns.where[e.target]
-        side = 1 if a < b else -1
+        side = 1 if (a, 0) < (b, e.delay) else -1
         # what gathers many steps has one entrance for all
         many = len(self.columns.graph.into[e.target]) > MANY
         return Port(i, side, -1), Port(j, -side, 0 if many else e.place)
@@ -133,7 +136,7 @@ class Unrolled:
                 continue
             sizes = self.sizes[column.signature]
             found[column.signature] = place(
-                [(h, w) for w, h in sizes] if self.transposed else sizes,
+                sizes,
                 [(e.source, e.target) for e in column.inner],
                 [v.kind != "op" for v in column.members],
                 [v.scope for v in column.members],
@@ -151,10 +154,10 @@ class Unrolled:
         self.x: list[float] = []
         x = 0.0
         for i, s in enumerate(self.slots):
-            x += self.routes.gutter(i) if i else 10.0
+            x += self.routes.gutter(i)
             self.x.append(x)
             x += self.layout(s.first).width if s.shown else GAP_WIDTH
-        self.width = x + 10.0
+        self.width = x + self.routes.gutter(len(self.slots))
         self.top = HEADER + BUS * self.routes.lanes_above + 8.0
         self.depth = max((self.layout(s.first).height for s in self.slots if s.shown), default=0.0)
         self.bottom = self.top + self.depth + BUS * self.routes.lanes_below + 14.0
@@ -180,7 +183,10 @@ class Unrolled:
             if s.shown:
                 self._paint_inner(picture, i, s.first)
         for e in self.crossing:
-            picture.lines.append(self._crossing_line(e))
+            line = self._crossing_line(e)
+            picture.lines.append(line)
+            if e.delay:
+                picture.texts.append(Text(*self.routes.label(e), f"t−{abs(e.delay)}", 10.0))
         return picture
 
     def _paint_column(self, picture: Picture, i: int, s: Slot) -> None:
@@ -189,7 +195,8 @@ class Unrolled:
         if column.step is not None:
             picture.boxes.append(Box((x0 + x1) / 2, self.top + layout.height / 2, x1 - x0,
                                      layout.height + 8, "column", step=column.step))  # fmt: skip
-            picture.texts.append(Text((x0 + x1) / 2, HEADER - 8, f"t = {column.step}", 13.0))
+            header = f"t = {column.step}" if self.headers is None else self.headers[s.first]
+            picture.texts.append(Text((x0 + x1) / 2, HEADER - 8, header, 13.0))
         for scope, fx0, fy0, fx1, fy1 in layout.frames:
             (x0, y0), (x1, y1) = self.stamp(i, [(fx0, fy0), (fx1, fy1)])
             picture.boxes.append(Box((x0 + x1) / 2, (y0 + y1) / 2, x1 - x0, y1 - y0, "frame",
@@ -257,9 +264,10 @@ class _Routes:
             key, over = self._lane(e)
             lanes = self.above if over else self.below
             lanes.setdefault(key, len(lanes))
-            side = 1 if a < b else -1
-            self._track(a + (side > 0), "out", key, columns.where[e.source])
-            self._track(b + (side < 0), "in", key, columns.where[e.target])
+            (_, i), (_, j) = columns.where[e.source], columns.where[e.target]
+            out, into = self._gutters(e)
+            self._track(out, "out", key, i)
+            self._track(into, "in", key, j)
         self.lanes_above, self.lanes_below = len(self.above), len(self.below)
 
     def _slots(self, e: Edge) -> tuple[int, int]:
@@ -276,13 +284,28 @@ class _Routes:
             return ("to", e.target), False
         return ("skip", i, j, e.place, b - a, a % (abs(b - a) + 1)), False
 
-    def _track(self, gutter: int, way: str, key: Any, end: tuple[int, int]) -> None:
+    def _gutters(self, e: Edge) -> tuple[int, int]:
+        """The gutters, by the slot after them, in which an edge leaves and arrives."""
+        a, b = self._slots(e)
+        leave, enter = self.u.ports_of(e)
+        return a + (leave.side > 0), b + (enter.side > 0)
+
+    def _track(self, gutter: int, way: str, key: Any, place: int) -> None:
         tracks = self.tracks[gutter]
-        tracks.setdefault((way, key, end[1]), len(tracks))
+        tracks.setdefault((way, key, place), len(tracks))
 
     def gutter(self, i: int) -> float:
-        """Width of the gutter before slot i."""
-        return 44.0 + 6.0 * len(self.tracks.get(i, {}))
+        """Width of the gutter before slot i; the outermost are narrow if nothing runs there."""
+        tracks = len(self.tracks.get(i, {}))
+        inside = 0 < i < len(self.u.slots)
+        return 44.0 + 6.0 * tracks if inside or tracks else MARGIN + 2.0
+
+    def label(self, e: Edge) -> Point:
+        """Where to write beside the way of an edge along a lane."""
+        key, over = self._lane(e)
+        y = self.u.top + self.u.depth + 10.0 + BUS * self.below[key]
+        out, into = self._gutters(e)
+        return self.x_of(into) + 24.0 + 36.0 * self.below[key], y + 3.0
 
     def path(self, e: Edge) -> tuple[list[Point], bool]:
         """The points of an edge, and whether both its ends are shown."""
@@ -303,8 +326,8 @@ class _Routes:
             return _joined(out, into), True
         key, over = self._lane(e)
         (ca, i), (cb, j) = u.columns.where[e.source], u.columns.where[e.target]
-        x0 = self._track_x(a + (side > 0), ("out", key, i))
-        x1 = self._track_x(b + (side < 0), ("in", key, j))
+        from_, to = self._gutters(e)
+        x0, x1 = self._track_x(from_, ("out", key, i)), self._track_x(to, ("in", key, j))
         if over:
             y = u.top - 12.0 - BUS * self.above[key]
         else:
@@ -312,9 +335,12 @@ class _Routes:
         corners = [out[-1], (x0, out[-1][1]), (x0, y), (x1, y), (x1, into[0][1]), into[0]]
         return [*out, *rounded(corners)[1:], *into[1:]], True
 
+    def x_of(self, gutter: int) -> float:
+        """Right border of a gutter."""
+        return self.u.x[gutter] if gutter < len(self.u.x) else self.u.width
+
     def _track_x(self, gutter: int, name: Any) -> float:
-        k = self.tracks[gutter][name]
-        return self.u.x[gutter] - 10.0 - 12.0 - 6.0 * k if gutter < len(self.u.x) else 0.0
+        return self.x_of(gutter) - 22.0 - 6.0 * self.tracks[gutter][name]
 
 
 def _joined(a: list[Point], b: list[Point]) -> list[Point]:
