@@ -18,6 +18,7 @@ with warnings.catch_warnings():  # third-party packages that warn at import: not
 
 def pytest_addoption(parser):
     parser.addoption("--long", action="store_true", help="many more random cases")
+    parser.addoption("--golden", action="store_true", help="write the golden diagrams anew")
 
 
 def pytest_collection_modifyitems(config, items):

@@ -1,5 +1,6 @@
 """Recurrent networks as on the blackboard: write the loop, see every gradient, run it fast."""
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 from . import nn as nn, ops as ops, optim as optim, testing as testing
@@ -31,12 +32,14 @@ from .errors import (
     DataError as DataError,
     DTypeError as DTypeError,
     GraphError as GraphError,
+    RenderError as RenderError,
     ShapeError as ShapeError,
 )
 from .ops import *  # noqa: F403
 from .ops import abs as abs, max as max, min as min, pow as pow, sum as sum
 
 if TYPE_CHECKING:
+    from . import viz as viz
     from .compiler import (
         clear_jit_cache as clear_jit_cache,
         disable_jit as disable_jit,
@@ -49,7 +52,9 @@ _COMPILER = ("clear_jit_cache", "disable_jit", "jit", "set_num_threads")
 
 
 def __getattr__(name: str) -> Any:
-    """The compiler is loaded by whoever first asks for it."""
+    """The compiler and the diagrams are loaded by whoever first asks for them."""
+    if name == "viz":
+        return importlib.import_module(".viz", __name__)
     if name in _COMPILER:
         from . import compiler
 

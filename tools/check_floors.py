@@ -26,6 +26,7 @@ FLOORS = {
     "nn": 6,
     "optim": 6,
     "compiler": 6,
+    "viz": 6,
     "train": 7,
     "testing": 7,
     "__init__": 8,

@@ -117,7 +117,9 @@ def gradient_flow(
     who = "viz.gradient_flow"
     _flow.check_scalar(loss)
     if flow is not None and flow.graph is None:
-        raise GraphError(f"{who}: the flow given holds nothing; call loss.backward() inside record()")
+        raise GraphError(
+            f"{who}: the flow given holds nothing; call loss.backward() inside record()"
+        )
     graph = collect(loss, who) if flow is None else flow.graph
     assert graph is not None
     found = _arranged(loss, who, params, graph)

@@ -24,7 +24,8 @@ def write(picture: Picture) -> str:
         w = text_width(t.text, t.size)
         x = t.x + (w / 2 if t.start else 0)
         lines.append(
-            f"t{k} [label={quote(t.text + t.start * LEFT)}, shape=plaintext, style=solid, fontsize={t.size:g}, "
+            f"t{k} [label={quote(t.text + t.start * LEFT)}, shape=plaintext, style=solid, "
+            f"fontsize={t.size:g}, "
             f'pos="{x:.1f},{picture.height - t.y + t.size * 0.35:.1f}", '
             f"width={w / 72:.3f}, height={t.size / 48:.3f}];"
         )
@@ -36,9 +37,7 @@ def write(picture: Picture) -> str:
                     f'p{k}{end} [shape=point, style=invis, label="", width=0.01, height=0.01, '
                     f'pos="{x:.1f},{picture.height - y:.1f}"];'
                 )
-        lines.append(
-            _line(source or f"p{k}s", target or f"p{k}e", line, picture.height)
-        )
+        lines.append(_line(source or f"p{k}s", target or f"p{k}e", line, picture.height))
     return "\n".join([*lines, "}", ""])
 
 

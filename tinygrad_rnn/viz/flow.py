@@ -9,6 +9,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -139,7 +140,7 @@ class Flow:
         """
         logs = [0.0]
         assert self.graph is not None
-        for (t, v), (_, later) in reversed(list(zip(members, members[1:], strict=False))):
+        for (t, v), (_, later) in reversed(list(pairwise(members))):
             carried = self.sums.get(("carried", v.number, t))
             whole = self.totals.get(later.key)
             if carried is None or whole is None or not (carried.norm > 0 and whole.norm > 0):

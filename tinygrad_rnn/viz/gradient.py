@@ -93,7 +93,9 @@ def rate_text(rate: Rate) -> str:
     if math.isfinite(rate.half_life):
         return f"× {rate.factor:.3g} a step, half-life {rate.half_life:.3g} steps"
     if rate.factor > 1 + 1e-6:
-        return f"× {rate.factor:.3g} a step, doubles every {math.log(2) / math.log(rate.factor):.3g}"
+        return (
+            f"× {rate.factor:.3g} a step, doubles every {math.log(2) / math.log(rate.factor):.3g}"
+        )
     return f"× {rate.factor:.3g} a step, does not decay"
 
 
@@ -166,7 +168,9 @@ def _strips(picture: Picture, flow: Flow, scale: Scale, y: float) -> float:
         picture.texts.append(Text(0, y + 4, f"{name}: {words}", 10.0, start=True))
         for k in range(n):
             lo, hi = (first + (last - first + 1) * i / n for i in (k, k + 1))
-            inside = (found["step"] >= math.floor(lo)) & (found["step"] < max(math.floor(hi), lo + 1))
+            inside = (found["step"] >= math.floor(lo)) & (
+                found["step"] < max(math.floor(hi), lo + 1)
+            )
             if not inside.any():
                 continue
             worst = _worst(found["norm"][inside], scale)
@@ -197,9 +201,7 @@ def _legend(picture: Picture, scale: Scale, y: float) -> float:
         Text(0, y, f"norm of an edge's own contribution; 1 on the scale = {r:.3g}, "
              "the state's gradient at the last step", 10.0, start=True)
     )  # fmt: skip
-    samples = [
-        (Measured(r * 10 ** (k + 0.01), 0, 0, 0), f"10^{k}") for k in range(-6, 3, 2)
-    ] + [
+    samples = [(Measured(r * 10 ** (k + 0.01), 0, 0, 0), f"10^{k}") for k in range(-6, 3, 2)] + [
         (Measured(r * VANISHED / 10, 0, 0, 0), f"vanished: below {VANISHED:g}"),
         (Measured(r * EXPLODING * 10, 0, 0, 0), f"exploding: above {EXPLODING:g}"),
         (Measured(math.nan, 0, 0, 1), "NaN or infinite"),

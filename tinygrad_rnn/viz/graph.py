@@ -90,6 +90,11 @@ def collect(output: Any, who: str = "viz") -> Graph:
     """The graph of `output`; raises GraphError if it has none."""
     root = root_of(output, who)
     nodes = nodes_below(root)
+    if any(n.op.name == "jitted" for n in nodes):
+        raise GraphError(
+            f"{who}: a compiled call is one node, with nothing inside to draw; make the tensor "
+            "again inside `with tg.disable_jit():`"
+        )
     steps = _steps(nodes)
     builder = _Builder()
     for node, step in zip(nodes, steps, strict=True):
@@ -208,9 +213,7 @@ class _Builder:
         if p.label is not None and p.label[0] == "index":
             base, key = p.label[1], p.label[2]
             name = base.name or self._unnamed(base, "x")
-            return self._vertex(
-                key_of(p), "input", "", name, p, step, "", slice_text(key, step)
-            )
+            return self._vertex(key_of(p), "input", "", name, p, step, "", slice_text(key, step))
         if p.label is not None:
             name = p.name or "detached"
             return self._vertex(key_of(p), "cut", "detach", name, p, step, "", "")

@@ -10,6 +10,7 @@ be the same, byte for byte, with any engine and with none.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import NamedTuple
 
 from .picture import Point
@@ -134,7 +135,7 @@ def _neighbours(g: _Layered) -> tuple[list[list[int]], list[list[int]]]:
     up: list[list[int]] = [[] for _ in g.widths]
     down: list[list[int]] = [[] for _ in g.widths]
     for chain in g.chains:
-        for a, b in zip(chain, chain[1:], strict=False):
+        for a, b in pairwise(chain):
             down[a].append(b)
             up[b].append(a)
     return up, down
@@ -166,7 +167,7 @@ def _order(g: _Layered) -> None:
 
 def _crossings(g: _Layered, down: list[list[int]]) -> int:
     total = 0
-    for row, below in zip(g.rows, g.rows[1:], strict=False):
+    for row, below in pairwise(g.rows):
         at = {k: i for i, k in enumerate(below)}
         ends = [at[m] for k in row for m in sorted(down[k], key=lambda m: at[m])]
         for i, a in enumerate(ends):
@@ -239,9 +240,7 @@ def _draw(g: _Layered, segments: list[int], scopes: Sequence[str]) -> Placed:
         bottoms.append(y)
     starts[last] = y
     height = y + LANE * len(lanes[last]) + 12.0
-    centres = [
-        (g.x[k], (tops[g.layer[k]] + bottoms[g.layer[k]]) / 2) for k in range(n)
-    ]
+    centres = [(g.x[k], (tops[g.layer[k]] + bottoms[g.layer[k]]) / 2) for k in range(n)]
     width = max((x + w / 2 for x, w in zip(g.x, g.widths, strict=True)), default=0.0)
     entries = _entries(g)
     inner = []

@@ -18,7 +18,8 @@ def write(diagram: "Diagram") -> str:
     if diagram.forward:
         views.append(("forward", _plain(diagram.forward)))
     figures = "\n".join(
-        f'<section id="{name}"{" hidden" if k else ""}>{_unique(svg.write(picture), name)}</section>'
+        f'<section id="{name}"{" hidden" if k else ""}>'
+        f"{_unique(svg.write(picture), name)}</section>"
         for k, (name, picture) in enumerate(views)
     )
     title = diagram.summary().splitlines()[0]
@@ -42,5 +43,7 @@ def _plain(picture: Picture) -> Picture:
 def _unique(text: str, view: str) -> str:
     """Arrowheads are found by id, and two views stand on one page."""
     for head in ("normal", "diamond", "box"):
-        text = text.replace(f'"{head}-', f'"{view}-{head}-').replace(f"#{head}-", f"#{view}-{head}-")
+        text = text.replace(f'"{head}-', f'"{view}-{head}-').replace(
+            f"#{head}-", f"#{view}-{head}-"
+        )
     return text.replace(' id="n', f' id="{view}-n')

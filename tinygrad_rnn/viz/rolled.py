@@ -69,8 +69,7 @@ def _rolled(
     (a, i), (b, j) = ends
     delay = 0
     if a == b:
-        assert steps[0] is not None and steps[1] is not None
-        delay = steps[1] - steps[0]
+        delay = (steps[1] or 0) - (steps[0] or 0)
     many = len(columns.graph.into[e.target]) > MANY  # a stack of all steps is entered once
     operand = 0 if many else e.place
     return Edge(chosen[a].members[i].number, chosen[b].members[j].number, operand, delay)

@@ -18,7 +18,8 @@ def write(picture: Picture) -> str:
     """The whole SVG; it scales down to the width of what it stands in."""
     w, h = picture.width + 2 * MARGIN, picture.height + 2 * MARGIN
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{-MARGIN:g} {-MARGIN:g} {w:.1f} {h:.1f}" '
+        '<svg xmlns="http://www.w3.org/2000/svg" '
+        f'viewBox="{-MARGIN:g} {-MARGIN:g} {w:.1f} {h:.1f}" '
         f'width="{w:.1f}pt" height="{h:.1f}pt" style="max-width:100%;height:auto" '
         f'font-family="{FONT}" role="img">',
         f"<title>{escape(_clean(picture.title))}</title>",
@@ -105,6 +106,6 @@ def _path(points: list[Point]) -> str:
 def _clean(text: str) -> str:
     """Without what XML cannot hold: control characters and lone surrogates."""
     return "".join(
-        c if c in "\n\t" or (c >= " " and not "\x7f" <= c <= "\x9f" and c not in "\ufffe\uffff")
-        and not "\ud800" <= c <= "\udfff" else "\ufffd" for c in text
+        c if c in "\n\t" or ((c >= " " and not "\x7f" <= c <= "\x9f" and c not in "\ufffe\uffff")
+        and not "\ud800" <= c <= "\udfff") else "\ufffd" for c in text
     )  # fmt: skip

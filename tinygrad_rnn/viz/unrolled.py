@@ -17,7 +17,7 @@ from .picture import LINE, Box, Line, Picture, Point, Text, rounded, text_width
 
 EDGE_STEPS = 3  # shown at either end of a long sequence
 HEADER = 22.0
-BUS = 7.0  # from one lane to the next
+BUS, LOOP = 7.0, 14.0  # from one lane to the next
 GAP_WIDTH = 120.0
 
 
@@ -160,7 +160,8 @@ class Unrolled:
         self.width = x + self.routes.gutter(len(self.slots))
         self.top = HEADER + BUS * self.routes.lanes_above + 8.0
         self.depth = max((self.layout(s.first).height for s in self.slots if s.shown), default=0.0)
-        self.bottom = self.top + self.depth + BUS * self.routes.lanes_below + 14.0
+        loops = max((len(keys) for keys in self.routes.loops.values()), default=0)
+        self.bottom = self.top + self.depth + BUS * self.routes.lanes_below + LOOP * loops + 14.0
 
     def stamp(self, slot: int, points: Iterable[Point]) -> list[Point]:
         """A column's own points in the picture."""
@@ -207,8 +208,18 @@ class Unrolled:
             ((x, y),) = self.stamp(i, [layout.centres[k]])
             kind = kind_of(v, self.columns.graph.output)
             picture.boxes.append(
-                Box(x, y, w, h, kind, self.lines_of_text[s.first, k], title_of(v),
-                    self.name(s.first, k), column.step, data=_data(v))  # fmt: skip
+                Box(
+                    x,
+                    y,
+                    w,
+                    h,
+                    kind,
+                    self.lines_of_text[s.first, k],
+                    title_of(v),
+                    self.name(s.first, k),
+                    column.step,
+                    data=_data(v),
+                )
             )
 
     def _paint_gap(self, picture: Picture, i: int, s: Slot) -> None:
@@ -256,14 +267,18 @@ class _Routes:
         self.tracks: dict[int, dict[Any, int]] = defaultdict(dict)  # gutter: key: track
         self.above: dict[Any, int] = {}
         self.below: dict[Any, int] = {}
+        self.loops: dict[int, list[Any]] = defaultdict(list)  # by column, in a rolled graph
         columns = unrolled.columns
         for e in unrolled.crossing:
             a, b = self._slots(e)
             if abs(a - b) == 1:
                 continue
             key, over = self._lane(e)
-            lanes = self.above if over else self.below
-            lanes.setdefault(key, len(lanes))
+            if not e.delay:
+                lanes = self.above if over else self.below
+                lanes.setdefault(key, len(lanes))
+            elif key not in self.loops[columns.where[e.source][0]]:
+                self.loops[columns.where[e.source][0]].append(key)
             (_, i), (_, j) = columns.where[e.source], columns.where[e.target]
             out, into = self._gutters(e)
             self._track(out, "out", key, i)
@@ -301,11 +316,19 @@ class _Routes:
         return 44.0 + 6.0 * tracks if inside or tracks else MARGIN + 2.0
 
     def label(self, e: Edge) -> Point:
-        """Where to write beside the way of an edge along a lane."""
-        key, over = self._lane(e)
-        y = self.u.top + self.u.depth + 10.0 + BUS * self.below[key]
-        out, into = self._gutters(e)
-        return self.x_of(into) + 24.0 + 36.0 * self.below[key], y + 3.0
+        """Where to write how many steps a loop goes back."""
+        _, into = self._gutters(e)
+        return self.x_of(into) + 14.0, self._lane_y(e) - 3.0
+
+    def _lane_y(self, e: Edge) -> float:
+        """Height of an edge's lane; that of a loop lies right below its own cell."""
+        u, (key, over) = self.u, self._lane(e)
+        if e.delay:
+            k = u.columns.where[e.source][0]
+            return u.top + u.layout(k).height + 14.0 + LOOP * self.loops[k].index(key)
+        if over:
+            return u.top - 12.0 - BUS * self.above[key]
+        return u.top + u.depth + 10.0 + BUS * self.below[key]
 
     def path(self, e: Edge) -> tuple[list[Point], bool]:
         """The points of an edge, and whether both its ends are shown."""
@@ -324,14 +347,11 @@ class _Routes:
             return _joined(out, [(edge, out[-1][1])]), False
         if abs(a - b) == 1:
             return _joined(out, into), True
-        key, over = self._lane(e)
+        key, _ = self._lane(e)
         (ca, i), (cb, j) = u.columns.where[e.source], u.columns.where[e.target]
         from_, to = self._gutters(e)
         x0, x1 = self._track_x(from_, ("out", key, i)), self._track_x(to, ("in", key, j))
-        if over:
-            y = u.top - 12.0 - BUS * self.above[key]
-        else:
-            y = u.top + u.depth + 10.0 + BUS * self.below[key]
+        y = self._lane_y(e)
         corners = [out[-1], (x0, out[-1][1]), (x0, y), (x1, y), (x1, into[0][1]), into[0]]
         return [*out, *rounded(corners)[1:], *into[1:]], True
 

@@ -1,0 +1,565 @@
+"""Diagrams: what they say, that they never change by themselves, and what bad input gets."""
+
+import importlib.util
+import os
+import re
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings, strategies as st
+
+import tinygrad_rnn as tg
+from tinygrad_rnn import nn, viz
+from tinygrad_rnn.errors import GraphError, RenderError
+from tinygrad_rnn.kernels.measure import measure
+from tinygrad_rnn.viz import columns, engine, graph
+from tinygrad_rnn.viz.__main__ import main as draw_main
+
+HERE = Path(__file__).parent
+GOLDEN = HERE / "golden"
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def _gallery():
+    spec = importlib.util.spec_from_file_location(
+        "gallery", HERE.parent / "examples" / "gallery.py"
+    )
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+gallery = _gallery()
+
+
+def range_loop():
+    """A loop without stamps: the steps are found in the graph."""
+    x, W = gallery.series(5), nn.Parameter(np.eye(4, dtype=np.float32), name="W")
+    U, h = nn.Parameter(np.ones((3, 4), np.float32), name="U"), tg.zeros(2, 4)
+    for t in range(5):
+        h = tg.tanh(x[t] @ U + h @ W)
+    return (h**2).sum()
+
+
+def truncated():
+    """A state detached half-way."""
+    cell, h = nn.RNNCell(3, 4, generator=gallery.generator()), tg.zeros(2, 4)
+    for t, x_t in enumerate(gallery.series(6)):
+        h = cell(x_t, h.detach() if t == 3 else h)
+    return h.sum()
+
+
+def plain():
+    """A graph in which nothing repeats."""
+    w = nn.Parameter(np.ones((2, 2), np.float32), name="w")
+    return (tg.exp(w) @ w + 1).mean()
+
+
+MODELS = {m.__name__: m for m in (*gallery.MODELS, range_loop, truncated, plain)}
+NAMED = pytest.mark.parametrize("name", MODELS)
+
+
+def lasting(T=40):
+    y, _ = nn.LSTM(3, 4, generator=gallery.generator())(gallery.series(T))
+    return (y[-1] ** 2).mean()
+
+
+def boxes(diagram):
+    """(id, kind, lines, step) of every node in a diagram's SVG."""
+    found = []
+    for g in ET.fromstring(diagram.svg).iter(f"{SVG}g"):
+        kinds = (g.get("class") or "").split()
+        if "node" in kinds:
+            lines = [t.text for t in g.findall(f"{SVG}text")]
+            found.append((g.get("id"), kinds[1], lines, g.get("data-step")))
+    return found
+
+
+# the same picture every time ------------------------------------------------------
+
+
+@NAMED
+def test_golden_dot(name, request):
+    """Bytes as they were; `--golden` writes them anew, to be looked at before a commit."""
+    source = viz.unrolled(MODELS[name](), max_steps=4).source
+    file = GOLDEN / f"{name}.gv"
+    if request.config.getoption("--golden"):
+        file.write_text(source)
+    assert file.read_text() == source
+
+
+def test_another_process_draws_the_same_bytes():
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1]); import test_viz as t;"
+        "print(t.viz.unrolled(t.MODELS['translator']()).source"
+        " + t.viz.gradient_flow(t.MODELS['lstm']()).svg)"
+    )
+    outs = [
+        subprocess.run(
+            [sys.executable, "-c", code, str(HERE)],
+            capture_output=True,
+            check=True,
+            env={**os.environ, "PYTHONHASHSEED": seed},
+        ).stdout
+        for seed in ("1", "2")
+    ]
+    assert outs[0] == outs[1]
+    assert len(outs[0]) > 10_000
+
+
+# what is drawn --------------------------------------------------------------------
+
+
+@NAMED
+def test_every_vertex_is_drawn_once(name):
+    loss = MODELS[name]()
+    found = graph.collect(loss)
+    drawn = boxes(viz.unrolled(loss, steps="all"))
+    ids = [i for i, *_ in drawn]
+    assert len(set(ids)) == len(ids)
+    ops = {f"n{v.number}" for v in found.vertices if v.kind == "op"}
+    assert ops <= set(ids)
+    hidden = boxes(viz.unrolled(loss, steps="all", params="hide"))
+    assert not any(kind == "parameter" for _, kind, *_ in hidden)
+    once = [
+        i
+        for i, kind, *_ in boxes(viz.unrolled(loss, steps="all", params="node"))
+        if kind == "parameter"
+    ]
+    assert len(once) == sum(v.kind == "parameter" for v in found.vertices)
+
+
+@NAMED
+def test_boxes_do_not_overlap_and_no_edge_crosses_one(name):
+    check_geometry(viz.unrolled(MODELS[name](), steps="all").picture)
+    check_geometry(viz.rolled(MODELS[name]()).picture)
+
+
+def test_the_geometry_check_sees_planted_errors():
+    picture = viz.unrolled(gallery.rnn()).picture
+    a, b = (box for box in picture.boxes if "h_2 = tanh" in box.lines or "h_3 = tanh" in box.lines)
+    x, y = a.x, a.y
+    a.x, a.y = b.x + 5, b.y
+    with pytest.raises(AssertionError, match="overlaps"):
+        check_geometry(picture)
+    a.x, a.y = x, y
+    line = next(e for e in picture.lines if a.name not in (e.source, e.target))
+    line.points[-1] = (x, y)
+    with pytest.raises(AssertionError, match="runs through"):
+        check_geometry(picture)
+
+
+def check_geometry(picture):
+    """From outside: boxes against each other, sampled points of every edge against every box."""
+    nodes = [b for b in picture.boxes if b.name]
+    place = np.array([(b.x, b.y, b.w / 2, b.h / 2) for b in nodes])
+    for k, b in enumerate(nodes):
+        near = (np.abs(place[:, 0] - b.x) < place[:, 2] + b.w / 2) & (
+            np.abs(place[:, 1] - b.y) < place[:, 3] + b.h / 2
+        )
+        assert near.sum() == 1, (
+            f"{b.name} overlaps {[nodes[i].name for i in np.flatnonzero(near) if i != k]}"
+        )
+    s = np.linspace(0, 1, 9)[:, None]
+    for line in picture.lines:
+        p = np.array(line.points)
+        a, b, c, d = (p[k : len(p) - 1 : 3, None] if k < 3 else p[3::3, None] for k in range(4))
+        curve = (
+            (1 - s) ** 3 * a + 3 * s * (1 - s) ** 2 * b + 3 * s * s * (1 - s) * c + s**3 * d
+        ).reshape(-1, 2)
+        inside = (np.abs(curve[:, None, 0] - place[:, 0]) < place[:, 2] - 1) & (
+            np.abs(curve[:, None, 1] - place[:, 1]) < place[:, 3] - 1
+        )
+        through = {nodes[i].name for i in np.flatnonzero(inside.any(axis=0))} - {
+            line.source,
+            line.target,
+        }
+        assert not through, f"{line.source} -> {line.target} runs through {through}"
+
+
+@NAMED
+def test_time_runs_to_the_right(name):
+    picture = viz.unrolled(MODELS[name](), steps="all").picture
+    found = columns.arrange(graph.collect(MODELS[name]()))
+    headers = [b for b in picture.boxes if b.kind == "column"]
+    assert [b.step for b in headers] == [c.step for c in found.columns if c.step is not None]
+    right = [b.x + b.w / 2 for b in headers]
+    left = [b.x - b.w / 2 for b in headers]
+    assert all(a < b for a, b in zip(right, left[1:], strict=False))
+
+
+def test_names_and_shapes():
+    texts = [line for _, _, lines, _ in boxes(viz.unrolled(gallery.lstm())) for line in lines]
+    for wanted in ("h_0 = mul", "c_5 = add", "x_3", "weight_ih_l0", "(2, 4)", "zeros", "[:, 0:4]"):
+        assert wanted in texts
+    saved = [
+        line
+        for *_, lines, _ in boxes(viz.unrolled(gallery.lstm(), show=("saved", "dtype")))
+        for line in lines
+    ]
+    assert "keeps 64 B" in saved
+    assert "float32" in saved
+
+
+def test_steps_are_those_said_or_those_found():
+    for name, wanted in (
+        ("range_loop", 5),
+        ("rnn", 6),
+        ("two_layers", 6),
+        ("bidirectional", 6),
+        ("plain", 0),
+    ):
+        found = columns.arrange(graph.collect(MODELS[name]()))
+        assert len([c for c in found.columns if c.step is not None]) == wanted, name
+    found = columns.arrange(graph.collect(gallery.translator()))
+    assert [c.step for c in found.columns if c.step is not None] == [*range(6), *range(4)]
+
+
+@pytest.mark.parametrize(
+    ("steps", "shown"),
+    [
+        ("auto", [0, 1, 2, 37, 38, 39]), ("all", list(range(40))), (slice(0, 40, 13), [0, 13, 26, 39]),
+        ([5, -1], [5, 39]), (slice(2, 4), [2, 3]),
+    ],
+)  # fmt: skip
+def test_which_steps_are_shown(steps, shown):
+    diagram = viz.unrolled(lasting(), steps=steps)
+    assert [b.step for b in diagram.picture.boxes if b.kind == "column"] == shown
+    hidden = sum(int(m) for m in re.findall(r">(\d+)(?: identical)?</text>", diagram.svg))
+    assert hidden == 40 - len(shown)
+
+
+def test_truncation_is_marked():
+    drawn = boxes(viz.unrolled(truncated()))
+    assert [(lines[0], step) for _, kind, lines, step in drawn if kind == "cut"] == [("✂ h", "3")]
+
+
+def test_rolled_has_one_cell():
+    diagram = viz.rolled(gallery.lstm())
+    texts = [t.text for t in diagram.picture.texts]
+    assert "× 6 steps" in texts
+    assert texts.count("t−1") == 2
+    assert "h_t = mul" in [line for *_, lines, _ in boxes(diagram) for line in lines]
+    skipping = [t.text for t in viz.rolled(gallery.custom_cell()).picture.texts]
+    assert "t−2" in skipping
+    assert "t−1" in skipping
+
+
+def test_deep_graphs_need_no_stack():
+    before = sys.getrecursionlimit()
+    loss = lasting(3000)
+    sys.setrecursionlimit(200)
+    try:
+        assert "2994 identical" in viz.unrolled(loss).svg
+        assert viz.gradient_flow(loss).table().states["LSTM.l0.h"]["norm"].shape == (3000,)
+    finally:
+        sys.setrecursionlimit(before)
+
+
+# gradients ------------------------------------------------------------------------
+
+
+@given(st.lists(st.floats(width=32), max_size=40))
+@settings(max_examples=60, deadline=None)
+def test_measure(values):
+    x = np.array(values, np.float32)
+    m = measure(x)
+    assert m.bad == (~np.isfinite(x)).sum()
+    assert m.zeros == ((x == 0).mean() if len(x) else 0)
+    if not m.bad:
+        wide = x.astype(np.float64)
+        np.testing.assert_allclose(m.norm, np.sqrt((wide**2).sum()), rtol=1e-12)
+        assert m.largest == np.abs(wide).max(initial=0)
+    else:
+        assert not np.isfinite(m.norm)
+        assert np.isnan(m.largest)
+
+
+@pytest.mark.parametrize(
+    ("model", "factor"),
+    [(gallery.vanishing, 0.5), (gallery.healthy, 1.0), (gallery.exploding, 1.5)],
+)
+def test_the_factor_is_the_spectral_radius(model, factor):
+    """h stays 0, so tanh' is 1 and every step back multiplies by radius times an orthogonal matrix."""
+    diagram = viz.gradient_flow(model())
+    (rate,) = diagram.table().rates.values()
+    assert rate.factor == pytest.approx(factor, rel=1e-5)
+    assert rate.half_life == (pytest.approx(1.0, rel=1e-4) if factor == 0.5 else np.inf)
+    word = {0.5: "half-life 1 steps", 1.0: "does not decay", 1.5: "doubles every 1.71"}[factor]
+    assert word in diagram.summary()
+
+
+def test_classes_differ_in_more_than_colour():
+    looks = {}
+    for model in (gallery.vanishing, gallery.exploding):
+        for line in viz.gradient_flow(model(), steps="all").picture.lines:
+            looks[line.data.get("class", "legend")] = (line.dash, line.head, line.pen > 4)
+    assert {"vanished", "exploding", "flows", "no gradient"} <= set(looks)
+    assert len({looks[k] for k in ("vanished", "exploding", "flows", "no gradient")}) == 4
+
+
+@pytest.mark.parametrize("cell", [nn.RNN, nn.LSTM, nn.GRU])
+def test_figures_equal_finite_differences(cell):
+    """A parameter's gradient by step: the loss as a function of that step's copy alone."""
+    net = cell(2, 3, generator=tg.Generator(1)).astype("float64")
+    x = tg.tensor(np.random.default_rng(0).standard_normal((4, 2, 2)))
+
+    def loss(extra=None, step=None):
+        h = None
+        for t, x_t in enumerate(x):
+            core = net._cells["l0"]
+            core.weight_hh.assign_(base + (extra if t == step else 0))
+            h = core(x_t, h)
+        core.weight_hh.assign_(base)
+        h = h[0] if isinstance(h, tuple) else h
+        return (h**2).sum()
+
+    base = net.weight_hh_l0.numpy().copy()
+    y, _ = net(x)
+    table = viz.gradient_flow((y[-1] ** 2).sum()).table()
+    found = table.parameters["weight_hh_l0"]
+    eps = 1e-6
+    for step, norm in zip(found["step"], found["norm"], strict=True):
+        gradient = np.zeros_like(base)
+        for k in np.ndindex(base.shape):
+            extra = np.zeros_like(base)
+            extra[k] = eps
+            with tg.no_grad():
+                gradient[k] = (loss(extra, step).item() - loss(-extra, step).item()) / (2 * eps)
+        np.testing.assert_allclose(norm, np.linalg.norm(gradient), rtol=1e-6, atol=1e-9)
+
+
+def test_one_step_s_loss_alone():
+    """With from_step only that loss sends gradients: the same as the graph of that loss."""
+
+    def losses():
+        cell, h, found = nn.RNNCell(3, 4, generator=tg.Generator(2)), tg.zeros(2, 4), []
+        for x_t in gallery.series():
+            h = cell(x_t, h)
+            found.append((h**2).mean())
+        return found
+
+    every = losses()
+    total = every[0]
+    for k, one in enumerate(every[1:], 1):
+        with tg.step(k):
+            total = total + one
+    name = "RNNCell.h"
+    both = viz.gradient_flow(total, from_step=3).table().states[name]["norm"]
+    alone = viz.gradient_flow(losses()[3]).table().states[name]["norm"]
+    np.testing.assert_allclose(both[:4], alone[:4], rtol=1e-6)
+    assert not both[4:].any()
+    whole = viz.gradient_flow(total).table().states[name]["norm"]
+    assert (whole[:5] > both[:5]).all()
+    with pytest.raises(GraphError, match="no loss enters step 9"):
+        viz.gradient_flow(total, from_step=9)
+
+
+def test_gradients_are_left_alone():
+    loss = gallery.rnn()
+    diagram = viz.gradient_flow(loss)
+    loss.backward()  # the graph is still whole
+    with pytest.raises(GraphError, match=r"viz\.record"):
+        viz.gradient_flow(loss)
+    again = gallery.rnn()
+    with viz.record() as flow:
+        again.backward()
+    recorded = viz.gradient_flow(again, flow=flow)
+    assert recorded.svg == diagram.svg
+    table = recorded.table()
+    assert set(table.totals) == {"Wx", "Wh", "Wy", "b"}
+    assert viz.unrolled(again, show=("saved",)).svg.count("freed") > 20
+
+
+def test_totals_are_the_leaves_gradients():
+    net = nn.LSTM(3, 4, generator=tg.Generator(0))
+    y, _ = net(gallery.series())
+    loss = (y**2).mean()
+    totals = viz.gradient_flow(loss).table().totals
+    assert net.weight_hh_l0.grad is None
+    loss.backward()
+    for name, p in net.named_parameters():
+        assert totals[name] == pytest.approx(float(np.linalg.norm(p.grad.numpy())), rel=1e-5), name
+
+
+def test_nan_and_infinite_gradients_are_shown():
+    w = nn.Parameter(np.array([0.0, 1.0], np.float32), name="w")
+    with np.errstate(all="ignore"):
+        diagram = viz.gradient_flow((tg.sqrt(w) * 0.0).sum())
+    assert any(line.data.get("class") == "NaN or infinite" for line in diagram.picture.lines)
+    assert diagram.table().edges["bad"].any()
+    ET.fromstring(diagram.svg)
+
+
+# files and engines ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("form", ["svg", "gv", "html", "png", "pdf"])
+def test_files(form, tmp_path):
+    path = viz.unrolled(gallery.rnn()).save(tmp_path / f"a.{form}")
+    start = {
+        "svg": b"<svg",
+        "gv": b"digraph",
+        "html": b"<!DOCTYPE",
+        "png": b"\x89PNG",
+        "pdf": b"%PDF",
+    }
+    assert path.read_bytes().startswith(start[form])
+    assert [p.name for p in tmp_path.iterdir()] == [f"a.{form}"]
+
+
+def test_pip_packages_alone_are_enough(tmp_path, monkeypatch):
+    """With an empty PATH the wheel paints."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    commands = engine.commands(True, "png")
+    assert [c[0] for c in commands] == [sys.executable]
+    for form in ("png", "pdf"):
+        assert viz.rolled(gallery.gru()).save(tmp_path / f"a.{form}").stat().st_size > 2000
+    assert engine.paint("digraph { a -> b }", "svg", placed=False).count(b"<g") > 2
+
+
+def test_without_any_engine(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    diagram = viz.unrolled(gallery.rnn())
+    with pytest.raises(
+        RenderError, match=r"install Graphviz.*render.*\.svg, \.html and \.gv.*a\.gv"
+    ):
+        diagram.save(tmp_path / "a.png")
+    assert (tmp_path / "a.gv").read_text() == diagram.source
+    assert "<svg" in diagram._repr_mimebundle_()["image/svg+xml"]
+    assert diagram.save(tmp_path / "a.html").exists()
+
+
+def test_an_engine_that_hangs_is_stopped(monkeypatch):
+    endless = [sys.executable, "-c", "while True: pass"]
+    monkeypatch.setattr(engine, "commands", lambda *_: [endless])
+    with pytest.raises(RenderError, match=r"longer than 0\.3 s.*viz\.rolled"):
+        engine.paint("digraph {}", "png", seconds=0.3)
+    monkeypatch.setattr(
+        engine, "commands", lambda *_: [[sys.executable, "-c", "raise SystemExit(3)"]]
+    )
+    with pytest.raises(RenderError, match="exit status 3"):
+        engine.paint("digraph {}", "png")
+
+
+def test_a_png_too_wide_is_refused(tmp_path):
+    diagram = viz.unrolled(lasting(120), steps="all")
+    with pytest.raises(RenderError, match="32,767"):
+        diagram.save(tmp_path / "a.png")
+    assert diagram.save(tmp_path / "a.svg").exists()
+
+
+def test_paths_that_cannot_be_written(tmp_path):
+    diagram = viz.unrolled(plain())
+    for bad, words in (
+        ("a.jpg", r"\.svg, \.png"),
+        ("none/a.svg", "cannot write into"),
+        ("a", "suffix"),
+    ):
+        with pytest.raises(RenderError, match=words):
+            diagram.save(tmp_path / bad)
+    (tmp_path / "b.svg").mkdir()
+    with pytest.raises(RenderError, match="cannot write"):
+        diagram.save(tmp_path / "b.svg")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["b.svg"]
+
+
+# bad input ------------------------------------------------------------------------
+
+HOSTILE = [
+    '"', "\\", "\\N\\G", "<b>bold</b>", "<not html", "a\nb", "a\r\tb", "emoji 🙂 漢字", "&amp;&lt;", "]]>", "{x|y}",
+    "</script><script>alert(1)</script>", "\x00\x1f\x7f", "\ud800", "x" * 10_000, "", " ", "%s {0}", "'; --",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HOSTILE, ids=range(len(HOSTILE)))
+def test_hostile_labels(name):
+    check_label(name)
+
+
+@given(st.text(max_size=60))
+@settings(max_examples=60, deadline=None, derandomize=True)
+def test_fuzzed_labels(name):
+    check_label(name)
+
+
+def check_label(name):
+    w = nn.Parameter(np.ones(2, np.float32), name=name)
+    h = w * 2
+    h.name = name
+    with tg.scope(name.replace(".", "")):
+        loss = (h * w).sum()
+    diagram = viz.gradient_flow(loss)
+    clean = [line for *_, lines, _ in boxes(diagram) for line in lines]
+    assert all(len(line) <= 40 for line in clean)
+    import pygraphviz
+
+    source = diagram.source.encode("utf-8", "strict").decode()
+    assert len(pygraphviz.AGraph(source).nodes()) >= 4
+    html = diagram.html.encode()
+    assert html.count(b"<script>") == 1
+    assert html.count(b"<b>") == 0
+
+
+def test_bad_input():
+    loss = gallery.rnn()
+    w = nn.Parameter(np.ones(3, np.float32))
+    with tg.no_grad():
+        unrecorded = (w * w).sum()
+    for call, words in (
+        (lambda: viz.unrolled(3.0), "expected a Tensor, got float"),
+        (lambda: viz.unrolled(tg.ones(2)), "has no graph"),
+        (lambda: viz.rolled(unrecorded), "no_grad"),
+        (lambda: viz.gradient_flow(w * 2), r"single value, the shape is \(3,\)"),
+        (lambda: viz.unrolled(loss, params="both"), "stub, node, hide"),
+        (lambda: viz.unrolled(loss, show=("colour",)), "'shape', 'dtype', 'saved'"),
+        (lambda: viz.unrolled(loss, steps=[99]), "numbers from -6 to 5"),
+        (lambda: viz.unrolled(loss, steps="some"), "'auto', 'all', a slice"),
+        (lambda: viz.unrolled(loss, steps=[]), "a slice or a list"),
+        (lambda: viz.gradient_flow(loss, flow=viz.Flow()), "holds nothing"),
+    ):
+        with pytest.raises(GraphError, match=words):
+            call()
+
+
+def test_a_jitted_call_says_how_to_see_inside():
+    net = nn.GRU(3, 4)
+    fast = tg.jit(lambda x: net(x)[0].sum())
+    with pytest.raises(GraphError, match="disable_jit"):
+        viz.unrolled(fast(gallery.series()))
+
+
+# the command ----------------------------------------------------------------------
+
+
+def test_draw(tmp_path, capsys):
+    what = f"{HERE.parent / 'examples' / 'gallery.py'}:lstm"
+    for extra in ([], ["--view", "rolled"], ["--view", "gradient", "--steps", "0,2:4,-1"]):
+        assert draw_main([what, *extra, "-o", str(tmp_path / "a.svg")]) == 0
+    shown = set(re.findall(r'class="column" data-step="(\d)"', (tmp_path / "a.svg").read_text()))
+    assert shown == {"0", "2", "3", "5"}
+    for bad, words in (
+        (["nothing.py:f"], "no file"), ([what + "x"], "no function 'lstmx'"), ([what, "--steps", "a"], "--steps"),
+        ([str(HERE / "test_viz.py")], "FILE.py:FUNCTION"),
+    ):  # fmt: skip
+        assert draw_main([*bad, "-o", str(tmp_path / "b.svg")]) == 1
+        assert words in capsys.readouterr().err
+    assert not (tmp_path / "b.svg").exists()
+
+
+def test_the_page_asks_nothing_of_the_network():
+    html = viz.gradient_flow(gallery.lstm()).html
+    links = set(re.findall(r'(?:src|href)="([^"#]*)', html)) | set(
+        re.findall(r"url\(([^#)][^)]*)", html)
+    )
+    assert links == {"data:,"}
+    assert "default-src 'none'" in html
+    assert len(re.findall(r"https?://", html)) == len(
+        re.findall(r"http://www\.w3\.org/2000/svg", html)
+    )
+    assert html.count("<section") == 2
