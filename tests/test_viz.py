@@ -15,7 +15,7 @@ from hypothesis import given, settings, strategies as st
 import tinygrad_rnn as tg
 from tinygrad_rnn import nn, viz
 from tinygrad_rnn.errors import GraphError, RenderError
-from tinygrad_rnn.kernels.measure import measure
+from tinygrad_rnn.kernels.measure import Measured, measure_all
 from tinygrad_rnn.viz import columns, engine, graph
 from tinygrad_rnn.viz.__main__ import main as draw_main
 
@@ -267,7 +267,7 @@ def test_deep_graphs_need_no_stack():
 @settings(max_examples=60, deadline=None)
 def test_measure(values):
     x = np.array(values, np.float32)
-    m = measure(x)
+    m = Measured(*measure_all([x])[0].tolist())
     assert m.bad == (~np.isfinite(x)).sum()
     assert m.zeros == ((x == 0).mean() if len(x) else 0)
     if not m.bad:

@@ -83,7 +83,8 @@ class Sweep:
     `lift(array, node)` makes a Tensor; with `create_graph` all cotangents are
     Tensors and the rules, written in ops, record a graph of their own. `only`
     (keys) limits the pass to what leads to the wanted inputs. `watch` is shown every
-    node's cotangent (`total`) and every contribution (`passes`, which may stop it).
+    node's cotangent (`total`) and every contribution (`passes`, which gives what is to
+    be delivered, None for nothing).
     """
 
     def __init__(
@@ -154,8 +155,10 @@ class Sweep:
                     c = kernel(g, *[saved[i] for i in places])
                 if anomaly:
                     _check_finite(node, k, c)
-                if watch is not None and not watch.passes(node, k, c):
-                    continue
+                if watch is not None:
+                    c = watch.passes(node, k, c)
+                    if c is None:
+                        continue
                 if c.__class__ is Deferred:
                     self.defer(p, c.op, c.piece, c.key)
                     continue
@@ -266,7 +269,9 @@ class Sweep:
                 if c is not None and self._wants(p):
                     if local.now.anomaly:
                         _check_finite(node, place, c)
-                    if watch is None or watch.passes(node, k, c):
+                    if watch is not None:
+                        c = watch.passes(node, k, c)
+                    if c is not None:
                         self.deliver(p, c)
 
     def _at_once(self, node: Node, g: Any) -> None:

@@ -18,13 +18,17 @@ from .._tensor import Tensor, constant
 from ..autodiff import no_grad
 from ..errors import GraphError
 from ..graph import FREED, Sweep
-from ..kernels.measure import Measured, measure
+from ..kernels.measure import Measured, measure_all
 from ..op import Array, Deferred, local
 from ..ops.shape import sum_to
 from .graph import Edge, Graph, Vertex, collect, nodes_below, root_of
 
 NOTHING = Measured(0.0, 0.0, 1.0, 0)
-EdgeKey = tuple[int, int]  # sequence number of the consumer, its operand
+
+
+def _edge(seq: int, place: int) -> int:
+    """One number for an edge: the consumer's sequence number and the operand's."""
+    return seq << 32 | place
 
 
 class Rate(NamedTuple):
@@ -39,13 +43,21 @@ class Flow:
 
     def __init__(self) -> None:
         self.graph: Graph | None = None
-        self.edges: dict[EdgeKey, Measured] = {}
-        self.totals: dict[int, Measured] = {}  # by key of a node or leaf
-        self.sums: dict[Any, Measured] = {}  # by group: (kind, vertex, step)
-        self._groups: dict[EdgeKey, Any] = {}
+        # rows of figures: of edges, of totals by key of a node or leaf, of sums by group
+        self._edges: dict[int, int] = {}
+        self._totals: dict[int, int] = {}
+        self._sums: dict[Any, int] = {}
+        self._groups: dict[int, Any] = {}  # edge: (kind, vertex, step)
+        self._steps: dict[int, set[int]] = defaultdict(set)  # of parameters, by vertex
         self._waiting: dict[Any, int] = {}
         self._partial: dict[Any, Array] = {}
-        self._blocked: set[EdgeKey] = set()
+        self._blocked: set[int] = set()
+        self._queue: list[Array] = []
+        self._held: list[Array] = []
+        self._known: dict[int, int] = {}  # rows of what waits, by id
+        self._queued = 0  # bytes
+        self._rows: list[Array] = []
+        self._count = 0
 
     def begin(self, graph: Graph, from_step: int | None = None) -> None:
         """Get ready for a sweep over a graph."""
@@ -54,8 +66,10 @@ class Flow:
         for e in graph.edges:
             group = group_of(graph, e)
             if group is not None:
-                self._groups[graph.vertices[e.target].key, e.place] = group
+                self._groups[_edge(graph.vertices[e.target].key, e.place)] = group
                 sizes[group] += 1
+                if group[0] == "parameter" and group[2] is not None:
+                    self._steps[group[1]].add(group[2])
         self._waiting = dict(sizes)
         if from_step is not None:
             self._blocked = _other_losses(graph, from_step)
@@ -65,51 +79,106 @@ class Flow:
     def total(self, key: int, g: Any) -> None:
         """A node's whole cotangent."""
         if isinstance(g, np.ndarray | np.generic):
-            self.totals[key] = measure(np.asarray(g))
+            self._note(np.asarray(g), (self._totals, key))
 
-    def passes(self, node: Any, k: int, c: Any) -> bool:
-        """Note what goes from a node to its operand k; False to stop it there."""
-        name = (node.seq, k)
+    def passes(self, node: Any, k: int, c: Any) -> Any:
+        """Note what goes from a node to its operand k; None to stop it there."""
+        name = _edge(node.seq, k)
         if name in self._blocked:
-            return False
-        value = _value(c, node.inputs[k])
+            return None
+        c, value = _value(c, node.inputs[k])
         if value is None:
-            return True
-        self.edges[name] = figures = measure(value)
+            return c
         group = self._groups.get(name)
-        if group is not None:
-            self._gather(group, value, figures)
-        return True
-
-    def _gather(self, group: Any, value: Array, figures: Measured) -> None:
-        self._waiting[group] -= 1
-        last = self._waiting[group] <= 0
-        if last and group not in self._partial:
-            self.sums[group] = figures
-        elif last:
-            self.sums[group] = measure(self._partial.pop(group) + value)
+        if group is None:
+            self._note(value, (self._edges, name))
         else:
-            held = self._partial.get(group)
+            self._gather(name, group, value)
+        return c
+
+    def _gather(self, name: int, group: Any, value: Array) -> None:
+        self._waiting[group] -= 1
+        held = self._partial.pop(group, None)
+        if self._waiting[group] > 0:
             self._partial[group] = value.copy() if held is None else held + value
+        elif held is None:
+            self._note(value, (self._edges, name), (self._sums, group))
+            return
+        else:
+            self._note(held + value, (self._sums, group))
+        self._note(value, (self._edges, name))
+
+    def _note(self, value: Array, *places: Any) -> None:
+        """Keep an array until many are measured in one call; nobody writes to it any more.
+
+        What is kept to the end is numbers in dicts: some thousand tuples more would have
+        the garbage collector go through the whole graph several times.
+        """
+        row = self._known.get(id(value))  # a sum hands on what it gets, as it is
+        if row is None:
+            if value.dtype.kind != "f":
+                return
+            row = self._known[id(value)] = self._count
+            self._count += 1
+            self._queue.append(value if value.flags.carray else np.array(value, order="C"))
+            self._held.append(value)  # so that its id stays its own
+            self._queued += value.nbytes
+        for store, key in places:
+            store[key] = row
+        if len(self._queue) >= 256 or self._queued > 4_000_000:
+            self._measure()
+
+    def _measure(self) -> None:
+        """Measure what waits, one call a dtype."""
+        rows = np.empty((len(self._queue), 4))
+        for dtype in {a.dtype for a in self._queue}:
+            chosen = [k for k, a in enumerate(self._queue) if a.dtype == dtype]
+            rows[chosen] = measure_all([self._queue[k] for k in chosen])
+        self._rows.append(rows)
+        self._queue.clear()
+        self._held.clear()
+        self._known.clear()
+        self._queued = 0
 
     def end(self, leaves: Any) -> None:
         """Note the totals of the leaves, and sums of which a part never came."""
         for leaf, g, _ in leaves:
-            self.totals[-id(leaf)] = measure(g)
+            self._note(np.asarray(g), (self._totals, -id(leaf)))
         for group, value in self._partial.items():
-            self.sums[group] = measure(value)
+            self._note(value, (self._sums, group))
         self._partial.clear()
+        self._measure()
+        self._rows = [np.concatenate(self._rows)]
 
     # what diagrams read -------------------------------------------------------
 
+    def _figures(self, row: int | None) -> Measured | None:
+        return None if row is None else Measured(*self._rows[0][row].tolist())
+
+    def total_of(self, v: Vertex) -> Measured | None:
+        """A vertex's whole gradient, None where none arrived."""
+        return self._figures(self._totals.get(v.key))
+
+    def part_of(self, v: Vertex, step: int) -> Measured | None:
+        """A parameter's gradient from one step."""
+        return self._figures(self._sums.get(("parameter", v.number, step)))
+
+    def carried_to(self, v: Vertex) -> Measured | None:
+        """What arrives at a state from other steps."""
+        return self._figures(self._sums.get(("carried", v.number, v.step)))
+
+    def steps_of(self, v: Vertex) -> list[int]:
+        """The steps that send a gradient to a parameter."""
+        return sorted(self._steps[v.number])
+
     def of_edge(self, graph: Graph, e: Edge) -> Measured | None:
         """An edge's own contribution, None where none flowed."""
-        return self.edges.get((graph.vertices[e.target].key, e.place))
+        return self._figures(self._edges.get(_edge(graph.vertices[e.target].key, e.place)))
 
     def of_vertex(self, v: Vertex, step: int | None) -> Measured | None:
         """A vertex's whole gradient; of a parameter used in a step, that step's part."""
-        part = self.sums.get(("parameter", v.number, step)) if step is not None else None
-        return part or self.totals.get(v.key)
+        part = self.part_of(v, step) if step is not None else None
+        return part or self.total_of(v)
 
     def states(self) -> dict[str, list[tuple[int, Vertex]]]:
         """The carried states by name: (step, vertex) in the order of time."""
@@ -140,9 +209,8 @@ class Flow:
         """
         logs = [0.0]
         assert self.graph is not None
-        for (t, v), (_, later) in reversed(list(pairwise(members))):
-            carried = self.sums.get(("carried", v.number, t))
-            whole = self.totals.get(later.key)
+        for (_, v), (_, later) in reversed(list(pairwise(members))):
+            carried, whole = self.carried_to(v), self.total_of(later)
             if carried is None or whole is None or not (carried.norm > 0 and whole.norm > 0):
                 break
             if not (math.isfinite(carried.norm) and math.isfinite(whole.norm)):
@@ -171,7 +239,7 @@ def group_of(graph: Graph, e: Edge) -> Any:
     return ("carried", a.number, a.step) if is_carried(graph, e) else None
 
 
-def _other_losses(graph: Graph, step: int) -> set[EdgeKey]:
+def _other_losses(graph: Graph, step: int) -> set[int]:
     """The edges by which losses of other steps than `step` enter their own steps.
 
     The loss part of a graph is what lies at the output and has no step, or a single value.
@@ -189,7 +257,7 @@ def _other_losses(graph: Graph, step: int) -> set[EdgeKey]:
             if source.step is None or math.prod(source.shape) == 1:
                 loss.add(e.source)
             elif source.step != step:
-                blocked.add((v.key, e.place))
+                blocked.add(_edge(v.key, e.place))
             else:
                 known = True
     if not known:
@@ -197,17 +265,23 @@ def _other_losses(graph: Graph, step: int) -> set[EdgeKey]:
     return blocked
 
 
-def _value(c: Any, p: Any) -> Array | None:
-    """A contribution as the array that it adds to p's gradient."""
+def _value(c: Any, p: Any) -> tuple[Any, Array | None]:
+    """What is to be delivered, and the array that it adds to p's gradient.
+
+    A product put off to be taken with other steps' is taken at once, and only once.
+    """
     if c.__class__ is Deferred:
         if c.op.name == "put_slices":  # zeros around it change no figure but their own share
-            return np.asarray(c.piece[0])
-        attrs = {} if c.key is None else {"keys": (c.key,), "shape": p.shape}
-        c = c.op.kernel(*c.piece, **attrs)
+            return c, np.asarray(c.piece[0])
+        if c.key is not None:
+            return c, c.op.kernel(*c.piece, keys=(c.key,), shape=p.shape)
+        c = c.op.kernel(*c.piece)
     if not isinstance(c, np.ndarray | np.generic):
-        return None
-    c = np.asarray(c)
-    return sum_to.kernel(c, shape=p.shape) if c.shape != p.shape else c
+        return c, None
+    value = np.asarray(c)
+    if value.shape != p.shape:
+        value = c = sum_to.kernel(value, shape=p.shape)
+    return c, value
 
 
 @contextmanager

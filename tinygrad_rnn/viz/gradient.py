@@ -8,7 +8,7 @@ import numpy as np
 from ..kernels.measure import Measured
 from ..op import Array
 from .flow import NOTHING, Flow, Rate
-from .graph import Graph
+from .graph import Edge, Graph
 from .picture import Box, Line, Picture, Text, text_width
 
 VANISHED, EXPLODING = 1e-6, 1e3  # times the norm at the last step
@@ -67,14 +67,14 @@ def scale_of(flow: Flow) -> Scale:
     latest: dict[int, float] = {}
     for members in flow.states().values():
         for step, v in members[::-1]:
-            norm = flow.totals.get(v.key, NOTHING).norm
+            norm = (flow.total_of(v) or NOTHING).norm
             if norm > 0 and math.isfinite(norm):
                 latest[step] = max(latest.get(step, 0.0), norm)
                 break
     if latest:
         return Scale(latest[max(latest)])
-    norms = [m.norm for m in flow.totals.values() if m.norm > 0 and math.isfinite(m.norm)]
-    return Scale(max(norms, default=1.0))
+    found = [flow.total_of(v) or NOTHING for v in graph.vertices]
+    return Scale(max((m.norm for m in found if m.norm > 0 and math.isfinite(m.norm)), default=1.0))
 
 
 def short(m: Measured | None) -> str:
@@ -125,10 +125,10 @@ def _paint_line(
     m = None
     target = vertices.get(line.target)
     if target is not None:
-        m = flow.edges.get((graph.vertices[target].key, int(line.data["place"])))
+        m = flow.of_edge(graph, Edge(-1, target, int(line.data["place"])))
     elif line.source:  # into a gap: what comes back to the state out of it
         v = graph.vertices[vertices[line.source]]
-        m = flow.sums.get(("carried", v.number, v.step))
+        m = flow.carried_to(v)
     look = scale.look(m)
     line.points = line.points[::-1]
     line.source, line.target = line.target, line.source
@@ -143,7 +143,7 @@ def _words(m: Measured | None) -> str:
     if m is None:
         return "none arrives"
     words = f"norm {m.norm:.4g}, largest {m.largest:.4g}, {100 * m.zeros:.3g} % zeros"
-    return words + (f", {m.bad} not finite" if m.bad else "")
+    return words + (f", {m.bad:.0f} not finite" if m.bad else "")
 
 
 def _strips(picture: Picture, flow: Flow, scale: Scale, y: float) -> float:
@@ -235,10 +235,10 @@ def tabulate(flow: Flow) -> Table:
     edges = {n: np.array([r[k] for r in rows]) for k, n in enumerate(names)}
     states, rates = {}, {}
     for name, members in flow.states().items():
-        carried = [flow.sums.get(("carried", v.number, t), NOTHING).norm for t, v in members]
+        carried = [(flow.carried_to(v) or NOTHING).norm for _, v in members]
         states[name] = {
             "step": np.array([t for t, _ in members]),
-            "norm": np.array([flow.totals.get(v.key, NOTHING).norm for _, v in members]),
+            "norm": np.array([(flow.total_of(v) or NOTHING).norm for _, v in members]),
             "carried": np.array(carried),
         }
         rates[name] = flow.rate(members)
@@ -246,9 +246,9 @@ def tabulate(flow: Flow) -> Table:
     for v in graph.vertices:
         if v.kind != "parameter":
             continue
-        totals[v.name] = flow.totals.get(v.key, NOTHING).norm
-        steps = sorted({s for _, n, s in flow.sums if n == v.number and s is not None})
+        totals[v.name] = (flow.total_of(v) or NOTHING).norm
+        steps = flow.steps_of(v)
         if len(steps) > 1:
-            norms = [flow.sums["parameter", v.number, s].norm for s in steps]
+            norms = [(flow.part_of(v, s) or NOTHING).norm for s in steps]
             parameters[v.name] = {"step": np.array(steps), "norm": np.array(norms)}
     return Table(edges, states, parameters, rates, totals)
