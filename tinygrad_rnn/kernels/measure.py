@@ -16,7 +16,7 @@ from ._jit import DISABLED, jit
 from .update import _data, _ids
 
 Array = np.ndarray[Any, Any]
-_BITS = {np.dtype(np.float32): np.uint32, np.dtype(np.float64): np.uint64}
+_BITS: dict[Any, Any] = {np.dtype(np.float32): np.uint32, np.dtype(np.float64): np.uint64}
 
 
 class Measured(NamedTuple):

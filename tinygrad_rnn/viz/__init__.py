@@ -4,7 +4,7 @@
 >>> from tinygrad_rnn import nn, viz
 >>> y, _ = nn.LSTM(3, 4)(tg.ones(6, 2, 3))
 >>> print(viz.unrolled(y.sum()).summary())
-unrolled: 110 vertices, 142 edges, 6 steps, 3 kinds of column
+unrolled: 110 vertices, 157 edges, 6 steps, 3 kinds of column
 """
 
 from collections.abc import Collection

@@ -290,7 +290,7 @@ def record() -> Iterator[Flow]:
 
     >>> import tinygrad_rnn as tg
     >>> from tinygrad_rnn import viz
-    >>> w = tg.tensor([2.0], requires_grad=True)
+    >>> w = tg.tensor([2.0], requires_grad=True, name="w")
     >>> loss = (w * w).sum()
     >>> with viz.record() as flow:
     ...     loss.backward()
