@@ -17,6 +17,8 @@ from typing import Any
 
 import numpy as np
 
+import tinygrad_rnn as tg
+from tinygrad_rnn import nn, viz
 from tinygrad_rnn.errors import DataError
 from tinygrad_rnn.train import read_csv
 from tinygrad_rnn.train.experiment import (
@@ -70,6 +72,7 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     p.add_argument(
         "--eager", action="store_true", default=None, help="without tg.jit, to compare the time"
     )
+    p.add_argument("--draw", action="store_true", help="draw the model's graph and gradients")
     p.add_argument("--quick", action="store_true", help="a few epochs of one seed: a smoke test")
     return p.parse_args(argv)
 
@@ -172,6 +175,17 @@ def draw(out: Path, series: Any, s: Setting, models: list[Trained]) -> list[Path
     return [out / "forecast.png", out / "training.png"]
 
 
+def diagrams(out: Path, trained: Trained) -> list[Path]:
+    """The trained model's graph, unrolled and rolled up, and the gradient flowing through it."""
+    x, y = trained.validation
+    loss = nn.mse_loss(trained.model(tg.tensor(x, name="series")), tg.tensor(y))
+    return [
+        viz.unrolled(loss).save(out / "unrolled.svg"),
+        viz.rolled(loss).save(out / "rolled.svg"),
+        viz.gradient_flow(loss).save(out / "gradient.html"),
+    ]
+
+
 def writable(out: Path) -> None:
     """Make the output folder before hours of work depend on it."""
     try:
@@ -226,6 +240,8 @@ def main(argv: list[str] | None = None) -> dict[str, Any]:
         written += draw(args.out, series, s, models)
     except ImportError:
         print("no pictures: they need matplotlib, pip install 'tinygrad_rnn[examples]'")
+    if args.draw:
+        written += diagrams(args.out, models[0])
     print(f"{result['seconds']:.0f} s; written: {', '.join(map(str, written))}")
     return result
 

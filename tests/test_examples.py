@@ -28,13 +28,18 @@ def forecast():
 
 
 def test_forecast_writes_table_pictures_and_figures(forecast, tmp_path, capsys):
-    result = forecast.main(["--quick", "--out", str(tmp_path), "--hidden", "4", "--epochs", "3"])
+    result = forecast.main(
+        ["--quick", "--draw", "--out", str(tmp_path), "--hidden", "4", "--epochs", "3"]
+    )
     text = capsys.readouterr().out
     assert re.search(r"seasonal naive x growth\s+13.43", text)
     assert "skill" in text
     assert "the best baseline, seasonal naive x growth: MAE" in text
     for name in ("forecast.png", "training.png"):
         assert (tmp_path / name).stat().st_size > 10_000
+    assert "30 identical" in (tmp_path / "unrolled.svg").read_text()
+    assert "× 36 steps" in (tmp_path / "rolled.svg").read_text()
+    assert "half-life" in (tmp_path / "gradient.html").read_text()
     written = json.loads((tmp_path / "forecast.json").read_text())
     assert written["setting"]["epochs"] == 3
     assert written["rows"]["LSTM"] == result["rows"]["LSTM"]

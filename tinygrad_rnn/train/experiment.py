@@ -38,11 +38,13 @@ class Setting(NamedTuple):
 
 
 class Trained(NamedTuple):
-    """One model: its seed, how its training went, its forecast of the test period."""
+    """One model: its seed, how its training went, its forecast, and what it was validated on."""
 
     seed: int
     fit: Fit
     forecast: Array
+    model: Forecaster
+    validation: tuple[Array, Array]  # a window (1, lookback) and what came after it, scaled
 
 
 def check(values: Array, s: Setting) -> None:
@@ -84,10 +86,11 @@ def train_one(values: Array, s: Setting, seed: int, progress: bool = True) -> Tr
     z = scaling.apply(values[: len(values) - s.test]).astype(np.float32)
     x, y = windows(z[:n], s.lookback, s.horizon)
     model = Forecaster(s.cell, s.season, s.horizon, s.hidden, s.layers, s.init, Generator(seed))
+    validation = z[None, n - s.lookback : n], z[None, n:]
     done = fit(
         model,
         (x, y),
-        (z[None, n - s.lookback : n], z[None, n:]),
+        validation,
         epochs=s.epochs,
         batch_size=s.batch_size,
         lr=s.lr,
@@ -98,7 +101,7 @@ def train_one(values: Array, s: Setting, seed: int, progress: bool = True) -> Tr
         label=f"{s.cell} seed {seed}",
         eager=s.eager,
     )
-    return Trained(seed, done, predict(model, scaling, values, s))
+    return Trained(seed, done, predict(model, scaling, values, s), model, validation)
 
 
 def predict(model: Forecaster, scaling: Scaling, values: Array, s: Setting) -> Array:
