@@ -91,7 +91,8 @@ def test_custom_cell_checks_and_trains(tmp_path):
     assert (tmp_path / "custom_cell.png").exists()
 
 
-def test_the_code_of_the_readme_runs(capsys):
+def test_the_code_of_the_readme_runs(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # it draws
     text = (ROOT / "README.md").read_text()
     blocks = re.findall(r"^```python\n(.*?)^```", text, re.M | re.S)
     assert len(blocks) >= 5
@@ -101,6 +102,8 @@ def test_the_code_of_the_readme_runs(capsys):
     out = capsys.readouterr().out
     assert "detect_anomaly: log, step 2 gives 1 of 1 values" in out
     assert "(7, 4, 16) (4, 4, 8)" in out
+    assert "half-life" in out
+    assert {p.suffix for p in tmp_path.iterdir()} == {".svg", ".html"}
     assert float(re.search(r"mean loss ([\d.]+)", out)[1]) < 0.05
 
 

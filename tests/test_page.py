@@ -1,6 +1,7 @@
 """The HTML page in a real browser: nothing asked of the network, every control does its work."""
 
 import importlib.util
+import itertools
 import shutil
 from pathlib import Path
 
@@ -125,7 +126,7 @@ def test_the_sweep_runs_from_the_loss_to_the_first_input(load):
         )
     assert lit[0] == set()
     steps = [{int(s) for s in found if s is not None} for found in lit]
-    assert all(a <= b for a, b in zip(steps, steps[1:], strict=False))
+    assert all(a <= b for a, b in itertools.pairwise(steps))
     firsts = [next(k for k, found in enumerate(steps) if t in found) for t in range(6)]
     assert firsts == sorted(firsts, reverse=True)
     assert count(page, "#gradient .node.lit") == count(page, "#gradient .node")
