@@ -293,6 +293,27 @@ def test_the_factor_is_the_spectral_radius(model, factor):
     assert word in diagram.summary()
 
 
+def test_a_direction_against_time_has_its_own_rate():
+    """A series that reads the same both ways: the same rate in both directions."""
+    half = gallery.series(6).numpy()
+    net = nn.RNN(3, 4, bidirectional=True, generator=tg.Generator(5))
+    for name, p in net.named_parameters():
+        if name.endswith("_reverse"):
+            p.assign_(getattr(net, name.removesuffix("_reverse")).numpy())
+    y, _ = net(tg.tensor(np.concatenate([half, half[::-1]])))
+    table = viz.gradient_flow(y[-1, :, :4].sum() + y[0, :, 4:].sum()).table()
+    forward, backward = table.rates["RNN.l0.h"], table.rates["RNN.l0_reverse.h"]
+    assert forward == pytest.approx(backward)
+    assert 0.1 < forward.factor < 1
+    assert list(table.states["RNN.l0_reverse.h"]["step"]) == list(range(12))[::-1]
+
+
+def test_a_masked_state_is_one_state():
+    table = viz.gradient_flow(gallery.gru()).table()
+    (found,) = table.states.values()
+    assert list(found["step"]) == list(range(6))
+
+
 def test_classes_differ_in_more_than_colour():
     looks = {}
     for model in (gallery.vanishing, gallery.exploding):

@@ -11,7 +11,7 @@ import numpy as np
 
 from .. import ops
 from .._tensor import Tensor, constant
-from ..autodiff import step
+from ..autodiff import scope, step
 from ..errors import DTypeError, ShapeError
 from ..op import Array
 from ..ops.random import Generator
@@ -37,7 +37,8 @@ def unroll(
         new = cell(x_t, state)
         live = None if masks is None else masks[t]
         if live is not None:
-            new = _where(live, new, state)
+            with scope(cell.__dict__.get("_scope", "")):  # the state is the cell's, masked too
+                new = _where(live, new, state)
         h = new[0] if isinstance(new, tuple) else new
         outputs[t] = h if live is None else ops.where(live, h, 0)
         state = new

@@ -47,15 +47,16 @@ class Flow:
         self._edges: dict[int, int] = {}
         self._totals: dict[int, int] = {}
         self._sums: dict[Any, int] = {}
-        self._groups: dict[int, Any] = {}  # edge: (kind, vertex, step)
+        self._special: dict[int, Any] = {}  # edge: (kind, vertex, step), or None if blocked
+        self._blocked: set[int] = set()
         self._steps: dict[int, set[int]] = defaultdict(set)  # of parameters, by vertex
         self._waiting: dict[Any, int] = {}
         self._partial: dict[Any, Array] = {}
-        self._blocked: set[int] = set()
-        self._queue: list[Array] = []
-        self._held: list[Array] = []
-        self._known: dict[int, int] = {}  # rows of what waits, by id
-        self._queued = 0  # bytes
+        # what is to be measured, and where its row goes
+        self._stores: list[dict[Any, int]] = []
+        self._keys: list[Any] = []
+        self._values: list[Any] = []
+        self._most = 256
         self._rows: list[Array] = []
         self._count = 0
 
@@ -66,86 +67,95 @@ class Flow:
         for e in graph.edges:
             group = group_of(graph, e)
             if group is not None:
-                self._groups[_edge(graph.vertices[e.target].key, e.place)] = group
+                self._special[_edge(graph.vertices[e.target].key, e.place)] = group
                 sizes[group] += 1
                 if group[0] == "parameter" and group[2] is not None:
                     self._steps[group[1]].add(group[2])
         self._waiting = dict(sizes)
+        largest = max(math.prod(v.shape) for v in graph.vertices)
+        self._most = max(8, min(256, 2_000_000 // largest))
         if from_step is not None:
             self._blocked = _other_losses(graph, from_step)
+            self._special.update(dict.fromkeys(self._blocked - set(self._special)))
 
     # what the sweep calls -----------------------------------------------------
 
     def total(self, key: int, g: Any) -> None:
         """A node's whole cotangent."""
-        if isinstance(g, np.ndarray | np.generic):
-            self._note(np.asarray(g), (self._totals, key))
+        self._stores.append(self._totals)
+        self._keys.append(key)
+        self._values.append(g)
 
     def passes(self, node: Any, k: int, c: Any) -> Any:
-        """Note what goes from a node to its operand k; None to stop it there."""
-        name = _edge(node.seq, k)
+        """Note what goes from a node to its operand k; None to stop it there.
+
+        Nearly all go the first, short way: a call here costs a third of an op's own rule.
+        """
+        name, p = node.seq << 32 | k, node.inputs[k]
+        if c.__class__ is np.ndarray and name not in self._special and c.shape == p.shape:
+            self._stores.append(self._edges)
+            self._keys.append(name)
+            self._values.append(c)
+            if len(self._values) > self._most:
+                self._measure()
+            return c
         if name in self._blocked:
             return None
-        c, value = _value(c, node.inputs[k])
-        if value is None:
-            return c
-        group = self._groups.get(name)
-        if group is None:
-            self._note(value, (self._edges, name))
-        else:
-            self._gather(name, group, value)
+        c, value = _value(c, p)
+        if value is not None and value.dtype.kind == "f":
+            self._note(self._edges, name, value)
+            group = self._special.get(name)
+            if group is not None:
+                self._gather(group, value)
         return c
 
-    def _gather(self, name: int, group: Any, value: Array) -> None:
+    def _note(self, store: dict[Any, int], key: Any, value: Array) -> None:
+        self._stores.append(store)
+        self._keys.append(key)
+        self._values.append(value)
+        if len(self._values) > self._most:
+            self._measure()
+
+    def _gather(self, group: Any, value: Array) -> None:
         self._waiting[group] -= 1
         held = self._partial.pop(group, None)
         if self._waiting[group] > 0:
             self._partial[group] = value.copy() if held is None else held + value
-        elif held is None:
-            self._note(value, (self._edges, name), (self._sums, group))
-            return
         else:
-            self._note(held + value, (self._sums, group))
-        self._note(value, (self._edges, name))
-
-    def _note(self, value: Array, *places: Any) -> None:
-        """Keep an array until many are measured in one call; nobody writes to it any more.
-
-        What is kept to the end is numbers in dicts: some thousand tuples more would have
-        the garbage collector go through the whole graph several times.
-        """
-        row = self._known.get(id(value))  # a sum hands on what it gets, as it is
-        if row is None:
-            if value.dtype.kind != "f":
-                return
-            row = self._known[id(value)] = self._count
-            self._count += 1
-            self._queue.append(value if value.flags.carray else np.array(value, order="C"))
-            self._held.append(value)  # so that its id stays its own
-            self._queued += value.nbytes
-        for store, key in places:
-            store[key] = row
-        if len(self._queue) >= 256 or self._queued > 4_000_000:
-            self._measure()
+            self._note(self._sums, group, value if held is None else held + value)
 
     def _measure(self) -> None:
-        """Measure what waits, one call a dtype."""
-        rows = np.empty((len(self._queue), 4))
-        for dtype in {a.dtype for a in self._queue}:
-            chosen = [k for k, a in enumerate(self._queue) if a.dtype == dtype]
-            rows[chosen] = measure_all([self._queue[k] for k in chosen])
+        """Measure what waits, one call a dtype; nobody has written to it since it was noted.
+
+        An array that came by several ways is measured once. What is kept to the end is
+        numbers in dicts: some thousand tuples more would have the garbage collector go
+        through the whole graph several times.
+        """
+        first, known, queue = self._count, dict[int, int](), list[Array]()
+        for store, key, value in zip(self._stores, self._keys, self._values, strict=True):
+            row = known.get(id(value))
+            if row is None:
+                row = known[id(value)] = first + len(queue)
+                queue.append(value)
+            store[key] = row
+        queue = [a if a.__class__ is np.ndarray and a.flags.carray else np.array(a, order="C")
+                 for a in queue]  # fmt: skip
+        rows = np.empty((len(queue), 4))
+        for dtype in {a.dtype for a in queue}:
+            chosen = [k for k, a in enumerate(queue) if a.dtype == dtype]
+            rows[chosen] = measure_all([queue[k] for k in chosen])
         self._rows.append(rows)
-        self._queue.clear()
-        self._held.clear()
-        self._known.clear()
-        self._queued = 0
+        self._count += len(queue)
+        self._stores.clear()
+        self._keys.clear()
+        self._values.clear()
 
     def end(self, leaves: Any) -> None:
         """Note the totals of the leaves, and sums of which a part never came."""
         for leaf, g, _ in leaves:
-            self._note(np.asarray(g), (self._totals, -id(leaf)))
+            self._note(self._totals, -id(leaf), g)
         for group, value in self._partial.items():
-            self._note(value, (self._sums, group))
+            self._note(self._sums, group, value)
         self._partial.clear()
         self._measure()
         self._rows = [np.concatenate(self._rows)]
@@ -181,24 +191,32 @@ class Flow:
         return part or self.total_of(v)
 
     def states(self) -> dict[str, list[tuple[int, Vertex]]]:
-        """The carried states by name: (step, vertex) in the order of time."""
+        """The carried states by name: (step, vertex) as recorded, against time if it ran so.
+
+        In a step where several bear the name, masked and not, the one carried on counts.
+        """
         assert self.graph is not None
-        alike: dict[str, list[tuple[int, Vertex]]] = defaultdict(list)
+        alike: dict[str, dict[int, Vertex]] = defaultdict(dict)
+        carried: set[tuple[str, int]] = set()
         ordinals: dict[Any, int] = defaultdict(int)
-        carried = set()
         for v in self.graph.vertices:
             if v.kind != "op" or v.step is None:
                 continue
-            place = f"{v.scope}.{v.name or v.op}" if v.scope else v.name or v.op
-            ordinals[place, v.op, v.step] += 1
-            number = ordinals[place, v.op, v.step]
-            name = place if number == 1 else f"{place} {number}"
-            name = name if v.name else f"{name} (unnamed)"
-            alike[f"{v.op}:{name}"].append((v.step, v))
-            if any(is_carried(self.graph, e) for e in self.graph.outof[v.number]):
-                carried.add(f"{v.op}:{name}")
-        return {k.partition(":")[2]: sorted(alike[k], key=lambda p: p[0]) for k in alike
-                if k in carried and len(alike[k]) > 1}  # fmt: skip
+            name = f"{v.scope}.{v.name or v.op}" if v.scope else v.name or v.op
+            if not v.name:
+                ordinals[name, v.step] += 1
+                name += f" {ordinals[name, v.step]}, unnamed"
+            goes_on = any(is_carried(self.graph, e) for e in self.graph.outof[v.number])
+            if goes_on or (name, v.step) not in carried:
+                alike[name][v.step] = v
+            if goes_on:
+                carried.add((name, v.step))
+        names = {name for name, _ in carried}
+        return {
+            name: sorted(found.items(), key=lambda item: item[1].number)
+            for name, found in alike.items()
+            if name in names and len(found) > 1
+        }
 
     def rate(self, members: list[tuple[int, Vertex]]) -> Rate:
         """The factor by which a state's gradient shrinks a step back, fitted over all steps.

@@ -64,15 +64,12 @@ def scale_of(flow: Flow) -> Scale:
     """The scale of a flow: largest total among the states of the last step, or of the output."""
     graph = flow.graph
     assert graph is not None
-    latest: dict[int, float] = {}
+    latest = []
     for members in flow.states().values():
-        for step, v in members[::-1]:
-            norm = (flow.total_of(v) or NOTHING).norm
-            if norm > 0 and math.isfinite(norm):
-                latest[step] = max(latest.get(step, 0.0), norm)
-                break
+        norms = [(flow.total_of(v) or NOTHING).norm for _, v in reversed(members)]
+        latest += [n for n in norms if n > 0 and math.isfinite(n)][:1]
     if latest:
-        return Scale(latest[max(latest)])
+        return Scale(max(latest))
     found = [flow.total_of(v) or NOTHING for v in graph.vertices]
     return Scale(max((m.norm for m in found if m.norm > 0 and math.isfinite(m.norm)), default=1.0))
 
