@@ -84,7 +84,8 @@ class Sweep:
     Tensors and the rules, written in ops, record a graph of their own. `only`
     (keys) limits the pass to what leads to the wanted inputs. `watch` is shown every
     node's cotangent (`total`) and every contribution (`passes`, which gives what is to
-    be delivered, None for nothing).
+    be delivered, None for nothing), and adds up what was put off (`joined`); `slices` are
+    the index nodes that it must see.
     """
 
     def __init__(
@@ -119,6 +120,7 @@ class Sweep:
         pieces, wanted, only, retain = self.pieces, self.wanted, self.only, self.retain
         arrays, anomaly, ndarray = not self.create_graph, local.now.anomaly, np.ndarray
         watch = self.watch
+        through = wanted if watch is None else wanted | watch.slices
         while heap:
             key = -heappop(heap)
             node, g = targets.pop(key), totals.pop(key, None)
@@ -130,7 +132,7 @@ class Sweep:
             if key in wanted:
                 self.found[key] = g
             if watch is not None:
-                watch.total(key, g)
+                watch.total(node, g)
             saved = node.saved
             if saved is FREED or node.versions is not None:
                 _check_intact(node)
@@ -163,7 +165,7 @@ class Sweep:
                     self.defer(p, c.op, c.piece, c.key)
                     continue
                 if p.__class__ is Node and c.__class__ is ndarray and c.shape == p.shape:
-                    if p.op is index and p.extra is None and p.seq not in wanted and watch is None:
+                    if p.op is index and p.extra is None and p.seq not in through:
                         self.defer(p.inputs[0], put_slices, (c,), p.attrs["key"])
                         continue  # a slice hands on what it gets: no need to wait for its turn
                     key = p.seq
@@ -237,17 +239,22 @@ class Sweep:
         parts.extend(piece)
         places.append(place)
         if place is None and len(parts) * len(parts[0]) >= ROWS:
-            self._add(key, op(*parts))
+            self._add(key, self._join(key, op, parts))
             parts.clear()
             places.clear()
+
+    def _join(self, key: int, op: Op, parts: list[Any]) -> Any:
+        return op(*parts) if self.watch is None else self.watch.joined(key, op, parts)
 
     def _settle(self, key: int, shape: tuple[int, ...], total: Any) -> Any:
         """Add to a sum the pieces that were put off, each kind in one op."""
         for op, (parts, places) in self.pieces.pop(key).items():
             if not parts:
                 continue
-            attrs = {} if places[0] is None else {"keys": tuple(places), "shape": shape}
-            y = op(*parts, **attrs)
+            if places[0] is None:
+                y = self._join(key, op, parts)
+            else:
+                y = op(*parts, keys=tuple(places), shape=shape)
             total = y if total is None else total + y
         return total
 

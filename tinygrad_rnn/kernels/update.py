@@ -1,9 +1,7 @@
 """Optimisers' updates and gradient clipping: one call over all parameters.
 
 Twelve parameters cost one call in place of some hundred NumPy calls: Adam on
-310,000 floats 265 us against 720, their norm 54 against 153. The arrays
-go in as a table of their ids, since Numba would compile anew for every list of
-shapes. A rule is written on one number of each array and holds for whole arrays
+310,000 floats 265 us against 720, their norm 54 against 153. A rule is written on one number of each array and holds for whole arrays
 too, which is how it runs under NUMBA_DISABLE_JIT.
 """
 
@@ -11,31 +9,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from numba import carray, types
-from numba.extending import intrinsic, register_jitable
+from numba import carray
+from numba.extending import register_jitable
 
+from ._arrays import data, ids
 from ._jit import DISABLED, jit
 
 Array = np.ndarray[Any, Any]
-
-
-# An array object is Python's object head, then the pointer to its numbers (NumPy's C
-# interface, PyArrayObject_fields, which compiled extensions rely on). Read in the kernel
-# it costs nothing; `a.ctypes.data` takes 1.6 us, and Adam has 48 arrays for 12 parameters.
-_HEAD = object.__basicsize__
-
-
-@intrinsic
-def _data(typingctx: Any, array: Any, like: Any) -> Any:
-    """Pointer to the numbers, of `like`'s dtype, of the array with an id."""
-    target = types.CPointer(like.dtype)
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        kind = context.get_value_type(target)
-        place = builder.add(args[0], args[0].type(_HEAD))
-        return builder.load(builder.inttoptr(place, kind.as_pointer()))
-
-    return target(types.uint64, like), codegen
 
 
 @register_jitable
@@ -83,10 +63,10 @@ def adam(p: Any, g: Any, m: Any, v: Any, h: Any) -> Any:
 @register_jitable
 def _views(table: Any, k: Any, n: Any, h: Any) -> Any:
     return (
-        carray(_data(table[k, 0], h), n),
-        carray(_data(table[k, 1], h), n),
-        carray(_data(table[k, 2], h), n),
-        carray(_data(table[k, 3], h), n),
+        carray(data(table[k, 0], h), n),
+        carray(data(table[k, 1], h), n),
+        carray(data(table[k, 2], h), n),
+        carray(data(table[k, 3], h), n),
     )
 
 
@@ -126,10 +106,6 @@ def _run_adam(table: Array, sizes: Array, h: Array) -> None:
 _LOOPS = {sgd: _run_sgd, rmsprop: _run_rmsprop, adagrad: _run_adagrad, adam: _run_adam}
 
 
-def _ids(arrays: Sequence[Array]) -> Array:
-    return np.array(list(map(id, arrays)), np.uint64)
-
-
 def apply(rule: Callable[..., Any], arrays: Sequence[Sequence[Array]], h: Sequence[float]) -> None:
     """Update in place with one rule: `arrays` are (p, g, m, v) a parameter, all C order
 
@@ -142,7 +118,7 @@ def apply(rule: Callable[..., Any], arrays: Sequence[Sequence[Array]], h: Sequen
         for p, g, m, v in arrays:
             p[...], m[...], v[...] = rule(p, g, m, v, numbers)
         return
-    table = _ids([a for row in arrays for a in row]).reshape(-1, 4)
+    table = ids([a for row in arrays for a in row]).reshape(-1, 4)
     sizes = np.array([row[0].size for row in arrays], np.int64)
     _LOOPS[rule](table, sizes, numbers)
 
@@ -151,7 +127,7 @@ def apply(rule: Callable[..., Any], arrays: Sequence[Sequence[Array]], h: Sequen
 def _sum_of_squares(table: Array, sizes: Array, like: Array) -> float:
     total = 0.0
     for k in range(sizes.size):
-        g = carray(_data(table[k], like), sizes[k])
+        g = carray(data(table[k], like), sizes[k])
         for i in range(g.size):
             total += np.float64(g[i]) * np.float64(g[i])
     return total
@@ -161,7 +137,7 @@ def _sum_of_squares(table: Array, sizes: Array, like: Array) -> float:
 def _limit(table: Array, sizes: Array, factor: Array, bound: Any) -> None:
     """Scale by factor[0], then clip to [-bound, bound]; NaN stays NaN."""
     for k in range(sizes.size):
-        g = carray(_data(table[k], factor), sizes[k])
+        g = carray(data(table[k], factor), sizes[k])
         for i in range(g.size):
             x = g[i] * factor[0]
             x = bound if x > bound else x
@@ -172,7 +148,7 @@ def norm(grads: Sequence[Array]) -> float:
     """Euclidean norm of all numbers together, summed in float64."""
     if DISABLED or not grads:
         return float(np.sqrt(sum(float(np.sum(np.square(g, dtype=np.float64))) for g in grads)))
-    table = _ids(grads)
+    table = ids(grads)
     sizes = np.array([g.size for g in grads], np.int64)
     return float(np.sqrt(_sum_of_squares(table, sizes, np.empty(1, grads[0].dtype))))
 
@@ -184,6 +160,6 @@ def limit(grads: Sequence[Array], factor: float = 1.0, bound: float = np.inf) ->
             np.clip(g * g.dtype.type(factor), -bound, bound, out=g)
         return
     dtype = grads[0].dtype
-    table = _ids(grads)
+    table = ids(grads)
     sizes = np.array([g.size for g in grads], np.int64)
     _limit(table, sizes, np.array([factor], dtype), dtype.type(bound))

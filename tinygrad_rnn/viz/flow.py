@@ -17,10 +17,11 @@ import numpy as np
 from .._tensor import Tensor, constant
 from ..autodiff import no_grad
 from ..errors import GraphError
-from ..graph import FREED, Sweep
-from ..kernels.measure import Measured, measure_all
-from ..op import Array, Deferred, local
+from ..graph import FREED, Sweep, key_of
+from ..kernels.measure import Measured
+from ..op import Array, Deferred, Op, local
 from ..ops.shape import sum_to
+from .figures import TERMS, Figures
 from .graph import Edge, Graph, Vertex, collect, nodes_below, root_of
 
 NOTHING = Measured(0.0, 0.0, 1.0, 0)
@@ -43,78 +44,90 @@ class Flow:
 
     def __init__(self) -> None:
         self.graph: Graph | None = None
-        # rows of figures: of edges, of totals by key of a node or leaf, of sums by group
-        self._edges: dict[int, int] = {}
-        self._totals: dict[int, int] = {}
-        self._sums: dict[Any, int] = {}
+        self._figures = Figures()  # of edges, of totals by key of a node or leaf, of groups
+        self._alone: dict[Any, int] = {}  # the edge that is all of a sum or a total
+        self.slices: set[int] = set()  # keys of index nodes of which we must see the gradient
         self._special: dict[int, Any] = {}  # edge: (kind, vertex, step), or None if blocked
         self._blocked: set[int] = set()
         self._steps: dict[int, set[int]] = defaultdict(set)  # of parameters, by vertex
         self._waiting: dict[Any, int] = {}
         self._partial: dict[Any, Array] = {}
-        # what is to be measured, and where its row goes
-        self._stores: list[dict[Any, int]] = []
-        self._keys: list[Any] = []
-        self._values: list[Any] = []
-        self._most = 256
-        self._rows: list[Array] = []
-        self._count = 0
+        self._joining: dict[Any, list[int]] = defaultdict(list)  # edges of terms put off
 
     def begin(self, graph: Graph, from_step: int | None = None) -> None:
         """Get ready for a sweep over a graph."""
         self.graph = graph
-        sizes: dict[Any, int] = defaultdict(int)
+        edges: dict[Any, list[int]] = defaultdict(list)
         for e in graph.edges:
             group = group_of(graph, e)
             if group is not None:
-                self._special[_edge(graph.vertices[e.target].key, e.place)] = group
-                sizes[group] += 1
+                edges[group].append(_edge(graph.vertices[e.target].key, e.place))
                 if group[0] == "parameter" and group[2] is not None:
                     self._steps[group[1]].add(group[2])
-        self._waiting = dict(sizes)
-        largest = max(math.prod(v.shape) for v in graph.vertices)
-        self._most = max(8, min(256, 2_000_000 // largest))
+        for group, names in edges.items():
+            if len(names) == 1:
+                self._alone[group] = names[0]
+            else:
+                self._special.update(dict.fromkeys(names, group))
+                self._waiting[group] = len(names)
         if from_step is not None:
             self._blocked = _other_losses(graph, from_step)
             self._special.update(dict.fromkeys(self._blocked - set(self._special)))
+        self._find_alone(graph)
+
+    def _find_alone(self, graph: Graph) -> None:
+        """Find what need not be noted: it is just what comes over one edge."""
+        for v in graph.vertices:
+            if v.kind != "op":
+                continue
+            out = [(graph.vertices[e.target], e) for e in graph.outof[v.number]]
+            single = len(out) == 1 and v.number != graph.output
+            # zeros around a slice count in the total, not on the edge
+            if single and out[0][0].op != "index":
+                self._alone[v.key] = _edge(out[0][0].key, out[0][1].place)
+            if v.op == "index":
+                own = _edge(v.key, 0)
+                if single and own not in self._special and v.key in self._alone:
+                    self._alone[own] = self._alone[v.key]  # a slice hands on what it gets
+                else:
+                    self.slices.add(v.key)
 
     # what the sweep calls -----------------------------------------------------
 
-    def total(self, key: int, g: Any) -> None:
-        """A node's whole cotangent."""
-        self._stores.append(self._totals)
-        self._keys.append(key)
-        self._values.append(g)
+    def total(self, node: Any, g: Any) -> None:
+        """A node's whole cotangent, where it is not just what came over its only edge."""
+        key = node.seq
+        if key not in self._alone or (node.extra is not None and "hooks" in node.extra):
+            self._alone.pop(key, None)
+            self._figures.note(key, np.asarray(g))
 
     def passes(self, node: Any, k: int, c: Any) -> Any:
         """Note what goes from a node to its operand k; None to stop it there.
 
-        Nearly all go the first, short way: a call here costs a third of an op's own rule.
+        Nearly all go the first, short ways: a call here costs a third of an op's own rule.
         """
         name, p = node.seq << 32 | k, node.inputs[k]
-        if c.__class__ is np.ndarray and name not in self._special and c.shape == p.shape:
-            self._stores.append(self._edges)
-            self._keys.append(name)
-            self._values.append(c)
-            if len(self._values) > self._most:
-                self._measure()
-            return c
+        if name not in self._special:
+            if c.__class__ is np.ndarray and c.shape == p.shape:
+                self._figures.note(name, c)
+                return c
+            if c.__class__ is Deferred and c.op in TERMS:
+                self._joining[key_of(p), c.op].append(name)
+                return c
         if name in self._blocked:
             return None
         c, value = _value(c, p)
         if value is not None and value.dtype.kind == "f":
-            self._note(self._edges, name, value)
+            self._figures.note(name, value)
             group = self._special.get(name)
             if group is not None:
                 self._gather(group, value)
         return c
 
-    def _note(self, store: dict[Any, int], key: Any, value: Array) -> None:
-        self._stores.append(store)
-        self._keys.append(key)
-        self._values.append(value)
-        if len(self._values) > self._most:
-            self._measure()
+    def joined(self, key: int, op: Op, parts: list[Any]) -> Any:
+        """The sum of the terms of an input's cotangent that were put off, each measured."""
+        names = self._joining.pop((key, op), None)
+        return op(*parts) if names is None else self._figures.terms(names, op, parts)
 
     def _gather(self, group: Any, value: Array) -> None:
         self._waiting[group] -= 1
@@ -122,60 +135,35 @@ class Flow:
         if self._waiting[group] > 0:
             self._partial[group] = value.copy() if held is None else held + value
         else:
-            self._note(self._sums, group, value if held is None else held + value)
-
-    def _measure(self) -> None:
-        """Measure what waits, one call a dtype; nobody has written to it since it was noted.
-
-        An array that came by several ways is measured once. What is kept to the end is
-        numbers in dicts: some thousand tuples more would have the garbage collector go
-        through the whole graph several times.
-        """
-        first, known, queue = self._count, dict[int, int](), list[Array]()
-        for store, key, value in zip(self._stores, self._keys, self._values, strict=True):
-            row = known.get(id(value))
-            if row is None:
-                row = known[id(value)] = first + len(queue)
-                queue.append(value)
-            store[key] = row
-        queue = [a if a.__class__ is np.ndarray and a.flags.carray else np.array(a, order="C")
-                 for a in queue]  # fmt: skip
-        rows = np.empty((len(queue), 4))
-        for dtype in {a.dtype for a in queue}:
-            chosen = [k for k, a in enumerate(queue) if a.dtype == dtype]
-            rows[chosen] = measure_all([queue[k] for k in chosen])
-        self._rows.append(rows)
-        self._count += len(queue)
-        self._stores.clear()
-        self._keys.clear()
-        self._values.clear()
+            self._figures.note(group, value if held is None else np.asarray(held + value))
 
     def end(self, leaves: Any) -> None:
         """Note the totals of the leaves, and sums of which a part never came."""
         for leaf, g, _ in leaves:
-            self._note(self._totals, -id(leaf), g)
+            self._figures.note(-id(leaf), np.asarray(g))
         for group, value in self._partial.items():
-            self._note(self._sums, group, value)
+            self._figures.note(group, value)
         self._partial.clear()
-        self._measure()
-        self._rows = [np.concatenate(self._rows)]
+        self._figures.measure()
 
     # what diagrams read -------------------------------------------------------
 
-    def _figures(self, row: int | None) -> Measured | None:
-        return None if row is None else Measured(*self._rows[0][row].tolist())
+    def _of(self, key: Any) -> Measured | None:
+        while key in self._alone:
+            key = self._alone[key]
+        return self._figures.get(key)
 
     def total_of(self, v: Vertex) -> Measured | None:
         """A vertex's whole gradient, None where none arrived."""
-        return self._figures(self._totals.get(v.key))
+        return self._of(v.key)
 
     def part_of(self, v: Vertex, step: int) -> Measured | None:
         """A parameter's gradient from one step."""
-        return self._figures(self._sums.get(("parameter", v.number, step)))
+        return self._of(("parameter", v.number, step))
 
     def carried_to(self, v: Vertex) -> Measured | None:
         """What arrives at a state from other steps."""
-        return self._figures(self._sums.get(("carried", v.number, v.step)))
+        return self._of(("carried", v.number, v.step))
 
     def steps_of(self, v: Vertex) -> list[int]:
         """The steps that send a gradient to a parameter."""
@@ -183,7 +171,7 @@ class Flow:
 
     def of_edge(self, graph: Graph, e: Edge) -> Measured | None:
         """An edge's own contribution, None where none flowed."""
-        return self._figures(self._edges.get(_edge(graph.vertices[e.target].key, e.place)))
+        return self._of(_edge(graph.vertices[e.target].key, e.place))
 
     def of_vertex(self, v: Vertex, step: int | None) -> Measured | None:
         """A vertex's whole gradient; of a parameter used in a step, that step's part."""
@@ -328,7 +316,8 @@ class _Recorder:
 
     def __init__(self, flow: Flow):
         self.flow = flow
-        self.total, self.passes, self.end = flow.total, flow.passes, flow.end
+        self.total, self.passes, self.joined = flow.total, flow.passes, flow.joined
+        self.slices, self.end = flow.slices, flow.end
 
     def start(self, output: Any) -> None:
         """A sweep begins at `output`."""
