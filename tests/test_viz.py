@@ -15,7 +15,12 @@ from hypothesis import given, settings, strategies as st
 import tinygrad_rnn as tg
 from tinygrad_rnn import nn, viz
 from tinygrad_rnn.errors import GraphError, RenderError
-from tinygrad_rnn.kernels.measure import Measured, measure_all
+from tinygrad_rnn.kernels.measure import (
+    Measured,
+    measure_all,
+    measure_products,
+    measure_sums,
+)
 from tinygrad_rnn.viz import columns, engine, graph
 from tinygrad_rnn.viz.__main__ import main as draw_main
 
@@ -277,6 +282,40 @@ def test_measure(values):
     else:
         assert not np.isfinite(m.norm)
         assert np.isnan(m.largest)
+
+
+@given(st.lists(st.sampled_from("abctv"), min_size=1, max_size=12), st.sampled_from("fd"))
+@settings(max_examples=40, deadline=None)
+def test_many_arrays_are_measured_as_each_alone(kinds, dtype):
+    """Repeated, transposed, strided, empty, of another dtype: each gets its own figures."""
+    a = np.arange(-6, 6).reshape(3, 4).astype(dtype)
+    other = np.array([1.0, np.nan, 0.0], "d" if dtype == "f" else "f")
+    pool = {"a": a, "b": np.zeros((0, 2), dtype), "c": a[:, 1:], "t": a.T, "v": other}
+    arrays = [pool[k] for k in kinds]
+    rows = measure_all(arrays)
+    for x, row in zip(arrays, rows, strict=True):
+        np.testing.assert_allclose(row[0], np.linalg.norm(x), rtol=1e-6)
+        assert row[2] == ((x == 0).mean() if x.size else 0)
+        assert row[3] == (~np.isfinite(x)).sum()
+
+
+@pytest.mark.parametrize("dtype", ["f", "d"])
+@pytest.mark.parametrize("depths", [(3,), (2, 2, 2), (2, 5, 1)])
+@pytest.mark.parametrize("shape", [(4, 3), (300, 500)])
+def test_terms_are_measured_and_summed(dtype, depths, shape):
+    """A sum in tiles (150,000 numbers are three), of one term, of terms unlike in depth."""
+    rng = np.random.default_rng(0)
+    a, b = ([rng.standard_normal((n, size)).astype(dtype) for n in depths] for size in shape)
+    b[-1][0, 0] = np.inf
+    with np.errstate(invalid="ignore"):
+        products = measure_products(a, b), [x.T.astype("d") @ y for x, y in zip(a, b, strict=True)]
+    for (total, rows), terms in [products, (measure_sums(a), [x.sum(0, dtype="d") for x in a])]:
+        np.testing.assert_allclose(total, sum(terms), rtol=2e-4, atol=1e-4)
+        for row, term in zip(rows, terms, strict=True):
+            assert row[3] == (~np.isfinite(term)).sum()
+            if row[3] == 0:
+                np.testing.assert_allclose(row[0], np.linalg.norm(term), rtol=1e-5)
+                np.testing.assert_allclose(row[1], np.abs(term).max(), rtol=1e-4)
 
 
 @pytest.mark.parametrize(

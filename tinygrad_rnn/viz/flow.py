@@ -39,18 +39,18 @@ class Rate(NamedTuple):
     half_life: float  # steps until half is left; infinite when it does not fall
 
 
-class Flow:
+class Flow(Figures):
     """The figures of one sweep; `record` or `gradient_flow` fills it."""
 
     def __init__(self) -> None:
+        super().__init__()  # of edges, of totals by key of a node or leaf, of groups
         self.graph: Graph | None = None
-        self._figures = Figures()  # of edges, of totals by key of a node or leaf, of groups
         self._alone: dict[Any, int] = {}  # the edge that is all of a sum or a total
         self.slices: set[int] = set()  # keys of index nodes of which we must see the gradient
         self._special: dict[int, Any] = {}  # edge: (kind, vertex, step), or None if blocked
         self._blocked: set[int] = set()
         self._steps: dict[int, set[int]] = defaultdict(set)  # of parameters, by vertex
-        self._waiting: dict[Any, int] = {}
+        self._to_come: dict[Any, int] = {}
         self._partial: dict[Any, Array] = {}
         self._joining: dict[Any, list[int]] = defaultdict(list)  # edges of terms put off
 
@@ -69,7 +69,7 @@ class Flow:
                 self._alone[group] = names[0]
             else:
                 self._special.update(dict.fromkeys(names, group))
-                self._waiting[group] = len(names)
+                self._to_come[group] = len(names)
         if from_step is not None:
             self._blocked = _other_losses(graph, from_step)
             self._special.update(dict.fromkeys(self._blocked - set(self._special)))
@@ -99,7 +99,7 @@ class Flow:
         key = node.seq
         if key not in self._alone or (node.extra is not None and "hooks" in node.extra):
             self._alone.pop(key, None)
-            self._figures.note(key, np.asarray(g))
+            self.note(key, np.asarray(g))
 
     def passes(self, node: Any, k: int, c: Any) -> Any:
         """Note what goes from a node to its operand k; None to stop it there.
@@ -108,8 +108,12 @@ class Flow:
         """
         name, p = node.seq << 32 | k, node.inputs[k]
         if name not in self._special:
-            if c.__class__ is np.ndarray and c.shape == p.shape:
-                self._figures.note(name, c)
+            if c.__class__ is np.ndarray and c.shape == p.shape:  # `note` in place
+                self._keys.append(name)
+                self._waiting.append(c)
+                self._room -= c.size
+                if self._room < 0:
+                    self.measure()
                 return c
             if c.__class__ is Deferred and c.op in TERMS:
                 self._joining[key_of(p), c.op].append(name)
@@ -118,7 +122,7 @@ class Flow:
             return None
         c, value = _value(c, p)
         if value is not None and value.dtype.kind == "f":
-            self._figures.note(name, value)
+            self.note(name, value)
             group = self._special.get(name)
             if group is not None:
                 self._gather(group, value)
@@ -127,31 +131,31 @@ class Flow:
     def joined(self, key: int, op: Op, parts: list[Any]) -> Any:
         """The sum of the terms of an input's cotangent that were put off, each measured."""
         names = self._joining.pop((key, op), None)
-        return op(*parts) if names is None else self._figures.terms(names, op, parts)
+        return op(*parts) if names is None else self.terms(names, op, parts)
 
     def _gather(self, group: Any, value: Array) -> None:
-        self._waiting[group] -= 1
+        self._to_come[group] -= 1
         held = self._partial.pop(group, None)
-        if self._waiting[group] > 0:
+        if self._to_come[group] > 0:
             self._partial[group] = value.copy() if held is None else held + value
         else:
-            self._figures.note(group, value if held is None else np.asarray(held + value))
+            self.note(group, value if held is None else np.asarray(held + value))
 
     def end(self, leaves: Any) -> None:
         """Note the totals of the leaves, and sums of which a part never came."""
         for leaf, g, _ in leaves:
-            self._figures.note(-id(leaf), np.asarray(g))
+            self.note(-id(leaf), np.asarray(g))
         for group, value in self._partial.items():
-            self._figures.note(group, value)
+            self.note(group, value)
         self._partial.clear()
-        self._figures.measure()
+        self.measure()
 
     # what diagrams read -------------------------------------------------------
 
     def _of(self, key: Any) -> Measured | None:
         while key in self._alone:
             key = self._alone[key]
-        return self._figures.get(key)
+        return self.get(key)
 
     def total_of(self, v: Vertex) -> Measured | None:
         """A vertex's whole gradient, None where none arrived."""

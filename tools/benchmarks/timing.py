@@ -35,7 +35,7 @@ def interleave(contenders: dict[str, Callable[[], Any]], rounds: int, seconds: f
     """Seconds of each, over at most `rounds` rounds or `seconds`."""
     for run in contenders.values():
         run()
-    return _rounds({name: _stopwatch(run) for name, run in contenders.items()}, rounds, seconds)
+    return rounds_of({name: _stopwatch(run) for name, run in contenders.items()}, rounds, seconds)
 
 
 def _stopwatch(run: Callable[[], Any]) -> Callable[[], float]:
@@ -47,7 +47,7 @@ def _stopwatch(run: Callable[[], Any]) -> Callable[[], float]:
     return timed
 
 
-def _rounds(timed: dict[str, Callable[[], float]], rounds: int, seconds: float) -> Times:
+def rounds_of(timed: dict[str, Callable[[], float]], rounds: int, seconds: float) -> Times:
     times: dict[str, list[float]] = {name: [] for name in timed}
     start = time.perf_counter()
     for _ in range(rounds):
@@ -116,4 +116,4 @@ def interleave_workers(workers: dict[str, Worker], rounds: int, seconds: float) 
     """Seconds of what each worker has built; one round to warm up."""
     for worker in workers.values():
         worker.time()
-    return _rounds({name: w.time for name, w in workers.items()}, rounds, seconds)
+    return rounds_of({name: w.time for name, w in workers.items()}, rounds, seconds)
