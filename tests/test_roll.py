@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from tinygrad_rnn import roll
 from tinygrad_rnn.roll import (
     Along,
     Back,
@@ -124,6 +125,42 @@ def test_a_block_may_span_two_steps() -> None:
 )
 def test_what_does_not_repeat(operands: list[Any]) -> None:
     assert find([Call("f", o) for o in operands]) == []
+
+
+@pytest.mark.parametrize("broken", [3, 63, 64, 70, 200])
+def test_a_loop_ends_where_an_operand_breaks_the_pattern(broken: int) -> None:
+    """On either side of where the search looks further: 8, 64 and 512 steps."""
+    calls = [Call("f", (Ref(t - 1) if t else Outside("h"), Outside("w"))) for t in range(300)]
+    calls[broken] = Call("f", (Ref(broken - 1), Outside("other")))
+    loops = find(calls)
+    ends = [(loop.start, loop.end) for loop in loops]
+    assert ends == [(0, broken)] * (broken > 3) + [(broken + 1, 300)]
+
+
+def test_a_state_from_further_back_than_the_search_looks_first() -> None:
+    past = [Outside(("start", t)) for t in range(40)]
+    calls = [Call("f", (Ref(t - 40) if t >= 40 else past[t],)) for t in range(200)]
+    [loop] = find(calls)
+    assert loop.operands == [[Back(0, 40, tuple(past))]]
+
+
+def test_equal_ops_on_anything_are_given_up_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """600 products of anything and their sum: operands looked at, in place of a time."""
+    rng = np.random.default_rng(0)
+    calls = [Call("leaf", (Outside(k),)) for k in range(600)]
+    for k in range(600):
+        a, b = (Ref(int(i)) for i in rng.integers(0, 600, 2))
+        total = Ref(len(calls) - 1) if k else Outside("zero")
+        calls += [Call("mul", (a, b)), Call("add", (total, Ref(len(calls))))]
+    looked, plain = [0], roll._column
+
+    def counting(column: list[Any], *rest: Any) -> Any:
+        looked[0] += len(column)
+        return plain(column, *rest)
+
+    monkeypatch.setattr(roll, "_column", counting)
+    assert find(calls) == []
+    assert looked[0] < 400 * len(calls)  # to the end each time: 5,000 times
 
 
 @settings(max_examples=100, deadline=None, derandomize=True)

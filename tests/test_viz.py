@@ -21,7 +21,7 @@ from tinygrad_rnn.kernels.measure import (
     measure_products,
     measure_sums,
 )
-from tinygrad_rnn.viz import columns, engine, graph
+from tinygrad_rnn.viz import columns, engine, graph, layered
 from tinygrad_rnn.viz.__main__ import main as draw_main
 
 HERE = Path(__file__).parent
@@ -142,6 +142,19 @@ def test_every_vertex_is_drawn_once(name):
 def test_boxes_do_not_overlap_and_no_edge_crosses_one(name):
     check_geometry(viz.unrolled(MODELS[name](), steps="all").picture)
     check_geometry(viz.rolled(MODELS[name]()).picture)
+    check_geometry(viz.unrolled(MODELS[name](), steps="all", direction="up").picture)
+
+
+def test_up_is_down_mirrored():
+    """Inputs below what uses them, time still to the right, nothing outside the picture."""
+    down, up = (viz.unrolled(gallery.lstm(), direction=d).picture for d in ("down", "up"))
+    heights = {b.name: b.y for b in up.boxes if b.name}
+    for line in down.lines:
+        (_, y0), (_, y1) = line.points[0], line.points[-1]
+        assert (heights[line.source] > heights[line.target]) == (y0 < y1) or line.kind == "state"
+    assert [b.x for b in up.boxes] == [b.x for b in down.boxes]
+    assert all(b.y - b.h / 2 >= 0 and b.y + b.h / 2 <= up.height for b in up.boxes)
+    assert all(0 <= t.y <= up.height for t in up.texts)
 
 
 def test_the_geometry_check_sees_planted_errors():
@@ -514,6 +527,13 @@ def test_a_png_too_wide_is_refused(tmp_path):
     assert diagram.save(tmp_path / "a.svg").exists()
 
 
+@pytest.mark.parametrize("limit", [("SECONDS", 0.0), ("MOST", 5)])
+def test_a_layout_that_takes_too_long_is_stopped(limit, monkeypatch):
+    monkeypatch.setattr(layered, *limit)
+    with pytest.raises(RenderError, match=r"too large for a plain layout.*tg\.step\(t\)"):
+        viz.unrolled(plain())
+
+
 def test_paths_that_cannot_be_written(tmp_path):
     diagram = viz.unrolled(plain())
     for bad, words in (
@@ -577,6 +597,7 @@ def test_bad_input():
         (lambda: viz.rolled(unrecorded), "no_grad"),
         (lambda: viz.gradient_flow(w * 2), r"single value, the shape is \(3,\)"),
         (lambda: viz.unrolled(loss, params="both"), "stub, node, hide"),
+        (lambda: viz.rolled(loss, direction="left"), "direction must be one of down, up"),
         (lambda: viz.unrolled(loss, show=("colour",)), "'shape', 'dtype', 'saved'"),
         (lambda: viz.unrolled(loss, steps=[99]), "numbers from -6 to 5"),
         (lambda: viz.unrolled(loss, steps="some"), "'auto', 'all', a slice"),

@@ -20,7 +20,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 SHORTEST = 4  # repeats; below that the steps stay as they are
-CANDIDATES = 256  # periods tried from one place
+CANDIDATES = 256  # periods looked at from one place
+TRIED = 8  # of them, those with repeats enough whose operands are looked at
+FIRST = 8  # steps looked at before all
 
 
 class Ref(NamedTuple):
@@ -135,6 +137,7 @@ def _best_from(calls: Any, codes: Any, i: int, before: list[Found]) -> Found | N
         if len(starts) <= 4:
             break
     best: Found | None = None
+    tried = 0
     for q in starts[:CANDIDATES].tolist():
         period = q - i
         if i + period * SHORTEST > n:
@@ -144,6 +147,9 @@ def _best_from(calls: Any, codes: Any, i: int, before: list[Found]) -> Found | N
         count = run // period + 1
         if count < SHORTEST or (best and best.count * best.period >= count * period):
             continue
+        tried += 1
+        if tried > TRIED:
+            break
         loop = _consistent(calls, i, period, count, before)
         if loop and (best is None or loop.count * period > best.count * best.period):
             best = loop
@@ -153,15 +159,52 @@ def _best_from(calls: Any, codes: Any, i: int, before: list[Found]) -> Found | N
 def _consistent(calls: Any, i: int, period: int, count: int, before: list[Found]) -> Found | None:
     """The longest run of steps whose operands can be told, from i or a few steps later."""
     for _ in range(3):
-        operands, good = _classify(calls, i, period, count, before)
+        good = _at_most(calls, i, period, count, before)
         if good >= SHORTEST:
-            if good < count:
-                operands, _ = _classify(calls, i, period, good, before)
-            return Found(i, period, good, operands)
+            tried = good
+            operands, good = _classify(calls, i, period, tried, before)
+            if good >= SHORTEST:
+                if good < tried:
+                    operands, _ = _classify(calls, i, period, good, before)
+                return Found(i, period, good, operands)
         i, count = i + period * max(good, 1), count - max(good, 1)
         if count < SHORTEST:
             return None
     return None
+
+
+def _at_most(calls: Any, i: int, period: int, count: int, before: list[Found]) -> int:
+    """How many steps there can be at most, by looking at the first 8, 64, 512 ...
+
+    Where the same ops repeat with operands that do not, every start would otherwise be
+    followed to the end: 2,000 sums of anything took 240 s.
+    """
+    m = FIRST
+    while m < count:
+        good = m
+        for j in range(period):
+            for q in range(len(calls[i + j].operands)):
+                column = [calls[i + j + k * period].operands[q] for k in range(m)]
+                _, valid = _column(column, i, period, before)
+                if valid < good and not _later(calls, i, j, q, period, count):
+                    good = valid
+                    if good < 2:
+                        return good
+        if good < m:
+            return good
+        m *= 8
+    return count
+
+
+def _later(calls: Any, i: int, j: int, q: int, period: int, count: int) -> bool:
+    """Whether an operand comes out of the loop later on: a state from many steps back."""
+    k = FIRST
+    while k < count:
+        a = calls[i + j + k * period].operands[q]
+        if isinstance(a, Ref) and a.call >= i:
+            return True
+        k *= 2
+    return False
 
 
 def _classify(

@@ -11,19 +11,24 @@ from collections.abc import Collection
 from typing import Any
 
 from ..errors import GraphError
-from . import columns as _columns, flow as _flow, gradient as _gradient, labels as _labels
+from . import columns as _columns, gradient as _gradient, labels as _labels, sweep as _sweep
 from .diagram import Diagram as Diagram, GradientDiagram as GradientDiagram
-from .flow import Flow as Flow, record as record
+from .flow import Flow as Flow
 from .graph import Graph, Vertex, collect
 from .rolled import roll_up
+from .sweep import record as record
 from .unrolled import Slot, Unrolled, slots
 
-PARAMS = ("stub", "node", "hide")
+OPTIONS = {"params": ("stub", "node", "hide"), "direction": ("down", "up")}
 
 
-def _arranged(output: Any, who: str, params: str, graph: Graph | None = None) -> _columns.Columns:
-    if params not in PARAMS:
-        raise GraphError(f"{who}: params must be one of {', '.join(PARAMS)}, got {params!r:.40}")
+def _arranged(
+    output: Any, who: str, params: str, direction: str, graph: Graph | None = None
+) -> _columns.Columns:
+    for name, value in (("params", params), ("direction", direction)):
+        if value not in OPTIONS[name]:
+            known = ", ".join(OPTIONS[name])
+            raise GraphError(f"{who}: {name} must be one of {known}, got {value!r:.40}")
     return _columns.arrange(collect(output, who) if graph is None else graph, params)
 
 
@@ -43,15 +48,18 @@ def unrolled(
     steps: Any = "auto",
     show: Collection[str] = ("shape",),
     max_steps: int = 10,
+    direction: str = "down",
 ) -> Diagram:
     """Draw the graph of `output` unrolled over time, one column a step, time to the right.
 
     `params`: "stub" draws a parameter beside each use, "node" once, "hide" never.
     `steps`: "auto" shows all up to `max_steps`, else the first and last three; "all", a
     slice, or a list of step numbers. `show`: any of "shape", "dtype", "saved" (bytes kept
-    for backward). Steps are those of `for x_t in x`, of `tg.step(t)`, or, where nothing is
-    stamped, the repeats found in the graph. Raises GraphError for a tensor without a graph
-    or an option that does not exist.
+    for backward). `direction`: within a step, ops run "down" or, as in the textbooks, "up"
+    from the inputs; time always runs to the right. Steps are those of `for x_t in x`, of
+    `tg.step(t)`, or, where nothing is stamped, the repeats found in the graph. Raises
+    GraphError for a tensor without a graph or an option that does not exist, RenderError
+    where thousands of ops do not repeat and their layout takes longer than 20 s.
 
     >>> import tinygrad_rnn as tg
     >>> cell = tg.nn.GRUCell(3, 4)
@@ -62,14 +70,19 @@ def unrolled(
     True
     """
     who = "viz.unrolled"
-    found = _arranged(output, who, params)
+    found = _arranged(output, who, params, direction)
     shown = _labels.check_show(who, show)
     chosen = slots(found, steps, max_steps, who)
     geometry = Unrolled(found, chosen, lambda v, t: _labels.lines_of(v, shown, t))
-    return Diagram(geometry.paint("unrolled graph"), _summary("unrolled", found))
+    return Diagram(geometry.paint("unrolled graph", direction), _summary("unrolled", found))
 
 
-def rolled(output: Any, params: str = "stub", show: Collection[str] = ("shape",)) -> Diagram:
+def rolled(
+    output: Any,
+    params: str = "stub",
+    show: Collection[str] = ("shape",),
+    direction: str = "down",
+) -> Diagram:
     """Draw the graph of `output` rolled up: one cell, its states curving back as t-1.
 
     Where several loops follow each other, an encoder and a decoder, each has a cell. The
@@ -81,12 +94,12 @@ def rolled(output: Any, params: str = "stub", show: Collection[str] = ("shape",)
     True
     """
     who = "viz.rolled"
-    found = _arranged(output, who, params)
+    found = _arranged(output, who, params, direction)
     shown = _labels.check_show(who, show)
     cells, headers = roll_up(found)
     chosen = [Slot(k, k, True) for k in range(len(cells.columns))]
     geometry = Unrolled(cells, chosen, lambda v, t: _labels.lines_of(v, shown, t), headers)
-    return Diagram(geometry.paint("rolled graph"), _summary("rolled", found))
+    return Diagram(geometry.paint("rolled graph", direction), _summary("rolled", found))
 
 
 def gradient_flow(
@@ -97,6 +110,7 @@ def gradient_flow(
     steps: Any = "auto",
     show: Collection[str] = (),
     max_steps: int = 10,
+    direction: str = "down",
 ) -> GradientDiagram:
     """Draw how the gradient of `loss` flows back through the unrolled graph.
 
@@ -115,24 +129,25 @@ def gradient_flow(
     (9,)
     """
     who = "viz.gradient_flow"
-    _flow.check_scalar(loss)
+    _sweep.check_scalar(loss)
     if flow is not None and flow.graph is None:
         raise GraphError(
             f"{who}: the flow given holds nothing; call loss.backward() inside record()"
         )
     graph = collect(loss, who) if flow is None else flow.graph
     assert graph is not None
-    found = _arranged(loss, who, params, graph)
+    found = _arranged(loss, who, params, direction, graph)
     shown = _labels.check_show(who, show)
     chosen = slots(found, steps, max_steps, who)
-    measured = _flow.sweep(loss, graph, from_step) if flow is None else flow
+    measured = _sweep.sweep(loss, graph, from_step) if flow is None else flow
 
     def text(v: Vertex, time: str) -> list[str]:
         figures = measured.of_vertex(v, int(time) if time else None)
         return [*_labels.lines_of(v, shown, time), f"|g| {_gradient.short(figures)}"]
 
     geometry = Unrolled(found, chosen, text)
-    picture, forward = geometry.paint("gradient flow"), geometry.paint("forward graph")
+    picture = geometry.paint("gradient flow", direction)
+    forward = geometry.paint("forward graph", direction)
     _gradient.paint(picture, measured, _gradient.scale_of(measured))
     table = _gradient.tabulate(measured)
     words = [_summary("gradient flow", found)]

@@ -23,6 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     p.add_argument("--steps", default="auto", help="auto, all, or numbers and ranges: 0,5,90:100")
     p.add_argument("--from-step", type=int, help="gradient: only the loss of this step")
     p.add_argument("--params", choices=["stub", "node", "hide"], default="stub")
+    p.add_argument("--direction", choices=["down", "up"], default="down", help="within a step")
     p.add_argument("-o", "--out", required=True, help="OUT.svg, .png, .pdf, .html or .gv")
     args = p.parse_args(argv)
     try:
@@ -41,11 +42,12 @@ class DrawError(Exception):
 def draw(args: argparse.Namespace) -> Diagram:
     """The diagram that the command line asks for."""
     output, steps = _result(args.what), _steps(args.steps)
+    options = {"params": args.params, "direction": args.direction}
     if args.view == "rolled":
-        return rolled(output, params=args.params)
+        return rolled(output, **options)
     if args.view == "gradient":
-        return gradient_flow(output, from_step=args.from_step, params=args.params, steps=steps)
-    return unrolled(output, params=args.params, steps=steps)
+        return gradient_flow(output, from_step=args.from_step, steps=steps, **options)
+    return unrolled(output, steps=steps, **options)
 
 
 def _result(what: str) -> Any:

@@ -8,13 +8,18 @@ can pass through a node. Of our own rather than Graphviz' `dot` since the pictur
 be the same, byte for byte, with any engine and with none.
 """
 
+import time
+from bisect import bisect, insort
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import NamedTuple
 
+from ..errors import RenderError
 from .picture import Point
 
+SECONDS = 20.0  # for one column; an LSTM's step takes 5 ms, 3,000 ops without any repeat 2 s
+MOST = 300_000  # nodes and bends of one column: edges that skip thousands of layers have millions
 GAP_X, GAP_Y, LANE = 16.0, 24.0, 8.0
 MARGIN = 16.0  # from the nodes to the column's border
 LABEL = 14.0  # room for a frame's label
@@ -50,6 +55,17 @@ class _Layered:
     chains: list[list[int]] = field(default_factory=list)  # for each edge: source, bends, target
     rows: list[list[int]] = field(default_factory=list)
     x: list[float] = field(default_factory=list)
+    deadline: float = field(default_factory=lambda: time.monotonic() + SECONDS)
+
+    def check(self) -> None:
+        """Raise when the layout takes too long, or too much memory."""
+        if time.monotonic() > self.deadline or len(self.widths) > MOST:
+            raise RenderError(
+                f"a column of {len(self.sizes):,} nodes is too large for a plain layout (limit "
+                f"{SECONDS:g} s): nothing in it was found to repeat. Fold it: say which op belongs "
+                "to which step (for x_t in x, or with tg.step(t)), or draw a part of it, from a "
+                "tensor nearer to the inputs"
+            )
 
 
 def place(
@@ -62,7 +78,8 @@ def place(
     """Lay out nodes of given (width, height), `edges` given as (source, target) places.
 
     `sources` says which come from outside and stand right above what uses them,
-    `scopes` which belong in one frame; nodes are in the order of recording.
+    `scopes` which belong in one frame; nodes are in the order of recording. Raises
+    RenderError after `SECONDS`.
     """
     g = _Layered(sizes, edges, ports)
     segments = _segments(edges, sources, scopes)
@@ -120,6 +137,7 @@ def _bend(g: _Layered) -> None:
     """Give each edge a place of its own in every layer that it passes."""
     g.widths = [w for w, _ in g.sizes]
     for s, t in g.edges:
+        g.check()
         chain = [s]
         for layer in range(g.layer[s] + 1, g.layer[t]):
             chain.append(len(g.widths))
@@ -153,6 +171,7 @@ def _order(g: _Layered) -> None:
         rows = g.rows if sweep % 2 == 0 else g.rows[::-1]
         at = {k: i / max(len(r) - 1, 1) * 10 for r in g.rows for i, k in enumerate(r)}
         for row in rows:
+            g.check()
             keys = {
                 k: (sum(at[m] for m in near[k]) / len(near[k]) if near[k] else at[k]) + pull[k]
                 for k in row
@@ -168,10 +187,13 @@ def _order(g: _Layered) -> None:
 def _crossings(g: _Layered, down: list[list[int]]) -> int:
     total = 0
     for row, below in pairwise(g.rows):
+        g.check()
         at = {k: i for i, k in enumerate(below)}
         ends = [at[m] for k in row for m in sorted(down[k], key=lambda m: at[m])]
-        for i, a in enumerate(ends):
-            total += sum(b < a for b in ends[i + 1 :])
+        seen: list[int] = []
+        for a in ends:
+            total += len(seen) - bisect(seen, a)
+            insort(seen, a)
     return total
 
 
@@ -188,6 +210,7 @@ def _coordinates(g: _Layered) -> None:
     for sweep in range(48):
         rows = g.rows if sweep % 2 == 0 else g.rows[::-1]
         for row in rows:
+            g.check()
             wanted, weights = [], []
             for k in row:
                 near = up[k] + down[k]

@@ -87,6 +87,17 @@ class Picture:
     width: float = 0.0
     height: float = 0.0
 
+    def turn_up(self, top: float) -> None:
+        """Mirror what is below `top`, so that what ran down runs up; text stays upright."""
+        whole = top + self.height
+        for b in self.boxes:
+            b.y = whole - b.y
+        for line in self.lines:
+            line.points = [(x, whole - y) for x, y in line.points]
+        for t in self.texts:
+            if t.y > top:
+                t.y = whole - t.y + 0.7 * t.size  # y is that of the baseline
+
 
 EDGES = {"edge": "#444444", "state": "#1f6fb2"}
 

@@ -174,8 +174,8 @@ class Unrolled:
             return f"n{v.number}"
         return f"n{v.number}at{column}x{i}"
 
-    def paint(self, title: str) -> Picture:
-        """The picture without any gradient."""
+    def paint(self, title: str, direction: str = "down") -> Picture:
+        """The picture without any gradient; within a step ops run down or up."""
         picture = Picture(title, width=self.width, height=self.bottom)
         for i, s in enumerate(self.slots):
             (self._paint_column if s.shown else self._paint_gap)(picture, i, s)
@@ -187,6 +187,8 @@ class Unrolled:
             picture.lines.append(line)
             if e.delay:
                 picture.texts.append(Text(*self.routes.label(e), f"t−{abs(e.delay)}", 10.0))
+        if direction == "up":
+            picture.turn_up(HEADER)
         return picture
 
     def _paint_column(self, picture: Picture, i: int, s: Slot) -> None:
