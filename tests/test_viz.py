@@ -97,6 +97,26 @@ def test_golden_dot(name, request):
     assert file.read_text() == source
 
 
+@pytest.mark.parametrize(
+    ("file", "draw"),
+    [
+        ("unrolled.svg", lambda: viz.unrolled(gallery.lstm(), steps=[0, 1, -1])),
+        ("rolled.svg", lambda: viz.rolled(gallery.lstm())),
+        ("gradient.svg", lambda: viz.gradient_flow(gallery.vanishing())),
+    ],
+)
+def test_the_readme_shows_what_is_drawn_today(file, draw, request):
+    """The pictures' geometry and text; a gradient's last digits depend on the machine."""
+    path = HERE.parent / "docs" / file
+    if request.config.getoption("--golden"):
+        path.write_text(draw().svg)
+    shape = re.compile(r'd="[^"]*"|<rect [^>]*height="[^"]*"|<text[^>]*>[^<]*')
+    shown, drawn = (shape.findall(svg) for svg in (path.read_text(), draw().svg))
+    alike = [re.sub(r"[|]g[|].*", "", part) for part in shown]
+    assert alike == [re.sub(r"[|]g[|].*", "", part) for part in drawn]
+    assert len(alike) > 50
+
+
 def test_another_process_draws_the_same_bytes():
     code = (
         "import sys; sys.path.insert(0, sys.argv[1]); import test_viz as t;"

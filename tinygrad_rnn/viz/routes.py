@@ -1,5 +1,6 @@
 """Ways between columns: straight through a gutter, or along a lane above or below."""
 
+import math
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ class Routes:
         self.tracks: dict[int, dict[Any, int]] = defaultdict(dict)  # gutter: key: track
         self.above: dict[Any, int] = {}
         self.below: dict[Any, int] = {}
+        self.spans: dict[Any, tuple[int, int]] = {}  # key: outermost gutters
         self.loops: dict[int, list[Any]] = defaultdict(list)  # by column, in a rolled graph
         columns = unrolled.columns
         for e in unrolled.crossing:
@@ -32,13 +34,16 @@ class Routes:
             if not e.delay:
                 lanes = self.above if over else self.below
                 lanes.setdefault(key, len(lanes))
+                left, right = sorted(self._gutters(e))
+                first, last = self.spans.get(key, (left, right))
+                self.spans[key] = min(first, left), max(last, right)
             elif key not in self.loops[columns.where[e.source][0]]:
                 self.loops[columns.where[e.source][0]].append(key)
             (_, i), (_, j) = columns.where[e.source], columns.where[e.target]
             out, into = self._gutters(e)
             self._track(out, "out", key, i)
             self._track(into, "in", key, j)
-        self.lanes_above, self.lanes_below = len(self.above), len(self.below)
+        self.lanes_above = len(self.above)
 
     def _slots(self, e: Edge) -> tuple[int, int]:
         where = self.u.columns.where
@@ -83,7 +88,21 @@ class Routes:
             return u.top + u.layout(k).height + 14.0 + LOOP * self.loops[k].index(key)
         if over:
             return u.top - 12.0 - BUS * self.above[key]
-        return u.top + u.depth + 10.0 + BUS * self.below[key]
+        return u.top + self._below(key)
+
+    def _below(self, key: Any) -> float:
+        """Depth of a lane: under the deepest of the columns that it passes.
+
+        In steps as high as all lanes together, so that no two are ever at one height.
+        """
+        first, last = self.spans[key]
+        deepest = max(self.u.heights[first:last])
+        grid = BUS * len(self.below)
+        return math.ceil(deepest / grid) * grid + 10.0 + BUS * self.below[key]
+
+    def lowest(self) -> float:
+        """Depth of the lowest lane; 0 without any."""
+        return max((self._below(key) for key in self.below), default=0.0)
 
     def path(self, e: Edge) -> tuple[list[Point], bool]:
         """The points of an edge, and whether both its ends are shown."""

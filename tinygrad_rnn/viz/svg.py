@@ -32,7 +32,8 @@ def write(picture: Picture) -> str:
     for t in picture.texts:
         anchor = "start" if t.start else "middle"
         parts.append(
-            f'<text x="{t.x:.1f}" y="{t.y:.1f}" font-size="{t.size:g}" text-anchor="{anchor}">'
+            f'<text x="{t.x:.1f}" y="{t.y:.1f}" font-size="{t.size:g}" text-anchor="{anchor}" '
+            'paint-order="stroke" stroke="white" stroke-width="3">'  # legible on top of a line
             f"{escape(_clean(t.text))}</text>"
         )
     parts.append("</svg>\n")

@@ -158,9 +158,10 @@ class Unrolled:
             x += self.layout(s.first).width if s.shown else GAP_WIDTH
         self.width = x + self.routes.gutter(len(self.slots))
         self.top = HEADER + BUS * self.routes.lanes_above + 8.0
-        self.depth = max((self.layout(s.first).height for s in self.slots if s.shown), default=0.0)
+        self.heights = [self.layout(s.first).height if s.shown else 0.0 for s in self.slots]
         loops = max((len(keys) for keys in self.routes.loops.values()), default=0)
-        self.bottom = self.top + self.depth + BUS * self.routes.lanes_below + LOOP * loops + 14.0
+        depth = max(max(self.heights, default=0.0), self.routes.lowest())
+        self.bottom = self.top + depth + LOOP * loops + 14.0
 
     def stamp(self, slot: int, points: Iterable[Point]) -> list[Point]:
         """A column's own points in the picture."""
@@ -225,7 +226,8 @@ class Unrolled:
 
     def _paint_gap(self, picture: Picture, i: int, s: Slot) -> None:
         hidden = [self.columns.columns[k].step for k in range(s.first, s.last + 1)]
-        x, y = self.x[i] + GAP_WIDTH / 2, self.top + self.depth / 2
+        beside = [h for h in self.heights[max(i - 1, 0) : i + 2] if h]
+        x, y = self.x[i] + GAP_WIDTH / 2, self.top + min(beside, default=0.0) / 2
         word = "step" if len(hidden) == 1 else "steps"
         kinds = {self.columns.columns[k].signature for k in range(s.first, s.last + 1)}
         same = " identical" if len(kinds) == 1 and len(hidden) > 1 else ""
