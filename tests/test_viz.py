@@ -287,6 +287,26 @@ def test_rolled_has_one_cell():
     assert "t−1" in skipping
 
 
+def test_rolled_leaves_nothing_astray_and_says_which_way():
+    """Initial states that only the first steps read are left out; against time it is t+1."""
+    assert not any("zeros" in lines for _, _, lines, _ in boxes(viz.rolled(gallery.custom_cell())))
+    texts = [t.text for t in viz.rolled(gallery.bidirectional()).picture.texts]
+    assert texts.count("t−1") == texts.count("t+1") == 1
+
+
+def test_edges_into_hidden_steps_carry_their_gradient():
+    loss, total = tg.tensor(0.0), nn.Parameter(np.float32(1.0))
+    h = tg.zeros(2, 4)
+    cell = nn.RNNCell(3, 4, generator=gallery.generator())
+    for x_t in gallery.series(30):
+        h = cell(x_t, h)
+        loss = loss + (h * total).sum()  # a single number is carried along too
+    lines = viz.gradient_flow(loss).picture.lines
+    into_gap = [float(line.data["norm"]) for line in lines if "hidden" in line.data]
+    assert len(into_gap) == 2
+    assert all(norm > 0 for norm in into_gap)
+
+
 def test_deep_graphs_need_no_stack():
     before = sys.getrecursionlimit()
     loss = lasting(3000)

@@ -29,8 +29,9 @@ class Figures:
         self._count = 0
         self._row: dict[Any, int] = {}  # by key
 
-    def note(self, key: Any, a: Array) -> None:
+    def note(self, key: Any, a: Any) -> None:
         """Have `a` measured before long; nobody may write to it from now on."""
+        a = np.asarray(a)  # NumPy gives numbers, not arrays, where no dimension is left
         self._keys.append(key)
         self._waiting.append(a)
         self._room -= a.size

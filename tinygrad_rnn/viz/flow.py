@@ -95,7 +95,7 @@ class Flow(Figures):
         key = node.seq
         if key not in self._alone or (node.extra is not None and "hooks" in node.extra):
             self._alone.pop(key, None)
-            self.note(key, np.asarray(g))
+            self.note(key, g)
 
     def passes(self, node: Any, k: int, c: Any) -> Any:
         """Note what goes from a node to its operand k; None to stop it there.
@@ -135,12 +135,12 @@ class Flow(Figures):
         if self._to_come[group] > 0:
             self._partial[group] = value.copy() if held is None else held + value
         else:
-            self.note(group, value if held is None else np.asarray(held + value))
+            self.note(group, value if held is None else held + value)
 
     def end(self, leaves: Any) -> None:
         """Note the totals of the leaves, and sums of which a part never came."""
         for leaf, g, _ in leaves:
-            self.note(-id(leaf), np.asarray(g))
+            self.note(-id(leaf), g)
         for group, value in self._partial.items():
             self.note(group, value)
         self._partial.clear()

@@ -119,13 +119,8 @@ def paint(picture: Picture, flow: Flow, scale: Scale) -> None:
 def _paint_line(
     line: Line, graph: Graph, flow: Flow, scale: Scale, vertices: dict[str, int]
 ) -> None:
-    m = None
-    target = vertices.get(line.target)
-    if target is not None:
-        m = flow.of_edge(graph, Edge(-1, target, int(line.data["place"])))
-    elif line.source:  # into a gap: what comes back to the state out of it
-        v = graph.vertices[vertices[line.source]]
-        m = flow.carried_to(v)
+    target = vertices[line.target] if line.target else int(line.data["hidden"])
+    m = flow.of_edge(graph, Edge(-1, target, int(line.data["place"])))
     look = scale.look(m)
     line.points = line.points[::-1]
     line.source, line.target = line.target, line.source

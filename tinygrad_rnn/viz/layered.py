@@ -325,14 +325,14 @@ def _lane(
     cx, cy = centres[p.place]
     if p.operand >= 0:
         x, end = entries[p], cy - g.sizes[p.place][1] / 2
-        turn = x + p.side * min(8.0, abs(x - border))
+        turn, bend = x + p.side * min(8.0, abs(x - border)), y + min(8.0, 0.6 * (end - y))
         return [(border, y), (border, y), (turn, y), (turn, y),
-                (x, y), (x, y), (x, min(y + 8.0, end)),
-                (x, min(y + 8.0, end)), (x, end), (x, end)]  # fmt: skip
+                (x, y), (x, y), (x, bend), (x, bend), (x, end), (x, end)]  # fmt: skip
     w, h = g.sizes[p.place]
     x, start = cx + p.side * w * 0.3, cy + h / 2
-    turn = x + p.side * min(8.0, abs(x - border))
-    return [(x, start), (x, start), (x, max(y - 8.0, start)), (x, max(y - 8.0, start)),
+    # an arrow turned round ends here: its last bit must be upright
+    turn, bend = x + p.side * min(8.0, abs(x - border)), y - min(8.0, 0.6 * (y - start))
+    return [(x, start), (x, start), (x, bend), (x, bend),
             (x, y), (x, y), (turn, y), (turn, y), (border, y), (border, y)]  # fmt: skip
 
 

@@ -32,7 +32,29 @@ def roll_up(columns: Columns) -> tuple[Columns, dict[int, str]]:
         rolled = _rolled(columns, cells, place, chosen, e)
         if rolled is not None:
             found.setdefault((rolled.source, rolled.target, rolled.place, rolled.delay), rolled)
-    return Columns(columns.graph, chosen, where, list(found.values())), headers
+    edges = list(found.values())
+    used = {number for e in edges for number in (e.source, e.target)}
+    for i, c in enumerate(chosen):
+        if c.step is None:  # what only steps of another kind read would lead nowhere
+            chosen[i] = slim = _without_strays(c, used)
+            where.update({v.number: (i, j) for j, v in reversed(list(enumerate(slim.members)))})
+    return Columns(columns.graph, chosen, where, edges), headers
+
+
+def _without_strays(column: Column, used: set[int]) -> Column:
+    """A column without what no edge leaves or enters."""
+    inner = {k for e in column.inner for k in (e.source, e.target)}
+    kept = [
+        k for k, v in enumerate(column.members) if k in inner or v.number in used or v.kind == "op"
+    ]
+    at = {k: i for i, k in enumerate(kept)}
+    return Column(
+        column.section,
+        None,
+        [column.members[k] for k in kept],
+        [Edge(at[e.source], at[e.target], e.place) for e in column.inner],
+        (column.signature, tuple(kept)),
+    )
 
 
 def _cells(columns: Columns) -> dict[int, int]:

@@ -77,8 +77,10 @@ class Routes:
 
     def label(self, e: Edge) -> Point:
         """Where to write how many steps a loop goes back."""
-        _, into = self._gutters(e)
-        return self.x_of(into) + 14.0, self._lane_y(e) - 3.0
+        k = self.u.columns.where[e.target][0]
+        left = self.u.ports_of(e)[1].side < 0  # where the loop comes in
+        x = 14.0 if left else self.u.layout(k).width - 14.0
+        return self.u.x[self.u.at[k]] + x, self._lane_y(e) - 3.0
 
     def _lane_y(self, e: Edge) -> float:
         """Height of an edge's lane; that of a loop lies right below its own cell."""

@@ -41,22 +41,27 @@ def write(picture: Picture) -> str:
 
 
 def _markers(picture: Picture) -> Iterator[str]:
-    """One arrowhead for each colour and form in use."""
-    used = sorted({(line.head, _colour(line)) for line in picture.lines if line.head != "none"})
-    for head, colour in used:
+    """One arrowhead for each colour, form and width of line in use."""
+    used = sorted({_look(line) for line in picture.lines if line.head != "none"})
+    for head, colour, pen in used:
+        size = 4 + 2 * pen  # a head must stand out from its own line
         yield (
-            f'<marker id="{_marker(head, colour)}" viewBox="0 0 8 8" refX="7.5" refY="4" '
-            'markerWidth="6" markerHeight="6" markerUnits="userSpaceOnUse" orient="auto">'
-            f'<path d="{_HEADS[head]}" fill="{colour}"/></marker>'
+            f'<marker id="{_marker(head, colour, pen)}" viewBox="0 0 8 8" refX="7.5" refY="4" '
+            f'markerWidth="{size:g}" markerHeight="{size:g}" markerUnits="userSpaceOnUse" '
+            f'orient="auto"><path d="{_HEADS[head]}" fill="{colour}"/></marker>'
         )
+
+
+def _look(line: Line) -> tuple[str, str, float]:
+    return line.head, _colour(line), line.pen
 
 
 def _colour(line: Line) -> str:
     return line.colour or EDGES[line.kind]
 
 
-def _marker(head: str, colour: str) -> str:
-    return f"{head}-{colour.lstrip('#')}"
+def _marker(head: str, colour: str, pen: float) -> str:
+    return f"{head}-{colour.lstrip('#')}-{pen:g}".replace(".", "_")
 
 
 def _attributes(data: dict[str, str]) -> str:
@@ -88,7 +93,7 @@ def _box(b: Box) -> str:
 def _line(line: Line) -> str:
     colour = _colour(line)
     dash = f' stroke-dasharray="{_DASH[line.dash]}"' if line.dash else ""
-    head = "" if line.head == "none" else f' marker-end="url(#{_marker(line.head, colour)})"'
+    head = "" if line.head == "none" else f' marker-end="url(#{_marker(*_look(line))})"'
     ends = f' data-source="{line.source}" data-target="{line.target}"'
     title = f"<title>{escape(_clean(line.title))}</title>" if line.title else ""
     return (

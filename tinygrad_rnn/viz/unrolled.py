@@ -187,7 +187,8 @@ class Unrolled:
             line = self._crossing_line(e)
             picture.lines.append(line)
             if e.delay:
-                picture.texts.append(Text(*self.routes.label(e), f"t−{abs(e.delay)}", 10.0))
+                word = f"t−{e.delay}" if e.delay > 0 else f"t+{-e.delay}"  # against time
+                picture.texts.append(Text(*self.routes.label(e), word, 10.0))
         if direction == "up":
             picture.turn_up(HEADER)
         return picture
@@ -254,7 +255,7 @@ class Unrolled:
             if not self.slots[self.at[a]].shown:
                 line.source = ""
             if not self.slots[self.at[b]].shown:
-                line.target = ""
+                line.target, line.data["hidden"] = "", str(e.target)
         return line
 
 
