@@ -434,7 +434,7 @@ def test_figures_equal_finite_differences(cell):
     base = net.weight_hh_l0.numpy().copy()
     y, _ = net(x)
     table = viz.gradient_flow((y[-1] ** 2).sum()).table()
-    found = table.parameters["weight_hh_l0"]
+    found = table.parameters[f"{net.__class__.__name__}.l0.weight_hh_l0"]
     eps = 1e-6
     for step, norm in zip(found["step"], found["norm"], strict=True):
         gradient = np.zeros_like(base)
@@ -496,7 +496,17 @@ def test_totals_are_the_leaves_gradients():
     assert net.weight_hh_l0.grad is None
     loss.backward()
     for name, p in net.named_parameters():
-        assert totals[name] == pytest.approx(float(np.linalg.norm(p.grad.numpy())), rel=1e-5), name
+        norm = float(np.linalg.norm(p.grad.numpy()))
+        assert totals[f"LSTM.l0.{name}"] == pytest.approx(norm, rel=1e-5), name
+
+
+def test_parameters_of_one_name_are_told_apart():
+    """By the module that uses them; where that does not do either, by number."""
+    table = viz.gradient_flow(gallery.custom_cell()).table()
+    assert set(table.parameters) == {f"Skipping.{m}.{p}" for m in "WU" for p in ("weight", "bias")}
+    a, b = (nn.Parameter(np.full(2, k, np.float32), name="w") for k in (1, 2))
+    table = viz.gradient_flow((a * a + b).sum()).table()
+    assert table.totals == {"w": pytest.approx(8**0.5), "w (2)": pytest.approx(2**0.5)}
 
 
 def test_nan_and_infinite_gradients_are_shown():

@@ -55,6 +55,6 @@ def test_states_and_shared_weights_by_step(kind, loss):
         np.testing.assert_array_equal(found["step"], np.arange(T))
         np.testing.assert_allclose(found["norm"], wanted, rtol=1e-9, err_msg=letter)
     for name, wanted in weights.items():
-        found = table.parameters[name]
+        found = table.parameters[f"{kind}Cell.{name}"]
         np.testing.assert_allclose(found["norm"], wanted, rtol=1e-9, atol=1e-15, err_msg=name)
         assert len(found["step"]) == T

@@ -148,8 +148,8 @@ def gradient_flow(
     geometry = Unrolled(found, chosen, text)
     picture = geometry.paint("gradient flow", direction)
     forward = geometry.paint("forward graph", direction)
-    _gradient.paint(picture, measured, _gradient.scale_of(measured))
     table = _gradient.tabulate(measured)
+    _gradient.paint(picture, measured, _gradient.scale_of(measured), table)
     words = [_summary("gradient flow", found)]
     words += [f"{name}: {_gradient.rate_text(rate)}" for name, rate in table.rates.items()]
     return GradientDiagram(picture, "\n".join(words), forward, table)

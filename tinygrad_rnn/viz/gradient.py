@@ -23,9 +23,9 @@ class Table(NamedTuple):
 
     edges: dict[str, Array]  # source, target, place, op, step, norm, largest, zeros, bad
     states: dict[str, dict[str, Array]]  # by name: step, norm, carried
-    parameters: dict[str, dict[str, Array]]  # by name: step, norm
+    parameters: dict[str, dict[str, Array]]  # by module path: step, norm
     rates: dict[str, Rate]  # by state
-    totals: dict[str, float]  # norm of each parameter's whole gradient
+    totals: dict[str, float]  # norm of each parameter's whole gradient, by module path
 
 
 class Look(NamedTuple):
@@ -96,7 +96,7 @@ def rate_text(rate: Rate) -> str:
     return f"× {rate.factor:.3g} a step, does not decay"
 
 
-def paint(picture: Picture, flow: Flow, scale: Scale) -> None:
+def paint(picture: Picture, flow: Flow, scale: Scale, table: Table) -> None:
     """Turn the arrows round and draw them, and the boxes, by their norms; add strips and legend."""
     graph = flow.graph
     assert graph is not None
@@ -112,7 +112,7 @@ def paint(picture: Picture, flow: Flow, scale: Scale) -> None:
         b.pen = min(look.pen, 3.0)
         b.title += f"; gradient: {_words(m)}"
         b.data["norm"] = f"{m.norm:.6g}" if m else "0"
-    y = _strips(picture, flow, scale, picture.height + 16)
+    y = _strips(picture, table, scale, picture.height + 16)
     picture.height = _legend(picture, scale, y + 12)
 
 
@@ -138,9 +138,8 @@ def _words(m: Measured | None) -> str:
     return words + (f", {m.bad:.0f} not finite" if m.bad else "")
 
 
-def _strips(picture: Picture, flow: Flow, scale: Scale, y: float) -> float:
+def _strips(picture: Picture, table: Table, scale: Scale, y: float) -> float:
     """One strip for each state and each parameter that several steps share: norms over time."""
-    table = tabulate(flow)
     rows: list[tuple[str, str, dict[str, Array]]] = [
         (name, rate_text(table.rates[name]), found) for name, found in table.states.items()
     ]
@@ -238,9 +237,9 @@ def tabulate(flow: Flow) -> Table:
     for v in graph.vertices:
         if v.kind != "parameter":
             continue
-        totals[v.name] = (flow.total_of(v) or NOTHING).norm
+        totals[v.path] = (flow.total_of(v) or NOTHING).norm
         steps = flow.steps_of(v)
         if len(steps) > 1:
             norms = [(flow.part_of(v, s) or NOTHING).norm for s in steps]
-            parameters[v.name] = {"step": np.array(steps), "norm": np.array(norms)}
+            parameters[v.path] = {"step": np.array(steps), "norm": np.array(norms)}
     return Table(edges, states, parameters, rates, totals)

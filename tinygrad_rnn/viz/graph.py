@@ -4,6 +4,7 @@ Numbers are given in the order of recording, never from `id()`, so that the same
 graph gives the same picture in another process.
 """
 
+import functools
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,6 +33,7 @@ class Vertex:
     key: int  # how the sweep knows it: the node's sequence number, -id of a leaf
     saved: int | None = 0  # bytes kept for backward; None once they are freed
     note: str = ""  # numbers among its operands, what a slice takes
+    path: str = ""  # of a parameter: its name after that of the module that uses it first
 
 
 @dataclass(slots=True)
@@ -162,13 +164,14 @@ class _Builder:
         self.numbers: dict[int, int] = {}  # by key
         self.stacks: dict[int, Node] = {}
         self.names: dict[int, str] = {}  # of unnamed tensors, by id
+        self.paths: dict[str, int] = {}  # how many have it
         self.kept: list[Any] = []  # ids stay unique while these live
 
     def add(self, node: Node, step: int | None) -> None:
         """A node and what enters it from outside."""
         if node.op.name == "stack" and not node.attrs.get("axis", 0):
             self.stacks[node.seq] = node
-        sources = [self._source(p, step) for p in node.inputs]
+        sources = [self._source(p, step, node.scope) for p in node.inputs]
         seen = self._through(node)
         if seen is not None:
             self.numbers[node.seq] = self.numbers[seen]
@@ -195,7 +198,7 @@ class _Builder:
         p = stack.inputs[row]
         return p.seq if p.__class__ is Node else None
 
-    def _source(self, p: Any, step: int | None) -> int | None:
+    def _source(self, p: Any, step: int | None, scope: str) -> int | None:
         if p.__class__ is Node:
             return self.numbers[p.seq]
         if not isinstance(p, Tensor):
@@ -203,8 +206,17 @@ class _Builder:
         key = key_of(p)
         if key not in self.numbers:
             self.kept.append(p)
-            self.numbers[key] = self._leaf(p, step).number
+            v = self._leaf(p, step)
+            if v.kind == "parameter":
+                v.path = self._path(f"{scope}.{v.name}" if scope else v.name)
+            self.numbers[key] = v.number
         return self.numbers[key]
+
+    def _path(self, path: str) -> str:
+        """A path that no other has: two modules may have one name, and parameters none."""
+        taken = self.paths.get(path, 0) + 1
+        self.paths[path] = taken
+        return path if taken == 1 else f"{path} ({taken})"
 
     def _leaf(self, p: Tensor, step: int | None) -> Vertex:
         if p.requires_grad:
@@ -232,12 +244,15 @@ class _Builder:
         self, key: int, kind: str, op: str, name: str, like: Any, step: Any, scope: str, note: str
     ) -> Vertex:
         v = Vertex(
-            len(self.vertices), kind, op, name, like.shape, str(like.dtype), step, scope, key,
-            note=note,
+            len(self.vertices), kind, op, name, like.shape, _name_of(like.dtype), step, scope,
+            key, note=note,
         )  # fmt: skip
         self.vertices.append(v)
         self.numbers[key] = v.number
         return v
+
+
+_name_of = functools.cache(str)  # of a dtype: 6 us a time without
 
 
 def saved_bytes(node: Node) -> int:

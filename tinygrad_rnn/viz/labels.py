@@ -62,7 +62,7 @@ def title_of(v: Vertex) -> str:
     }
     parts = [words[v.kind]]
     if v.name:
-        parts.insert(0, shorten(v.name, 300))
+        parts.insert(0, shorten(v.path if v.kind == "parameter" else v.name, 300))
     if v.step is not None:
         parts.append(f"step {v.step}")
     if v.scope:
