@@ -636,6 +636,12 @@ def check_label(name):
     assert html.count(b"<b>") == 0
 
 
+def recorded():
+    with viz.record() as flow:
+        gallery.gru().backward()
+    return flow
+
+
 def test_bad_input():
     loss = gallery.rnn()
     w = nn.Parameter(np.ones(3, np.float32))
@@ -652,7 +658,11 @@ def test_bad_input():
         (lambda: viz.unrolled(loss, steps=[99]), "numbers from -6 to 5"),
         (lambda: viz.unrolled(loss, steps="some"), "'auto', 'all', a slice"),
         (lambda: viz.unrolled(loss, steps=[]), "a slice or a list"),
+        (lambda: viz.unrolled(loss, show=None), "'saved', got None"),
+        (lambda: viz.unrolled(loss, max_steps=0), "whole number above 0, got 0"),
         (lambda: viz.gradient_flow(loss, flow=viz.Flow()), "holds nothing"),
+        (lambda: viz.gradient_flow(loss, flow=3), "must be what .* gave, got int"),
+        (lambda: viz.gradient_flow(loss, flow=recorded()), "from another loss"),
     ):
         with pytest.raises(GraphError, match=words):
             call()

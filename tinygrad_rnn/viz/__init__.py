@@ -14,7 +14,7 @@ from ..errors import GraphError
 from . import columns as _columns, gradient as _gradient, labels as _labels, sweep as _sweep
 from .diagram import Diagram as Diagram, GradientDiagram as GradientDiagram
 from .flow import Flow as Flow
-from .graph import Graph, Vertex, collect
+from .graph import Graph, Vertex, collect, root_of
 from .rolled import roll_up
 from .sweep import record as record
 from .unrolled import Slot, Unrolled, slots
@@ -30,6 +30,21 @@ def _arranged(
             known = ", ".join(OPTIONS[name])
             raise GraphError(f"{who}: {name} must be one of {known}, got {value!r:.40}")
     return _columns.arrange(collect(output, who) if graph is None else graph, params)
+
+
+def _recorded(loss: Any, flow: Any, who: str) -> Graph:
+    """The graph that `flow` was recorded from, if that is the loss's."""
+    if not isinstance(flow, Flow):
+        raise GraphError(
+            f"{who}: flow must be what `with viz.record() as flow:` gave, got {type(flow).__name__}"
+        )
+    if flow.graph is None:
+        raise GraphError(
+            f"{who}: the flow given holds nothing; call loss.backward() inside record()"
+        )
+    if flow.graph.vertices[flow.graph.output].key != root_of(loss, who).seq:
+        raise GraphError(f"{who}: the flow given was recorded from another loss")
+    return flow.graph
 
 
 def _summary(kind: str, found: _columns.Columns) -> str:
@@ -130,12 +145,7 @@ def gradient_flow(
     """
     who = "viz.gradient_flow"
     _sweep.check_scalar(loss)
-    if flow is not None and flow.graph is None:
-        raise GraphError(
-            f"{who}: the flow given holds nothing; call loss.backward() inside record()"
-        )
-    graph = collect(loss, who) if flow is None else flow.graph
-    assert graph is not None
+    graph = collect(loss, who) if flow is None else _recorded(loss, flow, who)
     found = _arranged(loss, who, params, direction, graph)
     shown = _labels.check_show(who, show)
     chosen = slots(found, steps, max_steps, who)

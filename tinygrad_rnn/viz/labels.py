@@ -12,7 +12,8 @@ _LONGEST = 28  # characters of a line in a box
 
 def check_show(who: str, show: Collection[str]) -> tuple[str, ...]:
     """The things to be shown, or GraphError naming those that exist."""
-    given = (show,) if isinstance(show, str) else tuple(show)
+    single = isinstance(show, str) or not isinstance(show, Collection)
+    given: tuple[str, ...] = (show,) if single else tuple(show)
     for word in given:
         if word not in SHOWN:
             raise GraphError(
