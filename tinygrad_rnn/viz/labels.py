@@ -1,6 +1,7 @@
 """What is written in and about a vertex."""
 
 from collections.abc import Collection
+from typing import Any
 
 from ..errors import GraphError
 from .graph import Vertex
@@ -10,7 +11,7 @@ SHOWN = ("shape", "dtype", "saved")
 _LONGEST = 28  # characters of a line in a box
 
 
-def check_show(who: str, show: Collection[str]) -> tuple[str, ...]:
+def check_show(who: str, show: Any) -> tuple[str, ...]:
     """The things to be shown, or GraphError naming those that exist."""
     single = isinstance(show, str) or not isinstance(show, Collection)
     given: tuple[str, ...] = (show,) if single else tuple(show)
