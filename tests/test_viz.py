@@ -509,6 +509,18 @@ def test_parameters_of_one_name_are_told_apart():
     assert table.totals == {"w": pytest.approx(8**0.5), "w (2)": pytest.approx(2**0.5)}
 
 
+def test_what_a_hook_makes_of_a_gradient_is_shown():
+    """Behind the hook, on the edge out of a slice as well; before it, as it came."""
+    w = nn.Parameter(np.ones((2, 3), np.float32), name="w")
+    part = (w * 2)[0]
+    part.register_hook(lambda g: g * 10)
+    edges = viz.gradient_flow((part * 3).sum()).table().edges
+    norms = dict(zip(edges["source"], edges["norm"], strict=True))
+    assert norms["index"] == pytest.approx(3 * 3**0.5)
+    after = edges["norm"][edges["target"] == "index"].tolist()
+    assert after == [pytest.approx(30 * 3**0.5)]
+
+
 def test_nan_and_infinite_gradients_are_shown():
     w = nn.Parameter(np.array([0.0, 1.0], np.float32), name="w")
     with np.errstate(all="ignore"):

@@ -181,19 +181,25 @@ def _at_most(calls: Any, i: int, period: int, count: int, before: list[Found]) -
     """
     m = FIRST
     while m < count:
-        good = m
-        for j in range(period):
-            for q in range(len(calls[i + j].operands)):
-                column = [calls[i + j + k * period].operands[q] for k in range(m)]
-                _, valid = _column(column, i, period, before)
-                if valid < good and not _later(calls, i, j, q, period, count):
-                    good = valid
-                    if good < 2:
-                        return good
+        good = _first_steps(calls, i, period, m, count, before)
         if good < m:
             return good
         m *= 8
     return count
+
+
+def _first_steps(calls: Any, i: int, period: int, m: int, count: int, before: list[Found]) -> int:
+    """How many of the first m steps follow a pattern, or may do so in view of later ones."""
+    good = m
+    for j in range(period):
+        for q in range(len(calls[i + j].operands)):
+            column = [calls[i + j + k * period].operands[q] for k in range(m)]
+            _, valid = _column(column, i, period, before)
+            if valid < good and not _later(calls, i, j, q, period, count):
+                good = valid
+            if good < 2:
+                return good
+    return good
 
 
 def _later(calls: Any, i: int, j: int, q: int, period: int, count: int) -> bool:

@@ -95,6 +95,7 @@ class Flow(Figures):
         key = node.seq
         if key not in self._alone or (node.extra is not None and "hooks" in node.extra):
             self._alone.pop(key, None)
+            self._alone.pop(_edge(key, 0), None)  # a slice hands on what the hook made of it
             self.note(key, g)
 
     def passes(self, node: Any, k: int, c: Any) -> Any:
