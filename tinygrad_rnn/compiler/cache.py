@@ -27,7 +27,7 @@ import llvmlite.binding
 import numba
 import numpy as np
 
-from ..kernels import _jit
+from ..kernels import _apart, _jit
 
 _log = logging.getLogger(__name__)
 _loaded: dict[str, Callable[..., Any]] = {}
@@ -120,6 +120,7 @@ def ready(source: str, args: tuple[Any, ...]) -> tuple[Callable[..., Any], float
     kernel: Any = load(source)
     if _jit.DISABLED or kernel.signatures:
         return kernel, 0.0
+    _apart.define({a.dtype for a in args[8:]})
     types = tuple([numba.typeof(a) for a in args])  # type: ignore[no-untyped-call]
     before = time.perf_counter()
     with _waiting():

@@ -13,21 +13,14 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, overload
 
+from ._apart import NUMBER, apart
 from ._jit import DISABLED, jit
-from .tiles import (
-    LANES,
-    copy_line,
-    part_1,
-    part_4,
-    part_8,
-    stays_apart,
-    tile_1,
-    tile_4,
-    tile_8,
-)  # fmt: skip
+from .tiles import LANES, copy_line, part_1, part_4, part_8, tile_1, tile_4, tile_8
+from .views import at, line
 
 Array = np.ndarray[Any, Any]
 WIDTH = 2 * LANES  # columns of a panel
+_ALL = (types.float32, types.float64, types.int64, types.int32, types.uint64, types.boolean)
 STRIP = 256  # rows of a panel that are used at a time: 32 KiB, what the L1 cache holds
 
 
@@ -38,7 +31,7 @@ def panel_shape(rows: int, columns: int, dtype: Any) -> tuple[int, int, int]:
     return (-(-columns // WIDTH), rows, WIDTH)
 
 
-@jit
+@apart(2, types.boolean, 3)
 def pack(W: Array, turned: bool, panels: Array) -> None:
     """Cut W, or W.T if turned, into panels; missing columns of the last one are 0.
 
@@ -53,26 +46,26 @@ def pack(W: Array, turned: bool, panels: Array) -> None:
                 panels[p, j, c] = 0
     if turned:
         for column in range(columns):
-            line, p, c = W[column], column // width, column % width
+            source, p, c = line(W, (column,)), column // width, column % width
             for j in range(rows):
-                panels[p, j, c] = line[j]
+                panels[p, j, c] = source[j]
         return
     fast = width == WIDTH and W.itemsize == 4
-    source, target = W.ctypes.data, panels.ctypes.data
+    start, target = W.ctypes.data, panels.ctypes.data
     for j in range(rows):
-        line = W[j]
+        source = line(W, (j,))
         if fast:
             for p in range(whole):
                 copy_line(
-                    source + j * W.strides[0] + p * width * 4,
+                    start + j * W.strides[0] + p * width * 4,
                     target + p * panels.strides[0] + j * width * 4,
                 )
         else:
             for p in range(whole):
                 for c in range(width):
-                    panels[p, j, c] = line[p * width + c]
+                    panels[p, j, c] = source[p * width + c]
         for c in range(whole * width, columns):
-            panels[whole, j, c - whole * width] = line[c]
+            panels[whole, j, c - whole * width] = source[c]
 
 
 def _blas(turned: bool) -> Any:
@@ -135,7 +128,6 @@ def _tiles(
     A (m, k) has strides `across` from row to row, `along` from column to column, and 8
     `step` from one block of 8 rows to the next; panels are `height` lines apart.
     """
-    stays_apart()
     for p in range(strips):
         left = n - p * WIDTH
         for j in range(0, k, STRIP):
@@ -174,62 +166,65 @@ def _product32(a: Array, panels: Array, out: Array) -> None:
     )  # fmt: skip
 
 
-@jit
-def _product64(a: Array, panels: Array, out: Array) -> None:
-    _add_gemm(a, panels[0], out)
-
-
-def add_product(a: Array, panels: Array, out: Array) -> None:
-    """out += a @ W for the panels of W; a (m, k), out (m, n), rows contiguous."""
+def _product(a: Array, panels: Array, out: Array) -> None:
     out += a @ panels[0]
 
 
-@overload(add_product)
-def _add_product(a, panels, out):
+@overload(_product)
+def _compiled_product(a, panels, out):
     if a.dtype == types.float32:
         return lambda a, panels, out: _product32(a, panels, out)
-    return lambda a, panels, out: _product64(a, panels, out)
+    return lambda a, panels, out: _add_gemm(a, at(panels, 0), out)
+
+
+@apart(2, 3, 2, twin=_product)
+def add_product(a: Array, panels: Array, out: Array) -> None:
+    """out += a @ W for the panels of W; a (m, k), out (m, n), rows contiguous."""
+    _product(a, panels, out)
 
 
 @jit
 def _packed32(a: Array, columns: Array, panels: Array, out: Array) -> None:
     m, k = a.shape
-    at, step, along = a.ctypes.data, 1, a.strides[0] // 4
+    start, step, along = a.ctypes.data, 1, a.strides[0] // 4
     if k >= 8:
         pack(a, False, columns)
-        at, step, along = columns.ctypes.data, columns.shape[1], 8
+        start, step, along = columns.ctypes.data, columns.shape[1], 8
     strips, height = panels.shape[:2]
     _tiles(
-        at, step, 1, along, k, m,
+        start, step, 1, along, k, m,
         panels.ctypes.data, strips, height, out.ctypes.data, out.strides[0] // 4, out.shape[1],
     )  # fmt: skip
 
 
-@jit
-def _transposed32(a: Array, b: Array, columns: Array, panels: Array, out: Array) -> None:
-    pack(b, False, panels)
-    _packed32(a, columns, panels, out)
+def _transposed(a: Array, b: Array, columns: Array, panels: Array, packed: bool, out: Array) -> None:
+    out += a.T @ b
 
 
-@jit
-def _transposed64(a: Array, b: Array, out: Array) -> None:
-    _add_gemm_turned(a, b, out)
+@overload(_transposed)
+def _compiled_transposed(a, b, columns, panels, packed, out):
+    if a.dtype != types.float32:
+        return lambda a, b, columns, panels, packed, out: _add_gemm_turned(a, b, out)
+
+    def product(a, b, columns, panels, packed, out):
+        if not packed:
+            pack(b, False, panels)
+        _packed32(a, columns, panels, out)
+
+    return product
 
 
-def add_transposed(a: Array, b: Array, columns: Array, panels: Array, out: Array) -> None:
+@apart(2, 2, 3, 3, types.boolean, 2, twin=_transposed)
+def add_transposed(
+    a: Array, b: Array, columns: Array, panels: Array, packed: bool, out: Array
+) -> None:
     """out += a^T b: a weight's gradient; a (m, k), b (m, n).
 
     `columns` and `panels` hold a and b in packed form, with room for m rows: read as it
     lies, a column of a is a cache line a number (55 GFLOP/s at 512 x 512 x 2048, 65 so).
+    With `packed`, b lies in `panels` from an earlier call.
     """
-    out += a.T @ b
-
-
-@overload(add_transposed)
-def _add_transposed(a, b, columns, panels, out):
-    if a.dtype == types.float32:
-        return lambda a, b, columns, panels, out: _transposed32(a, b, columns, panels, out)
-    return lambda a, b, columns, panels, out: _transposed64(a, b, out)
+    _transposed(a, b, columns, panels, packed, out)
 
 
 def column_shape(rows: int, columns: int) -> tuple[int, int, int]:
@@ -237,97 +232,74 @@ def column_shape(rows: int, columns: int) -> tuple[int, int, int]:
     return (-(-columns // 8), rows, 8)
 
 
-def add_packed(a: Array, columns: Array, panels: Array, out: Array, b: Array) -> None:
-    """`add_transposed` with b packed by an earlier call on the same panels."""
-    out += a.T @ b
-
-
-@overload(add_packed)
-def _add_packed(a, columns, panels, out, b):
-    if a.dtype == types.float32:
-        return lambda a, columns, panels, out, b: _packed32(a, columns, panels, out)
-    return lambda a, columns, panels, out, b: _transposed64(a, b, out)
-
-
-@jit(reassoc=True)
+@apart(1, returns=NUMBER, reassoc=True)
 def row_sum(x: Array) -> Any:
     """Sum of one row, vectorised (reassociated)."""
     total = x.dtype.type(0)
+    if x.strides[0] == x.itemsize:
+        row = line(x, ())
+        for j in range(x.size):
+            total += row[j]
+        return total
     for j in range(x.size):
         total += x[j]
     return total
 
 
-@jit
+@apart(2, 1)
 def add_rows(x: Array, out: Array) -> None:
     """out += the sum of all rows of x (m, n)."""
+    total = line(out, ())
     for i in range(x.shape[0]):
-        row = x[i]
+        row = line(x, (i,))
         for j in range(out.size):
-            out[j] += row[j]
+            total[j] += row[j]
 
 
-@jit
-def _set_rows(out: Array, b: Array, add: bool) -> None:
-    for i in range(out.shape[0]):
-        row = out[i]
-        if add:
-            for j in range(b.size):
-                row[j] += b[j]
-        else:
-            for j in range(b.size):
-                row[j] = b[j]
-
-
-def set_rows(out: Array, b: Array, add: bool) -> None:
-    """Every row of `out` (any rank) becomes b, or grows by it."""
+def _plain_rows(out: Array, b: Array, add: bool) -> None:
     out[...] = out + b if add else b
 
 
-@overload(set_rows)
-def _overload_set_rows(out, b, add):
-    if out.ndim == 2:
-        return lambda out, b, add: _set_rows(out, b, add)
-    if out.ndim == 1:
-        return lambda out, b, add: _set_rows(out.reshape((1, out.size)), b, add)
-    return None
-
-
-@jit
-def _fill(out: Array, value: Any) -> None:
-    for j in range(out.size):
-        out[j] = value
-
-
-@jit
-def _fill_rows(out: Array, value: Any) -> None:
+@apart(2, 1, types.boolean, twin=_plain_rows)
+def set_rows(out: Array, b: Array, add: bool) -> None:
+    """Every row of `out` becomes b, or grows by it."""
+    side_by_side = b.strides[0] == b.itemsize
     for i in range(out.shape[0]):
-        _fill(out[i], value)
+        to = line(out, (i,))
+        if not side_by_side:
+            for j in range(b.size):
+                to[j] = to[j] + b[j] if add else b[j]
+        elif add:
+            row = line(b, ())
+            for j in range(b.size):
+                to[j] += row[j]
+        else:
+            row = line(b, ())
+            for j in range(b.size):
+                to[j] = row[j]
 
 
-def set_value(out: Array, value: Any) -> None:
-    """Every number of `out` becomes `value`."""
+def _plain_value(out: Array, value: Any) -> None:
     out[...] = value
 
 
-@overload(set_value)
-def _overload_set_value(out, value):
-    if out.ndim == 1:
-        return lambda out, value: _fill(out, value)
-    if out.ndim == 2:
-        return lambda out, value: _fill_rows(out, value)
-
-    def fill(out, value):
-        for i in range(out.shape[0]):
-            set_value(out[i], value)
-
-    return fill
+@apart(2, NUMBER, dtypes=_ALL, twin=_plain_value)
+def set_value(out: Array, value: Any) -> None:
+    """Every number of `out` becomes `value`."""
+    for i in range(out.shape[0]):
+        row = line(out, (i,))
+        for j in range(out.shape[1]):
+            row[j] = value
 
 
-@jit
+def _plain_copy(x: Array, out: Array) -> None:
+    out[...] = x
+
+
+@apart(2, 2, dtypes=_ALL, twin=_plain_copy)
 def copy_rows(x: Array, out: Array) -> None:
-    """out = x, for two matrices."""
+    """out = x."""
     for i in range(x.shape[0]):
-        row, to = x[i], out[i]
-        for j in range(row.size):
+        row, to = line(x, (i,)), line(out, (i,))
+        for j in range(x.shape[1]):
             to[j] = row[j]

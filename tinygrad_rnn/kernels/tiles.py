@@ -180,24 +180,6 @@ def copy_line(typingctx: Any, source: Any, target: Any) -> Any:
 
 
 @intrinsic
-def _apart(typingctx: Any) -> Any:
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        builder.function.attributes.add("noinline")
-        return context.get_dummy_value()
-
-    return types.void(), codegen
-
-
-def stays_apart() -> None:
-    """Keep LLVM from copying the calling function into its callers, which it does at each call."""
-
-
-@overload(stays_apart)
-def _stays_apart():
-    return lambda: _apart()
-
-
-@intrinsic
 def _wide(typingctx: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         # not among the attributes that llvmlite knows by name

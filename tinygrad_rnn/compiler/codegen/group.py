@@ -65,13 +65,12 @@ class GroupCode:
         self.local[id(out)] = name
         lines = [f"{name} = {text}"]
         for target in code.total_target(out):
-            lines.append(f"{self.row(target, out, target)}[j] += {name}")
+            lines.append(f"{self.named(target, target, out)}[j] += {name}")
         if id(out) in code.homes or id(out) in code.aliases:
             if not out.ndim:
-                at = code.at(code.homes[id(out)], 0)
-                lines.append(f"{at} = {name}")
+                lines.append(f"{code.at(out)} = {name}")
             else:
-                lines.append(f"{self.target(out)}[j] = {name}")
+                lines.append(f"{self.row(out)}[j] = {name}")
         return lines
 
     def dropped(self, instr: Instr, x: str) -> str:
@@ -97,34 +96,43 @@ class GroupCode:
         if not v.ndim:
             made = id(v) in code.made and id(v) not in code.aliases
             return code.name(v) if made else code.view(v)
-        row = self.row(code.view(v), v, self.base_row(v))
+        row = self.row(v)
         if v.shape[-1] == 1 and out.shape[-1] != 1:
             key = f"{row}_0"
-            if key not in self.rows:
-                self.rows[key] = key
-                self.heads[self.depth].append(f"{key} = {row}[0]")
-            return key
+            return self.define(key, f"{row}[0]")
         return f"{row}[j]"
 
-    def target(self, v: Value) -> str:
-        """Row to which a value is written."""
-        return self.row(self.code.view(v), v, self.base_row(v))
+    def row(self, v: Value) -> str:
+        """Name of an operand's row, defined at the head of the inner loop.
 
-    def base_row(self, v: Value) -> str:
-        """Text of an operand's row: columns are cut from the row of the whole, which stays
-        contiguous for the compiler; a cut array's rows would not."""
+        Columns are cut from the row of the whole, which lies in one piece; a cut array's
+        rows, as far as the compiler knows, do not.
+        """
         code = self.code
         if id(v) in code.aliases and id(v) not in code.homes:
             base, key = code.aliases[id(v)]
+            if key is None:
+                return self.row(base)
             parts = key if isinstance(key, tuple) else (key,)
             columns = isinstance(key, tuple) and len(parts) == v.ndim == base.ndim > 1
             if columns and all(p == slice(None) for p in parts[:-1]):
-                row = self.row(code.view(base), base, self.base_row(base))
-                return f"{row}[{code.part(parts[-1])}]"
-            if key is None:
-                return self.base_row(base)
-        index = self.index(v)
-        return f"{code.view(v)}[{index}]" if index else code.view(v)
+                start = parts[-1].indices(base.shape[-1])[0]
+                text = self.row(base)
+                if not start:
+                    return text
+                return self.define(f"{code.name(v)}_row", f"cut({text}, {code.offset(start)})")
+        return self.named(code.name(v), code.view(v), v)
+
+    def named(self, name: str, text: str, v: Value) -> str:
+        """The row of an array that has a name."""
+        return self.define(f"{name}_row", f"row({text}, {self.index(v)})")
+
+    def define(self, key: str, text: str) -> str:
+        """A name for a text, computed once a row."""
+        if key not in self.rows:
+            self.rows[key] = key
+            self.heads[self.depth].append(f"{key} = {text}")
+        return key
 
     def index(self, v: Value) -> str:
         """Index of a row: the nest's variables, 0 where the value is broadcast."""
@@ -133,16 +141,4 @@ class GroupCode:
         for k in range(v.ndim - 1):
             wide = shape[lead + k] != 1
             parts.append("0" if v.shape[k] == 1 and wide else f"i{lead + k}")
-        return ", ".join(parts)
-
-    def row(self, name: str, v: Value, text: str) -> str:
-        """Name of an operand's row, defined at the head of the inner loop."""
-        if text == name and v.ndim <= 1:
-            return name
-        if text == name:
-            text = f"{name}[{self.index(v)}]"
-        key = f"{name}_row"
-        if key not in self.rows:
-            self.rows[key] = key
-            self.heads[self.depth].append(f"{key} = {text}")
-        return key
+        return f"({', '.join(parts)}{',' * (len(parts) == 1)})"

@@ -11,10 +11,10 @@ from tinygrad_rnn.kernels import rows, scalar
 from tinygrad_rnn.kernels._jit import jit
 from tinygrad_rnn.kernels.philox import keeps
 from tinygrad_rnn.kernels.products import (
-    add_packed, add_product, add_rows, add_transposed, copy_rows, pack, row_sum, set_rows,
-    set_value)
+    add_product, add_rows, add_transposed, copy_rows, pack, row_sum, set_rows, set_value)
 from tinygrad_rnn.kernels.tiles import wide_vectors
 from tinygrad_rnn.kernels.scalar import maths as math
+from tinygrad_rnn.kernels.views import at, cut, part, row, span
 
 F32, F64, I64, I32, U64, BOOL = np.float32, np.float64, np.int64, np.int32, np.uint64, np.bool_
 

@@ -9,7 +9,7 @@ from .scalars import SHORT
 from .schedule import Product
 from .shard import SPLIT, WHOLE
 from .single import add_elementwise
-from .views import Views
+from .views import Views, step_of
 
 
 class Products(Views):
@@ -47,7 +47,7 @@ class Products(Views):
         self.setup.append(pack)
         return key, []
 
-    def _fill(self, target: str, biases: list[Any], dtype: Any, rank: int) -> list[str]:
+    def _fill(self, target: str, biases: list[Any], dtype: Any) -> list[str]:
         """Start a product's memory from its biases."""
         if not biases:
             return [f"set_value({target}, {SHORT[dtype]}(0))"]
@@ -77,25 +77,14 @@ class Products(Views):
         a = f"A{home.argument}"
         first = "0" if home.kind == "block" else f"t0 + {self.row_of_first(home)}"
         stop = "m" if home.kind == "block" else f"t1 + {self.row_of_first(home)}"
+        out = f"span({a}, {first}, {stop})"
+        flat = [f"add_product(span({source}, {start} + t0, {start} + t1), {packed}, {out})"]
         if x.ndim == 1:
-            out = f"{a}[{first}:{stop}]"
-            call = f"add_product({source}[{start} + t0:{start} + t1], {packed}, {out})"
-            return [*self._fill(out, t.biases, t.out.dtype, 2), call]
-        rows = ", b0:b1" if self.is_split(x) else ""
-        home_rows = ", b0:b1" if home.split else ""
-        k, n = self.size(x, 1), self.size(t.out, 1)
-        height = self.size(x, 0)
-        one = f"{a}[{first} + t - t0{home_rows}]"
-        fill = indent(self._fill(one, t.biases, t.out.dtype, 2))
-        flat = [
-            f"add_product({source}[{start} + t0:{start} + t1].reshape((m * {height}, {k})), "
-            f"{packed}, {a}[{first}:{stop}].reshape((m * {height}, {n})))"
-        ]
-        single = [
-            "for t in range(t0, t1):",
-            f"    add_product({source}[{start} + t{rows}], {packed}, {one})",
-        ]
-        lines = ["for t in range(t0, t1):", *fill]
+            return [*self._fill(out, t.biases, t.out.dtype), *flat]
+        one = step_of(a, f"{first} + t - t0", t.out, home.split)
+        x_t = step_of(source, f"{start} + t", x, self.is_split(x))
+        single = ["for t in range(t0, t1):", f"    add_product({x_t}, {packed}, {one})"]
+        lines = ["for t in range(t0, t1):", *indent(self._fill(one, t.biases, t.out.dtype))]
         if not self.is_split(x):
             return lines + flat
         return [*lines, "if whole:", *indent(flat), "else:", *indent(single)]
@@ -116,7 +105,7 @@ class Products(Views):
         name, out = t.instr.op.name, self.view(t.out)
         lines = []
         if t.base is None:
-            lines += self._fill(out, t.biases, t.out.dtype, t.out.ndim)
+            lines += self._fill(out, t.biases, t.out.dtype)
         else:
             for bias in t.biases:
                 lines.append(f"set_rows({out}, {self.view(bias)}, True)")  # type: ignore[arg-type]
@@ -126,19 +115,9 @@ class Products(Views):
             return lines + self._batched(a, b, t.out)
         if a.ndim == 2 and b.ndim == 1:  # W @ h: h @ W.T, a row
             packed, pack = self.panels(a, True)
-            row, target = self._as_row(b), self._as_row(t.out)
-            return [*lines, *pack, f"add_product({row}, {packed}, {target})"]
+            return [*lines, *pack, f"add_product({self.view(b)}, {packed}, {out})"]
         packed, pack = self.panels(b, name == "linear")
-        if a.ndim == 1:
-            return [
-                *lines,
-                *pack,
-                f"add_product({self._as_row(a)}, {packed}, {self._as_row(t.out)})",
-            ]
         return [*lines, *pack, f"add_product({self.view(a)}, {packed}, {out})"]
-
-    def _as_row(self, v: Value) -> str:
-        return f"{self.view(v)}.reshape((1, {self.size(v, 0)}))"
 
     def _batched(self, a: Value, b: Value, out: Value) -> list[str]:
         """Products of two stacks of matrices, one after the other."""
@@ -146,8 +125,8 @@ class Products(Views):
         packed = f"A{self.argument(Argument('scratch', shape, b.dtype))}"
         return [
             f"for i in range({self.size(out, 0)}):",
-            f"    pack({self.view(b)}[i], False, {packed})",
-            f"    add_product({self.view(a)}[i], {packed}, {self.view(out)}[i])",
+            f"    pack(at({self.view(b)}, i), False, {packed})",
+            f"    add_product(at({self.view(a)}, i), {packed}, at({self.view(out)}, i))",
         ]
 
     def summed(self, r: Result) -> list[str]:
@@ -163,7 +142,7 @@ class Products(Views):
             shape = shape[::-1]
         a = self.argument(Argument(kind, shape, r.out.dtype, value=r.out, rows="total"))
         self.sums[id(r.out)] = a
-        target = f"A{a}[b0:b1]" if whole_batch else f"A{a}[shard]"
+        target = f"A{a}[b0:b1]" if whole_batch else step_of(f"A{a}", "shard", r.out)
         if r.kind == "product":
             return self._flushed(r, target)
         if r.kind == "rows":
@@ -176,7 +155,7 @@ class Products(Views):
         if not v.ndim:
             name = f"total_{a}"
             self.setup.append(f"{name} = F64(0)")
-            self.after.append(f"A{a}[shard] = {name}")
+            self.after.append(f"{target} = {name}")
             return [f"{name} += {self.name(v) if id(v) in self.made else self.view(v)}"]
         target_name = f"sum_{a}"
         self.setup.append(f"{target_name} = {target}")
@@ -188,11 +167,11 @@ class Products(Views):
         """A call for out += a^T b, with work space; `packed` names panels of b made before."""
         columns = Argument("scratch", column_shape(rows, a.shape[1]), a.dtype)
         one = f"A{self.argument(columns)}"
-        if packed:
-            return f"add_packed({left}, {one}, {packed}, {out}, {right})"
-        panels = Argument("scratch", panel_shape(rows, b.shape[1], b.dtype), b.dtype)
-        self.packed = f"A{self.argument(panels)}"
-        return f"add_transposed({left}, {right}, {one}, {self.packed}, {out})"
+        if not packed:
+            panels = Argument("scratch", panel_shape(rows, b.shape[1], b.dtype), b.dtype)
+            self.packed = f"A{self.argument(panels)}"
+        there = bool(packed)
+        return f"add_transposed({left}, {right}, {one}, {packed or self.packed}, {there}, {out})"
 
     def _is_flipped(self, r: Result) -> bool:
         """Whether (b^T a)^T is computed: other sums share a, or b is a narrow input."""
@@ -234,39 +213,31 @@ class Products(Views):
                 kind = "storage" if state == SPLIT else "sum"
                 argument = Argument(kind, r.out.shape, r.out.dtype, value=r.out, rows="total")
                 a = self.sums[id(r.out)] = self.argument(argument)
-                target = f"A{a}[b0:b1]" if state == SPLIT else f"A{a}[shard]"
+                target = f"A{a}[b0:b1]" if state == SPLIT else f"at(A{a}, shard)"
                 self.setup.append(f"sum_{a} = {target}")
             found.append(f"sum_{self.sums[id(r.out)]}")
         return found
 
     def _block_of(self, v: Value) -> tuple[str, list[str], list[str]]:
         """A value's rows of a whole block: text, lines to make it, lines of the step."""
-        rank = v.ndim
         p = self.params.get(id(v))
-        columns = self.size(v, rank - 1)
-        height = f"m * {self.size(v, 0)}" if rank == 2 else "m"
         home = self.homes.get(id(v))
         direct = None
         if isinstance(p, Slice) and p.stride == 1:
             start = self.offset(p.start)
-            direct = f"A{self.outside(p.source)}[{start} + t0:{start} + t1]"
+            direct = f"span(A{self.outside(p.source)}, {start} + t0, {start} + t1)"
         elif home is not None and home.kind == "stack":
             first = self.row_of_first(home)
-            direct = f"A{home.argument}[t0 + {first}:t1 + {first}]"
+            direct = f"span(A{home.argument}, t0 + {first}, t1 + {first})"
         if home is not None and home.kind == "block":
-            return f"A{home.argument}[:m].reshape(({height}, {columns}))", [], []
+            return f"span(A{home.argument}, 0, m)", [], []
         split = self.is_split(v)
         if direct is not None and not split:
-            return f"{direct}.reshape(({height}, {columns}))", [], []
+            return direct, [], []
         a = self.scratch(v, (self.block,))
-        copy = f"copy_rows({self.view(v)}, A{a}[t - t0])"
-        text = f"A{a}[:m].reshape(({height}, {columns}))"
-        if rank == 1:
-            copy = f"A{a}[t - t0] = {self.view(v)}"
+        copy = f"copy_rows({self.view(v)}, at(A{a}, t - t0))"
+        text = f"span(A{a}, 0, m)"
         if direct is None:
             return text, [], [copy]
         name = f"block_{a}"
-        lines = [
-            f"{name} = {direct}.reshape(({height}, {columns})) if whole else {text}",
-        ]
-        return name, lines, ["if not whole:", f"    {copy}"]
+        return name, [f"{name} = {direct} if whole else {text}"], ["if not whole:", f"    {copy}"]

@@ -57,7 +57,7 @@ def _sum(code: "Views", instr: Instr) -> list[str]:
         lines = [f"{name}_sum = F64(0)", *[s.replace(f"{name} +=", f"{name}_sum +=") for s in text]]
         lines.append(f"{name} = {cast}({name}_sum)")
         if id(out) in code.homes:
-            lines.append(f"{code.at(code.homes[id(out)], 0)} = {name}")
+            lines.append(f"{code.at(out)} = {name}")
         return lines
     if instr.op.name == "sum_to":
         kept = ["0" if k in axes else f"i{k}" for k in range(x.ndim - out.ndim, x.ndim)]
@@ -159,12 +159,11 @@ def _copy_view(code: "Views", instr: Instr) -> list[str]:
     key = "reshape" if instr.op.name == "reshape" else instr.attrs["key"]
     source = code.viewed(x, key, out)
     if not out.ndim:
-        home = code.homes.get(id(out))
         name = code.name(out)
         if instr.op.name == "reshape":
             source = f"{code.view(x)}[{', '.join('0' * x.ndim)}]"
         lines = [f"{name} = {source}"]
-        return lines + ([f"{code.at(home, 0)} = {name}"] if home else [])
+        return lines + ([f"{code.at(out)} = {name}"] if id(out) in code.homes else [])
     at = ", ".join(f"i{k}" for k in range(out.ndim))
     name = f"{code.name(out)}_from"
     return [f"{name} = {source}", *_nest(code, out, [f"{code.view(out)}[{at}] = {name}[{at}]"])]

@@ -3,8 +3,19 @@
 from typing import Any
 
 from ..ir import Prev, Slice, Value
-from .kernel import Home
 from .memory import Memory
+
+
+def moved(t: str, offset: int) -> str:
+    """A step before or after t."""
+    return f"({t} {'-' if offset < 0 else '+'} {abs(offset)})" if offset else t
+
+
+def step_of(a: str, t: str, v: Value, split: bool = False) -> str:
+    """Row t of an array that has a value of the step in each, for a shard its rows."""
+    if not v.ndim:
+        return f"{a}[{t}]"
+    return f"part({a}, {t}, b0, b1)" if split else f"at({a}, {t})"
 
 
 class Views(Memory):
@@ -20,13 +31,11 @@ class Views(Memory):
         if isinstance(p, Slice):
             a = self.outside(p.source)
             t = "t" if (p.start, p.stride) == (0, 1) else self._moved(p)
-            rows = ", b0:b1" if self.is_split(v) else ""
-            self.step_views.append(f"{name} = A{a}[{t}{rows}]")
+            self.step_views.append(f"{name} = {step_of(f'A{a}', t, v, self.is_split(v))}")
         elif isinstance(p, Prev):
-            home = self.homes[id(p.of)]
-            self.step_views.append(f"{name} = {self.at(home, p.delay)}")
+            self.step_views.append(f"{name} = {self.at(p.of, p.delay)}")
         elif id(v) in self.homes:
-            self.step_views.append(f"{name} = {self.at(self.homes[id(v)], 0)}")
+            self.step_views.append(f"{name} = {self.at(v)}")
         elif id(v) in self.aliases:
             base, key = self.aliases[id(v)]
             self.step_views.append(f"{name} = {self.viewed(base, key, v)}")
@@ -43,22 +52,22 @@ class Views(Memory):
     def _moved(self, p: Slice) -> str:
         return f"{self.offset(p.start)} + {self.offset(p.stride)} * t"
 
-    def at(self, home: Home, delay: int) -> str:
-        """The part of a home that belongs to the step `delay` executed steps ago."""
+    def at(self, v: Value, delay: int = 0) -> str:
+        """The part of a value's home that belongs to the step `delay` executed steps ago."""
+        home = self.homes[id(v)]
         a = f"A{home.argument}"
         if self.arguments[home.argument].kind == "sum":
-            a += "[shard]"
+            a = f"at({a}, shard)"
         back = delay if not self.loop.reverse else -delay
         if home.kind == "temp":
             return a
         if home.kind == "block":
-            return f"{a}[t - t0]"
-        rows = ", b0:b1" if home.split else ""
+            return step_of(a, "t - t0", v)
         if home.kind == "ring":
             m = home.extra + 1
-            return f"{a}[(t - {back}) % {m}{rows}]" if m > 1 else f"{a}[0{rows}]"
+            return step_of(a, f"{moved('t', -back)} % {m}" if m > 1 else "0", v, home.split)
         offset = -back if self.loop.reverse else home.extra - back
-        return f"{a}[t + {offset}{rows}]"
+        return step_of(a, moved("t", offset), v, home.split)
 
     def viewed(self, base: Value, key: Any, v: Value) -> str:
         source = self.view(base)

@@ -74,10 +74,10 @@ class Code(Products):
         head = f"@jit\ndef kernel(n, block, b0, b1, whole, shard, ints, numbers, {names}):"
         body = ["wide_vectors()", "nb = b1 - b0", *self.setup]
         if self.loop.reverse:
-            blocks = ["t1 = n", "while t1 > 0:", "    t0 = max(0, t1 - block)"]
+            blocks = ["t1 = n", "while t1 > 0:", "    t0 = t1 - block if t1 > block else 0"]
             order, end = "for t in range(t1 - 1, t0 - 1, -1):", ["    t1 = t0"]
         else:
-            blocks = ["for t0 in range(0, n, block):", "    t1 = min(n, t0 + block)"]
+            blocks = ["for t0 in range(0, n, block):", "    t1 = t0 + block if t0 + block < n else n"]
             order, end = "for t in range(t0, t1):", []
         text = [*blocks, "    m = t1 - t0", *indent(before)]
         text += [f"    {order}", *indent(indent(self.step_views + steps or ["pass"]))]

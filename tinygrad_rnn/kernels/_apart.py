@@ -1,0 +1,136 @@
+"""Functions that generated kernels call by address, compiled once on a machine for all of them.
+
+A function called the usual way is linked into its caller and optimised there again: with
+the products of an LSTM so, its two kernels took twice as long to compile. Here a kernel
+has only the call of a symbol, which `define` gives an address before it is compiled or
+read from disk; one that is missing then would end the process.
+"""
+
+import inspect
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import llvmlite.binding
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+from numba.np import numpy_support
+
+from ._jit import DISABLED, jit
+from .views import as_matrix
+
+NUMBER = "number"  # as an argument: one number of the arrays' dtype
+_FLOATS = (types.float32, types.float64)
+
+
+@dataclass(eq=False)
+class _Function:
+    """A function, the dtypes it is for, and those it is compiled for."""
+
+    kernel: Any
+    arguments: tuple[Any, ...]
+    returns: Any
+    dtypes: tuple[Any, ...]
+    defined: set[Any] = field(default_factory=set)
+
+    def signature(self, dtype: Any) -> Any:
+        """Types of arguments and result for arrays of a dtype."""
+        return self._type(self.returns, dtype)(*[self._type(a, dtype) for a in self.arguments])
+
+    def _type(self, a: Any, dtype: Any) -> Any:
+        if isinstance(a, int):
+            return types.Array(dtype, a, "A")
+        return dtype if a == NUMBER else a
+
+    def symbol(self, dtype: Any) -> str:
+        """Name by which kernels on disk know it."""
+        return f"tinygrad_rnn.{self.kernel.py_func.__name__}.{dtype}"
+
+    def define(self, dtype: Any) -> None:
+        """Compile for a dtype, or read from disk, and make the address known."""
+        if dtype in self.defined or dtype not in self.dtypes:
+            return
+        arguments = self.signature(dtype).args
+        self.kernel.compile(arguments)
+        compiled = self.kernel.overloads[arguments]
+        address = compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name)
+        llvmlite.binding.add_symbol(self.symbol(dtype), address)
+        self.defined.add(dtype)
+
+
+_functions: list[_Function] = []
+
+
+def define(dtypes: Iterable[Any]) -> None:
+    """Make every function callable for arrays of these NumPy dtypes."""
+    for dtype in {numpy_support.from_dtype(d) for d in dtypes}:
+        for function in _functions:
+            function.define(dtype)
+
+
+def apart(
+    *arguments: Any,
+    returns: Any = types.none,
+    dtypes: tuple[Any, ...] = _FLOATS,
+    twin: Callable[..., Any] | None = None,
+    reassoc: bool = False,
+) -> Any:
+    """Decorate a function of arrays, all of one dtype, for generated kernels to call.
+
+    `arguments` says what each is: the rank of an array, NUMBER, or a Numba type. Arrays come
+    with any strides, and a row or a stack of matrices in one piece stands for a matrix. Under NUMBA_DISABLE_JIT it is `twin`, or the function itself.
+    """
+
+    def decorate(fn: Any) -> Any:
+        if DISABLED:
+            return twin or fn
+        function = _Function(jit(fn, reassoc=reassoc), arguments, returns, dtypes)
+        _functions.append(function)
+        return _caller(fn, function)
+
+    return decorate
+
+
+def _fits(given: Any, wanted: Any) -> bool:
+    """Whether an array can stand for one of the wanted rank: of any, in one piece, for a matrix."""
+    if not isinstance(wanted, types.Array):
+        return True
+    if not isinstance(given, types.Array) or given.dtype != wanted.dtype:
+        return False
+    one = given.ndim == 1 or given.layout == "C"
+    return given.ndim == wanted.ndim or (wanted.ndim == 2 and one)
+
+
+def _caller(fn: Any, function: _Function) -> Any:
+    """What a call of the function compiles to."""
+
+    def typing(typingctx: Any, *given: Any) -> Any:
+        dtype = next(a.dtype for a in given if isinstance(a, types.Array))
+        inner = function.signature(dtype)
+        if dtype not in function.dtypes or not all(map(_fits, given, inner.args)):
+            return None
+        outer = [
+            a if isinstance(a, types.Array) else b for a, b in zip(given, inner.args, strict=True)
+        ]
+
+        def codegen(context: Any, builder: Any, _: Any, args: Any) -> Any:
+            arrays = [
+                as_matrix(context, builder, a, v) if isinstance(a, types.Array) and a.ndim != b.ndim else v
+                for a, b, v in zip(given, inner.args, args, strict=True)
+            ]
+            resty, convention = inner.return_type, context.call_conv
+            callee = cgutils.get_or_insert_function(
+                builder.module,
+                convention.get_function_type(resty, inner.args),
+                function.symbol(dtype),
+            )
+            return convention.call_function(builder, callee, resty, inner.args, arrays)[1]
+
+        return inner.return_type(*outer), codegen
+
+    typing.__name__ = fn.__name__
+    own = inspect.signature(fn).parameters.values()
+    first = inspect.Parameter("typingctx", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    typing.__signature__ = inspect.Signature([first, *own])  # type: ignore[attr-defined]
+    return intrinsic(typing)

@@ -1,0 +1,178 @@
+"""Parts of arrays, as generated kernels take them: a step, a shard's rows, one row.
+
+Numba's own slices clamp every bound and count references, 60 to 200 lines of LLVM's
+language each: an LSTM's backward was 16,600 lines so, and compiled twice as long. These
+trust their bounds, and are a pointer and sizes; no reference is held, since a kernel's
+arguments live as long as its call.
+"""
+
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+from ._jit import DISABLED
+
+Array = np.ndarray[Any, Any]
+_WORD = ir.IntType(64)
+_DATA, _SHAPE, _STRIDES = 4, 5, 6  # places in Numba's record of an array
+
+
+def _moved(builder: Any, array: Any, index: Any) -> Any:
+    """Pointer to the numbers at the start of the axes, by their strides."""
+    data = builder.extract_value(array, _DATA)
+    place = builder.bitcast(data, ir.IntType(8).as_pointer())
+    for axis, i in enumerate(index):
+        stride = builder.extract_value(array, [_STRIDES, axis])
+        place = builder.gep(place, [builder.mul(i, stride)])
+    return builder.bitcast(place, data.type)
+
+
+def _array(context: Any, builder: Any, kind: Any, data: Any, shape: Any, strides: Any) -> Any:
+    """Record of an array that owns nothing."""
+    record = ir.Constant(context.get_value_type(kind), ir.Undefined)
+    nothing = ir.Constant(ir.IntType(8).as_pointer(), None)
+    items = _WORD(1)
+    for n in shape:
+        items = builder.mul(items, n)
+    size = _WORD(context.get_abi_sizeof(context.get_data_type(kind.dtype)))
+    for place, part in enumerate((nothing, nothing, items, size, data)):
+        record = builder.insert_value(record, part, place)
+    for axis, (n, stride) in enumerate(zip(shape, strides, strict=True)):
+        record = builder.insert_value(record, n, [_SHAPE, axis])
+        record = builder.insert_value(record, stride, [_STRIDES, axis])
+    return record
+
+
+def _axes(builder: Any, array: Any, rank: int) -> tuple[list[Any], list[Any]]:
+    """Shape and strides."""
+    shape = [builder.extract_value(array, [_SHAPE, k]) for k in range(rank)]
+    return shape, [builder.extract_value(array, [_STRIDES, k]) for k in range(rank)]
+
+
+def as_matrix(context: Any, builder: Any, given: Any, array: Any) -> Any:
+    """Record of an array of any rank as a matrix, all axes but the last in one."""
+    shape, strides = _axes(builder, array, given.ndim)
+    if given.ndim == 1:
+        shape, strides = [_WORD(1), *shape], [_WORD(0), *strides]
+    while len(shape) > 2:
+        shape, strides = [builder.mul(*shape[:2]), *shape[2:]], strides[1:]
+    data = builder.extract_value(array, _DATA)
+    return _array(context, builder, given.copy(ndim=2), data, shape, strides)
+
+
+@intrinsic
+def _at(typingctx: Any, A: Any, t: Any) -> Any:
+    target = A.copy(ndim=A.ndim - 1)
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        shape, strides = _axes(builder, args[0], A.ndim)
+        data = _moved(builder, args[0], args[1:])
+        return _array(context, builder, target, data, shape[1:], strides[1:])
+
+    return target(A, types.int64), codegen
+
+
+@intrinsic
+def _part(typingctx: Any, A: Any, t: Any, b0: Any, b1: Any) -> Any:
+    target = A.copy(ndim=A.ndim - 1)
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        array, t, b0, b1 = args
+        shape, strides = _axes(builder, array, A.ndim)
+        data = _moved(builder, array, [t, b0])
+        shape = [builder.sub(b1, b0), *shape[2:]]
+        return _array(context, builder, target, data, shape, strides[1:])
+
+    return target(A, types.int64, types.int64, types.int64), codegen
+
+
+@intrinsic
+def _span(typingctx: Any, A: Any, first: Any, stop: Any) -> Any:
+    if A.layout != "C":
+        return None
+    target = A.copy(ndim=2)
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        array, first, stop = args
+        shape, strides = _axes(builder, array, A.ndim)
+        rows = builder.sub(stop, first)
+        for n in shape[1:-1]:
+            rows = builder.mul(rows, n)
+        data = _moved(builder, array, [first])
+        return _array(context, builder, target, data, [rows, shape[-1]], strides[-2:])
+
+    return target(A, types.int64, types.int64), codegen
+
+
+def _pointer(trust: bool) -> Any:
+    """Intrinsic that takes a row: where it is contiguous, which `trust` takes for granted."""
+
+    @intrinsic
+    def row(typingctx: Any, x: Any, index: Any) -> Any:
+        places = types.UniTuple(types.int64, x.ndim - 1) if x.ndim > 1 else index
+        plain = (trust or x.layout == "C") and x.dtype != types.boolean  # a pointer has no bits
+        target = types.CPointer(x.dtype) if plain else x.copy(ndim=1)
+
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            array, index = args
+            at = [builder.extract_value(index, k) for k in range(x.ndim - 1)]
+            data = _moved(builder, array, at)
+            if plain:
+                return data
+            shape, strides = _axes(builder, array, x.ndim)
+            return _array(context, builder, target, data, shape[-1:], strides[-1:])
+
+        return target(x, places), codegen
+
+    return row
+
+
+@intrinsic
+def _cut(typingctx: Any, x: Any, start: Any) -> Any:
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        if isinstance(x, types.CPointer):
+            return builder.gep(args[0], [args[1]])
+        shape, strides = _axes(builder, args[0], 1)
+        shape = [builder.sub(shape[0], args[1])]
+        return _array(context, builder, x, _moved(builder, *[args[0], [args[1]]]), shape, strides)
+
+    return x(x, types.int64), codegen
+
+
+def at(A: Array, t: int) -> Any:
+    """A[t], A of rank 2 or more."""
+    return A[t]
+
+
+def part(A: Array, t: int, b0: int, b1: int) -> Any:
+    """A[t, b0:b1]."""
+    return A[t, b0:b1]
+
+
+def span(A: Array, first: int, stop: int) -> Any:
+    """A[first:stop] as a matrix, all axes but the last in one."""
+    return A[first:stop].reshape(-1, A.shape[-1])
+
+
+def row(x: Array, index: tuple[int, ...]) -> Any:
+    """The row x[index]: a pointer if x is contiguous, else an array."""
+    return x[index]
+
+
+def line(x: Array, index: tuple[int, ...]) -> Any:
+    """Pointer to the row x[index], whose numbers are known to lie side by side."""
+    return x[index]
+
+
+def cut(x: Any, start: int) -> Any:
+    """What is left of a row from `start` on."""
+    return x[start:]
+
+
+if not DISABLED:
+    at, part, span, row, line, cut = (  # type: ignore[assignment]
+        _at, _part, _span, _pointer(False), _pointer(True), _cut,
+    )  # fmt: skip
