@@ -353,6 +353,20 @@ def test_one_program_for_many_calls_and_one_source_for_many_sizes() -> None:
     assert fast.source == source
 
 
+def test_one_cell_in_two_dtypes() -> None:
+    """Their kernels differ in nothing else: each must be compiled for its own types."""
+    for dtype in ("float64", "float32"):
+        cell = nn.RNNCell(I, H).astype(dtype)
+
+        def run(x: Any, h: Any, cell: Any = cell) -> Any:
+            for x_t in x:
+                h = cell(x_t, h)
+            return h.sum()
+
+        x, h = series(T, B, I, dtype=dtype), series(B, H, dtype=dtype)
+        assert check_jit(run, x, h, parameters=cell.parameters())
+
+
 def test_static_arguments_and_containers() -> None:
     def run(state: dict[str, Any], steps: int, pair: Any = (1.0, 2.0), *, name: str = "a") -> Any:
         h, c = state["h"], state["c"][0]

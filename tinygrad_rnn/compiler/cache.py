@@ -112,18 +112,19 @@ def _in_memory(source: str) -> Callable[..., Any]:
     return kernel
 
 
-def ready(source: str, args: tuple[Any, ...]) -> tuple[Callable[..., Any], float]:
+def ready(source: str, args: tuple[Any, ...], dtypes: set[Any]) -> tuple[Callable[..., Any], float]:
     """The kernel of a source, compiled for arguments like these or read from disk; seconds.
 
-    A damaged file on disk is left alone, and the kernel compiled in memory.
+    `dtypes` are those of the arrays it works on. A damaged file on disk is left alone, and
+    the kernel compiled in memory.
     """
     kernel: Any = load(source)
     if _jit.DISABLED or kernel.signatures:
         return kernel, 0.0
-    _apart.define({a.dtype for a in args[8:]})
     types = tuple([numba.typeof(a) for a in args])  # type: ignore[no-untyped-call]
     before = time.perf_counter()
     with _waiting():
+        _apart.define(dtypes)
         try:
             kernel.compile(types)
         except numba.core.errors.NumbaError:
@@ -134,6 +135,7 @@ def ready(source: str, args: tuple[Any, ...]) -> tuple[Callable[..., Any], float
             kernel.compile(types)
             with _lock:
                 _loaded[key_of(source)] = kernel
+    kernel.disable_compile()  # arguments of other types would be an error of ours: not in silence
     return kernel, time.perf_counter() - before
 
 

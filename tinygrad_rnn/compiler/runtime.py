@@ -305,8 +305,9 @@ class Runner:
 
     def _compile(self, arguments: tuple[Any, ...]) -> bool:
         """Compile the kernel; if Numba refuses it the loop runs op by op, and slowly."""
+        dtypes = {a.dtype for a in self.kernel.arguments}
         try:
-            self.call, self.seconds = cache.ready(self.kernel.source, arguments)
+            self.call, self.seconds = cache.ready(self.kernel.source, arguments, dtypes)
         except numba.core.errors.NumbaError as error:
             self.failed = str(error).splitlines()[0]
             _log.warning("a generated kernel does not compile, running op by op: %s", self.failed)

@@ -28,10 +28,10 @@ _FLOATS = (types.float32, types.float64)
 class _Function:
     """A function, the dtypes it is for, and those it is compiled for."""
 
-    kernel: Any
+    name: str
+    kernels: dict[Any, Any]
     arguments: tuple[Any, ...]
     returns: Any
-    dtypes: tuple[Any, ...]
     defined: set[Any] = field(default_factory=set)
 
     def signature(self, dtype: Any) -> Any:
@@ -45,15 +45,15 @@ class _Function:
 
     def symbol(self, dtype: Any) -> str:
         """Name by which kernels on disk know it."""
-        return f"tinygrad_rnn.{self.kernel.py_func.__name__}.{dtype}"
+        return f"tinygrad_rnn.{self.name}.{dtype}"
 
     def define(self, dtype: Any) -> None:
         """Compile for a dtype, or read from disk, and make the address known."""
-        if dtype in self.defined or dtype not in self.dtypes:
+        if dtype in self.defined or dtype not in self.kernels:
             return
-        arguments = self.signature(dtype).args
-        self.kernel.compile(arguments)
-        compiled = self.kernel.overloads[arguments]
+        kernel, arguments = self.kernels[dtype], self.signature(dtype).args
+        kernel.compile(arguments)
+        compiled = kernel.overloads[arguments]
         address = compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name)
         llvmlite.binding.add_symbol(self.symbol(dtype), address)
         self.defined.add(dtype)
@@ -73,19 +73,25 @@ def apart(
     *arguments: Any,
     returns: Any = types.none,
     dtypes: tuple[Any, ...] = _FLOATS,
+    float64: Callable[..., Any] | None = None,
     twin: Callable[..., Any] | None = None,
     reassoc: bool = False,
 ) -> Any:
     """Decorate a function of arrays, all of one dtype, for generated kernels to call.
 
     `arguments` says what each is: the rank of an array, NUMBER, or a Numba type. Arrays come
-    with any strides, and a row or a stack of matrices in one piece stands for a matrix. Under NUMBA_DISABLE_JIT it is `twin`, or the function itself.
+    with any strides, and a row or a stack of matrices in one piece stands for a matrix.
+    `float64` is another body for that dtype; under NUMBA_DISABLE_JIT it is `twin`, or the
+    function itself.
     """
 
     def decorate(fn: Any) -> Any:
         if DISABLED:
             return twin or fn
-        function = _Function(jit(fn, reassoc=reassoc), arguments, returns, dtypes)
+        kernels = dict.fromkeys(dtypes, jit(fn, reassoc=reassoc))
+        if float64 is not None:
+            kernels[types.float64] = jit(float64)
+        function = _Function(fn.__name__, kernels, arguments, returns)
         _functions.append(function)
         return _caller(fn, function)
 
@@ -106,18 +112,19 @@ def _caller(fn: Any, function: _Function) -> Any:
     """What a call of the function compiles to."""
 
     def typing(typingctx: Any, *given: Any) -> Any:
-        dtype = next(a.dtype for a in given if isinstance(a, types.Array))
+        arrays = [a.dtype for a in given if isinstance(a, types.Array)]
+        dtype = arrays[0] if arrays else next(iter(function.kernels))
         inner = function.signature(dtype)
-        if dtype not in function.dtypes or not all(map(_fits, given, inner.args)):
+        if dtype not in function.kernels or not all(map(_fits, given, inner.args)):
             return None
         outer = [
             a if isinstance(a, types.Array) else b for a, b in zip(given, inner.args, strict=True)
         ]
 
         def codegen(context: Any, builder: Any, _: Any, args: Any) -> Any:
-            arrays = [
-                as_matrix(context, builder, a, v) if isinstance(a, types.Array) and a.ndim != b.ndim else v
-                for a, b, v in zip(given, inner.args, args, strict=True)
+            operands = [
+                v if a is b or a.ndim == b.ndim else as_matrix(context, builder, a, v)
+                for a, b, v in zip(outer, inner.args, args, strict=True)
             ]
             resty, convention = inner.return_type, context.call_conv
             callee = cgutils.get_or_insert_function(
@@ -125,12 +132,12 @@ def _caller(fn: Any, function: _Function) -> Any:
                 convention.get_function_type(resty, inner.args),
                 function.symbol(dtype),
             )
-            return convention.call_function(builder, callee, resty, inner.args, arrays)[1]
+            return convention.call_function(builder, callee, resty, inner.args, operands)[1]
 
         return inner.return_type(*outer), codegen
 
     typing.__name__ = fn.__name__
     own = inspect.signature(fn).parameters.values()
     first = inspect.Parameter("typingctx", inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    typing.__signature__ = inspect.Signature([first, *own])  # type: ignore[attr-defined]
+    typing.__signature__ = inspect.Signature([first, *own])
     return intrinsic(typing)

@@ -11,15 +11,19 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic, overload
+from numba.extending import intrinsic
 
 from ._apart import NUMBER, apart
-from ._jit import DISABLED, jit
+from ._jit import DISABLED
 from .tiles import LANES, copy_line, part_1, part_4, part_8, tile_1, tile_4, tile_8
 from .views import at, line
 
 Array = np.ndarray[Any, Any]
 WIDTH = 2 * LANES  # columns of a panel
+_ADDRESSES = (
+    types.uintp, types.int64, types.int64, types.int64, types.int64, types.int64,
+    types.uintp, types.int64, types.int64, types.uintp, types.int64, types.int64,
+)  # fmt: skip
 _ALL = (types.float32, types.float64, types.int64, types.int32, types.uint64, types.boolean)
 STRIP = 256  # rows of a panel that are used at a time: 32 KiB, what the L1 cache holds
 
@@ -118,12 +122,12 @@ def _call_gemm(turned: bool, context: Any, builder: Any, signature: Any, args: A
 _add_gemm, _add_gemm_turned = _blas(False), _blas(True)
 
 
-@jit
+@apart(*_ADDRESSES, dtypes=(types.float32,))
 def _tiles(
     a: Any, step: Any, across: Any, along: Any, m: Any, k: Any,
     panels: Any, strips: Any, height: Any, out: Any, ldc: Any, n: Any,
 ) -> None:  # fmt: skip
-    """C += A @ panels, in float32; addresses and sizes only, so that it is compiled once.
+    """C += A @ panels, in float32, by addresses and sizes.
 
     A (m, k) has strides `across` from row to row, `along` from column to column, and 8
     `step` from one block of 8 rows to the next; panels are `height` lines apart.
@@ -155,8 +159,17 @@ def _tiles(
                 i += 8 if rest >= 8 else 4 if rest >= 4 else 1
 
 
-@jit
-def _product32(a: Array, panels: Array, out: Array) -> None:
+def _plain_product(a: Array, panels: Array, out: Array) -> None:
+    out += a @ panels[0]
+
+
+def _product64(a: Array, panels: Array, out: Array) -> None:
+    _add_gemm(a, at(panels, 0), out)
+
+
+@apart(2, 3, 2, float64=_product64, twin=_plain_product)
+def add_product(a: Array, panels: Array, out: Array) -> None:
+    """out += a @ W for the panels of W; a (m, k), out (m, n), rows contiguous."""
     m, k = a.shape
     across, ldc = a.strides[0] // 4, out.strides[0] // 4
     strips, height = panels.shape[:2]
@@ -166,25 +179,30 @@ def _product32(a: Array, panels: Array, out: Array) -> None:
     )  # fmt: skip
 
 
-def _product(a: Array, panels: Array, out: Array) -> None:
-    out += a @ panels[0]
+def _plain_transposed(
+    a: Array, b: Array, columns: Array, panels: Array, packed: bool, out: Array
+) -> None:
+    out += a.T @ b
 
 
-@overload(_product)
-def _compiled_product(a, panels, out):
-    if a.dtype == types.float32:
-        return lambda a, panels, out: _product32(a, panels, out)
-    return lambda a, panels, out: _add_gemm(a, at(panels, 0), out)
+def _transposed64(
+    a: Array, b: Array, columns: Array, panels: Array, packed: bool, out: Array
+) -> None:
+    _add_gemm_turned(a, b, out)
 
 
-@apart(2, 3, 2, twin=_product)
-def add_product(a: Array, panels: Array, out: Array) -> None:
-    """out += a @ W for the panels of W; a (m, k), out (m, n), rows contiguous."""
-    _product(a, panels, out)
+@apart(2, 2, 3, 3, types.boolean, 2, float64=_transposed64, twin=_plain_transposed)
+def add_transposed(
+    a: Array, b: Array, columns: Array, panels: Array, packed: bool, out: Array
+) -> None:
+    """out += a^T b: a weight's gradient; a (m, k), b (m, n).
 
-
-@jit
-def _packed32(a: Array, columns: Array, panels: Array, out: Array) -> None:
+    `columns` and `panels` hold a and b in packed form, with room for m rows: read as it
+    lies, a column of a is a cache line a number (55 GFLOP/s at 512 x 512 x 2048, 65 so).
+    With `packed`, b lies in `panels` from an earlier call.
+    """
+    if not packed:
+        pack(b, False, panels)
     m, k = a.shape
     start, step, along = a.ctypes.data, 1, a.strides[0] // 4
     if k >= 8:
@@ -195,36 +213,6 @@ def _packed32(a: Array, columns: Array, panels: Array, out: Array) -> None:
         start, step, 1, along, k, m,
         panels.ctypes.data, strips, height, out.ctypes.data, out.strides[0] // 4, out.shape[1],
     )  # fmt: skip
-
-
-def _transposed(a: Array, b: Array, columns: Array, panels: Array, packed: bool, out: Array) -> None:
-    out += a.T @ b
-
-
-@overload(_transposed)
-def _compiled_transposed(a, b, columns, panels, packed, out):
-    if a.dtype != types.float32:
-        return lambda a, b, columns, panels, packed, out: _add_gemm_turned(a, b, out)
-
-    def product(a, b, columns, panels, packed, out):
-        if not packed:
-            pack(b, False, panels)
-        _packed32(a, columns, panels, out)
-
-    return product
-
-
-@apart(2, 2, 3, 3, types.boolean, 2, twin=_transposed)
-def add_transposed(
-    a: Array, b: Array, columns: Array, panels: Array, packed: bool, out: Array
-) -> None:
-    """out += a^T b: a weight's gradient; a (m, k), b (m, n).
-
-    `columns` and `panels` hold a and b in packed form, with room for m rows: read as it
-    lies, a column of a is a cache line a number (55 GFLOP/s at 512 x 512 x 2048, 65 so).
-    With `packed`, b lies in `panels` from an earlier call.
-    """
-    _transposed(a, b, columns, panels, packed, out)
 
 
 def column_shape(rows: int, columns: int) -> tuple[int, int, int]:

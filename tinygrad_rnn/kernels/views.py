@@ -56,14 +56,13 @@ def as_matrix(context: Any, builder: Any, given: Any, array: Any) -> Any:
     """Record of an array of any rank as a matrix, all axes but the last in one."""
     shape, strides = _axes(builder, array, given.ndim)
     if given.ndim == 1:
-        shape, strides = [_WORD(1), *shape], [_WORD(0), *strides]
+        shape, strides = [_WORD(1), *shape], [builder.mul(*shape, *strides), *strides]
     while len(shape) > 2:
         shape, strides = [builder.mul(*shape[:2]), *shape[2:]], strides[1:]
     data = builder.extract_value(array, _DATA)
     return _array(context, builder, given.copy(ndim=2), data, shape, strides)
 
 
-@intrinsic
 def _at(typingctx: Any, A: Any, t: Any) -> Any:
     target = A.copy(ndim=A.ndim - 1)
 
@@ -75,7 +74,6 @@ def _at(typingctx: Any, A: Any, t: Any) -> Any:
     return target(A, types.int64), codegen
 
 
-@intrinsic
 def _part(typingctx: Any, A: Any, t: Any, b0: Any, b1: Any) -> Any:
     target = A.copy(ndim=A.ndim - 1)
 
@@ -89,7 +87,6 @@ def _part(typingctx: Any, A: Any, t: Any, b0: Any, b1: Any) -> Any:
     return target(A, types.int64, types.int64, types.int64), codegen
 
 
-@intrinsic
 def _span(typingctx: Any, A: Any, first: Any, stop: Any) -> Any:
     if A.layout != "C":
         return None
@@ -108,9 +105,8 @@ def _span(typingctx: Any, A: Any, first: Any, stop: Any) -> Any:
 
 
 def _pointer(trust: bool) -> Any:
-    """Intrinsic that takes a row: where it is contiguous, which `trust` takes for granted."""
+    """How a row is taken: by a pointer if it lies in one piece, which `trust` takes for granted."""
 
-    @intrinsic
     def row(typingctx: Any, x: Any, index: Any) -> Any:
         places = types.UniTuple(types.int64, x.ndim - 1) if x.ndim > 1 else index
         plain = (trust or x.layout == "C") and x.dtype != types.boolean  # a pointer has no bits
@@ -130,7 +126,6 @@ def _pointer(trust: bool) -> Any:
     return row
 
 
-@intrinsic
 def _cut(typingctx: Any, x: Any, start: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         if isinstance(x, types.CPointer):
@@ -142,37 +137,42 @@ def _cut(typingctx: Any, x: Any, start: Any) -> Any:
     return x(x, types.int64), codegen
 
 
+def _compiled_by(typing: Any) -> Any:
+    """Decorate a view of NumPy's with what a compiled call of it becomes."""
+    return lambda view: view if DISABLED else intrinsic(typing)
+
+
+@_compiled_by(_at)
 def at(A: Array, t: int) -> Any:
     """A[t], A of rank 2 or more."""
     return A[t]
 
 
+@_compiled_by(_part)
 def part(A: Array, t: int, b0: int, b1: int) -> Any:
     """A[t, b0:b1]."""
     return A[t, b0:b1]
 
 
+@_compiled_by(_span)
 def span(A: Array, first: int, stop: int) -> Any:
     """A[first:stop] as a matrix, all axes but the last in one."""
     return A[first:stop].reshape(-1, A.shape[-1])
 
 
+@_compiled_by(_pointer(trust=False))
 def row(x: Array, index: tuple[int, ...]) -> Any:
     """The row x[index]: a pointer if x is contiguous, else an array."""
     return x[index]
 
 
+@_compiled_by(_pointer(trust=True))
 def line(x: Array, index: tuple[int, ...]) -> Any:
     """Pointer to the row x[index], whose numbers are known to lie side by side."""
     return x[index]
 
 
+@_compiled_by(_cut)
 def cut(x: Any, start: int) -> Any:
     """What is left of a row from `start` on."""
     return x[start:]
-
-
-if not DISABLED:
-    at, part, span, row, line, cut = (  # type: ignore[assignment]
-        _at, _part, _span, _pointer(False), _pointer(True), _cut,
-    )  # fmt: skip

@@ -72,12 +72,18 @@ class Code(Products):
     def _assembled(self, before: list[str], steps: list[str]) -> str:
         names = ", ".join(f"A{k}" for k in range(len(self.arguments)))
         head = f"@jit\ndef kernel(n, block, b0, b1, whole, shard, ints, numbers, {names}):"
-        body = ["wide_vectors()", "nb = b1 - b0", *self.setup]
+        # part of the source, so that another dtype is another kernel: one compiled for types
+        # that nobody prepared would call products that have no address
+        kinds = ", ".join(f"{a.dtype} {len(a.shape) + (a.kind == 'sum')}d" for a in self.arguments)
+        body = [f"# arrays: {kinds}", "wide_vectors()", "nb = b1 - b0", *self.setup]
         if self.loop.reverse:
             blocks = ["t1 = n", "while t1 > 0:", "    t0 = t1 - block if t1 > block else 0"]
             order, end = "for t in range(t1 - 1, t0 - 1, -1):", ["    t1 = t0"]
         else:
-            blocks = ["for t0 in range(0, n, block):", "    t1 = t0 + block if t0 + block < n else n"]
+            blocks = [
+                "for t0 in range(0, n, block):",
+                "    t1 = t0 + block if t0 + block < n else n",
+            ]
             order, end = "for t in range(t0, t1):", []
         text = [*blocks, "    m = t1 - t0", *indent(before)]
         text += [f"    {order}", *indent(indent(self.step_views + steps or ["pass"]))]
