@@ -13,7 +13,9 @@ import llvmlite.binding
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic, overload
+from numba.extending import intrinsic
+
+from .views import compiled_by
 
 
 def _lanes() -> int:
@@ -179,24 +181,23 @@ def copy_line(typingctx: Any, source: Any, target: Any) -> Any:
     return types.void(types.uintp, types.uintp), codegen
 
 
-@intrinsic
-def _wide(typingctx: Any) -> Any:
+def _promises(typingctx: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         # not among the attributes that llvmlite knows by name
         set.add(builder.function.attributes, f'"prefer-vector-width"="{32 * LANES}"')
+        for argument in builder.function.args:  # of an array A0: arg.A0.0 to .6, data is 4
+            if argument.name.startswith("arg.A") and argument.name.endswith(".4"):
+                argument.add_attribute("noalias")
         return context.get_dummy_value()
 
     return types.void(), codegen
 
 
-def wide_vectors() -> None:
-    """Let LLVM vectorise the calling kernel's loops as wide as the registers are.
+@compiled_by(_promises)
+def free_hand() -> None:
+    """Tell LLVM about the calling kernel: its arrays share no memory, registers are wide.
 
-    Left alone it takes half of an AVX-512 register: the gates of an LSTM, 32 x 128,
-    take 24 us so and 15.5 with all of it.
+    Without the first every row starts with up to a hundred comparisons of addresses; left
+    alone LLVM takes half of an AVX-512 register. Both kernels of an LSTM, B = 16 and
+    H = 64: 22.2 us a step, 27.5 without.
     """
-
-
-@overload(wide_vectors)
-def _wide_vectors():
-    return lambda: _wide()

@@ -137,42 +137,42 @@ def _cut(typingctx: Any, x: Any, start: Any) -> Any:
     return x(x, types.int64), codegen
 
 
-def _compiled_by(typing: Any) -> Any:
-    """Decorate a view of NumPy's with what a compiled call of it becomes."""
-    return lambda view: view if DISABLED else intrinsic(typing)
+def compiled_by(typing: Any) -> Any:
+    """Decorate a Python function with what a compiled call of it becomes."""
+    return lambda plain: plain if DISABLED else intrinsic(typing)
 
 
-@_compiled_by(_at)
+@compiled_by(_at)
 def at(A: Array, t: int) -> Any:
     """A[t], A of rank 2 or more."""
     return A[t]
 
 
-@_compiled_by(_part)
+@compiled_by(_part)
 def part(A: Array, t: int, b0: int, b1: int) -> Any:
     """A[t, b0:b1]."""
     return A[t, b0:b1]
 
 
-@_compiled_by(_span)
+@compiled_by(_span)
 def span(A: Array, first: int, stop: int) -> Any:
     """A[first:stop] as a matrix, all axes but the last in one."""
     return A[first:stop].reshape(-1, A.shape[-1])
 
 
-@_compiled_by(_pointer(trust=False))
+@compiled_by(_pointer(trust=False))
 def row(x: Array, index: tuple[int, ...]) -> Any:
     """The row x[index]: a pointer if x is contiguous, else an array."""
     return x[index]
 
 
-@_compiled_by(_pointer(trust=True))
+@compiled_by(_pointer(trust=True))
 def line(x: Array, index: tuple[int, ...]) -> Any:
     """Pointer to the row x[index], whose numbers are known to lie side by side."""
     return x[index]
 
 
-@_compiled_by(_cut)
+@compiled_by(_cut)
 def cut(x: Any, start: int) -> Any:
     """What is left of a row from `start` on."""
     return x[start:]

@@ -75,7 +75,7 @@ class Code(Products):
         # part of the source, so that another dtype is another kernel: one compiled for types
         # that nobody prepared would call products that have no address
         kinds = ", ".join(f"{a.dtype} {len(a.shape) + (a.kind == 'sum')}d" for a in self.arguments)
-        body = [f"# arrays: {kinds}", "wide_vectors()", "nb = b1 - b0", *self.setup]
+        body = [f"# arrays: {kinds}", "free_hand()", "nb = b1 - b0", *self.setup]
         if self.loop.reverse:
             blocks = ["t1 = n", "while t1 > 0:", "    t0 = t1 - block if t1 > block else 0"]
             order, end = "for t in range(t1 - 1, t0 - 1, -1):", ["    t1 = t0"]
