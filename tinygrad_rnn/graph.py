@@ -286,18 +286,24 @@ class Sweep:
         (step,) = node.plan.steps
         values = _reads(step.sources, node, node.saved)
         fn = step.fn if self.create_graph else step.kernel
-        found = fn(g, *values, wanted=[self._wants(p) for p in node.inputs])
-        for p, c in zip(node.inputs, found, strict=True):
+        only, targets = self.only, self.targets
+        wanted = [
+            (p.__class__ is Node or p.requires_grad) and (only is None or key_of(p) in only)
+            for p in node.inputs
+        ]
+        anomaly = local.now.anomaly
+        for p, c in zip(node.inputs, fn(g, *values, wanted=wanted), strict=True):
             if c is None:
                 continue
-            if local.now.anomaly:
+            if anomaly:
                 _check_finite(node, step.input, c)
-            if p.__class__ is Node or -id(p) in self.targets or c.shape != p.shape:
+            key = -id(p)
+            if p.__class__ is Node or key in targets:
                 self.deliver(p, c)
                 continue
-            self.targets[-id(p)], self.totals[-id(p)] = p, c  # `deliver` in place
+            targets[key], self.totals[key] = p, c  # `deliver` in place
             if c.base is None:  # made for this input: ours to add to
-                self.owned.add(-id(p))
+                self.owned.add(key)
 
     def _wants(self, p: Any) -> bool:
         """Whether a gradient of input `p` is asked for."""

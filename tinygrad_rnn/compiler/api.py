@@ -2,7 +2,7 @@
 
 import functools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -107,7 +107,7 @@ class _Call:
 class Entry:
     """One captured program with its guards."""
 
-    def __init__(self, fn: Callable[..., Any], values: Any, leaves: Any, rebuild: Any):
+    def __init__(self, fn: Callable[..., Any], values: Any, leaves: Any, shape: Any):
         started = time.perf_counter()
         now = local.now
         tape = Tape(now.grad)
@@ -117,7 +117,8 @@ class Entry:
         ]
         met = {id(m): m for m in modules_in([*values(), *leaves, getattr(fn, "__self__", fn)])}
         tape.modules.update(met)
-        args, kwargs = rebuild(symbols)
+        parts, new = iter(shape), iter(symbols)
+        args, kwargs = _rebuilt(parts, new), _rebuilt(parts, new)
         result = trace(tape, fn, *args, **kwargs)
         outputs: list[Value] = []
         self.rebuild, self.fixed = _results(result, tape, outputs)
@@ -196,30 +197,37 @@ def _results(result: Any, tape: Tape, outputs: list[Value]) -> tuple[Callable[..
     )
 
 
-def _flatten(value: Any, leaves: list[Any], shape: list[Any]) -> Callable[[list[Any]], Any]:
-    """Collect the leaves of an argument; returns what puts it together from new leaves."""
-    kind = type(value)
-    if kind is list or kind is tuple:
-        shape.append((kind, len(value)))
-        parts = [_flatten(v, leaves, shape) for v in value]
-        return lambda new: kind([p(new) for p in parts])
-    if kind is dict:
-        shape.append((dict, tuple(value)))
-        named = {k: _flatten(v, leaves, shape) for k, v in value.items()}
-        return lambda new: {k: p(new) for k, p in named.items()}
-    if isinstance(value, tuple):  # a named tuple
-        shape.append((kind, len(value)))
-        parts = [_flatten(v, leaves, shape) for v in value]
-        return lambda new: kind(*[p(new) for p in parts])
-    if isinstance(value, np.ndarray | np.generic):
-        value = constant(to_array(np.asarray(value)))
-    k = len(leaves)
-    leaves.append(value)
+def _flatten(value: Any, leaves: list[Any], shape: list[Any]) -> None:
+    """Collect the leaves of an argument, and what `_rebuilt` needs to put them together again."""
     if isinstance(value, Tensor):
-        shape.append((value.shape, value.dtype.char, value.requires_grad))
+        leaves.append(value)
+        array = value._array
+        needs = value._leaf or value._node is not None
+        shape.append((array.shape, array.dtype.char, needs))
+    elif isinstance(value, list | tuple):
+        shape.append((type(value), len(value)))
+        for v in value:
+            _flatten(v, leaves, shape)
+    elif type(value) is dict:
+        shape.append((dict, tuple(value)))
+        for v in value.values():
+            _flatten(v, leaves, shape)
+    elif isinstance(value, np.ndarray | np.generic):
+        _flatten(constant(to_array(np.asarray(value))), leaves, shape)
     else:
+        leaves.append(value)
         shape.append(_static(value))
-    return lambda new: new[k]
+
+
+def _rebuilt(shape: Iterator[Any], leaves: Iterator[Any]) -> Any:
+    """The argument that `_flatten` took apart, with new leaves."""
+    kind, parts = next(shape)[:2]
+    if kind is dict:
+        return {k: _rebuilt(shape, leaves) for k in parts}
+    if not isinstance(kind, type) or not issubclass(kind, list | tuple):
+        return next(leaves)
+    values = [_rebuilt(shape, leaves) for _ in range(parts)]
+    return kind(*values) if hasattr(kind, "_fields") else kind(values)
 
 
 def _static(value: Any) -> Any:
@@ -252,22 +260,19 @@ class Jitted:
             return self.fn(*args, **kwargs)
         leaves: list[Any] = []
         shape: list[Any] = [now.grad]
-        whole = _flatten((args, kwargs) if kwargs else (args,), leaves, shape)
+        _flatten(args, leaves, shape)
+        _flatten(kwargs, leaves, shape)
         key = tuple(shape)
         for entry in self._entries.get(key, ()):
             if entry.guards.hold():
                 break
         else:
-            entry = self._capture(key, leaves, whole)
+            entry = self._capture(key, leaves)
         self._last = entry
         return entry.run([a for a in leaves if isinstance(a, Tensor)])
 
-    def _capture(self, key: Any, leaves: list[Any], whole: Any) -> Entry:
-        def rebuild(new: list[Any]) -> tuple[Any, Any]:
-            parts = whole(new)
-            return parts[0], parts[1] if len(parts) > 1 else {}
-
-        entry = Entry(self.fn, self._values, leaves, rebuild)
+    def _capture(self, key: Any, leaves: list[Any]) -> Entry:
+        entry = Entry(self.fn, self._values, leaves, key[1:])
         known = self._entries.setdefault(key, [])
         known.insert(0, entry)
         del known[8:]  # programs for the modes a training goes through; older ones are stale

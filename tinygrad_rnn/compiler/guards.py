@@ -106,11 +106,7 @@ class Guards:
         self.values = values
         self.seen = [snapshot(v) for v in values()]
         self.modules = [(m, m.__dict__.get("_changes", 0), m.training) for m in modules.values()]
-        self.lifted = [
-            (t, t._array.shape, t._array.dtype, t.requires_grad)
-            for t in lifted
-            if isinstance(t, Tensor)
-        ]
+        self.lifted = [(t, t._array, t.requires_grad) for t in lifted if isinstance(t, Tensor)]
         self.arrays = [(a, a.shape, a.dtype) for a in lifted if not isinstance(a, Tensor)]
         self.read = read
 
@@ -119,10 +115,14 @@ class Guards:
         for m, changes, training in self.modules:
             if m.__dict__.get("_changes", 0) != changes or m.training is not training:
                 return False
-        for t, shape, dtype, needs in self.lifted:
+        for k, (t, seen, needs) in enumerate(self.lifted):
             a = t._array
-            if a.shape != shape or a.dtype != dtype or (t._leaf or t._node is not None) != needs:
+            if (t._leaf or t._node is not None) != needs:
                 return False
+            if a is not seen:  # new values, which an optimiser writes into the same array
+                if a.shape != seen.shape or a.dtype != seen.dtype:
+                    return False
+                self.lifted[k] = t, a, needs
         for a, shape, dtype in self.arrays:
             if a.shape != shape or a.dtype != dtype:
                 return False

@@ -47,6 +47,20 @@ def _word(typingctx: Any, address: Any, offset: Any) -> Any:
 
 
 @register_jitable
+def alike(a: int, b: int) -> bool:
+    """Whether two arrays have the same shape."""
+    axes = _word(a, np.uint64(_HEAD + 8)) & 0xFFFFFFFF
+    if _word(b, np.uint64(_HEAD + 8)) & 0xFFFFFFFF != axes:
+        return False
+    p = np.uint64(_word(a, np.uint64(_HEAD + 16)))
+    q = np.uint64(_word(b, np.uint64(_HEAD + 16)))
+    same = 0
+    for k in range(axes):
+        same += _word(p, np.uint64(8 * k)) == _word(q, np.uint64(8 * k))
+    return same == axes
+
+
+@register_jitable
 def size(array: int, model: int) -> int:
     """How many numbers an array has; -1 if not in C order, or of another dtype than `model`."""
     descr, flags = np.uint64(_HEAD + 40), np.uint64(_HEAD + 48)

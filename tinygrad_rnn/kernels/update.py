@@ -6,14 +6,16 @@ number of each array and holds for whole arrays too, which is how it runs under
 NUMBA_DISABLE_JIT.
 """
 
+import math
 from collections.abc import Callable, Sequence
+from operator import is_
 from typing import Any
 
 import numpy as np
 from numba import carray
 from numba.extending import register_jitable
 
-from ._arrays import data, ids
+from ._arrays import alike, data, ids, size
 from ._jit import DISABLED, jit
 
 Array = np.ndarray[Any, Any]
@@ -62,105 +64,163 @@ def adam(p: Any, g: Any, m: Any, v: Any, h: Any) -> Any:
 
 
 @register_jitable
-def _views(table: Any, k: Any, n: Any, h: Any) -> Any:
+def _views(table: Any, k: Any, h: Any) -> Any:
+    n = size(table[0, k], table[0, k])
     return (
-        carray(data(table[k, 0], h), n),
-        carray(data(table[k, 1], h), n),
-        carray(data(table[k, 2], h), n),
-        carray(data(table[k, 3], h), n),
+        carray(data(table[0, k], h), n),
+        carray(data(table[1, k], h), n),
+        carray(data(table[2, k], h), n),
+        carray(data(table[3, k], h), n),
     )
 
 
+@register_jitable
+def _misfit(table: Any, model: Any) -> Any:
+    """First column whose arrays are not all of the model's dtype, in C order and of one shape."""
+    for k in range(table.shape[1]):
+        for row in range(4):
+            if size(table[row, k], model) < 0 or not alike(table[row, k], table[0, k]):
+                return k
+    return -1
+
+
 @jit
-def _run_sgd(table: Array, sizes: Array, h: Array) -> None:
-    for k in range(sizes.size):
-        p, g, m, v = _views(table, k, sizes[k], h)
+def _run_sgd(table: Array, model: Any, h: Array) -> int:
+    wrong = _misfit(table, model)
+    for k in range(table.shape[1] if wrong < 0 else 0):
+        p, g, m, v = _views(table, k, h)
         for i in range(p.size):
             p[i], m[i], v[i] = sgd(p[i], g[i], m[i], v[i], h)
+    return wrong
 
 
 @jit
-def _run_rmsprop(table: Array, sizes: Array, h: Array) -> None:
-    for k in range(sizes.size):
-        p, g, m, v = _views(table, k, sizes[k], h)
+def _run_rmsprop(table: Array, model: Any, h: Array) -> int:
+    wrong = _misfit(table, model)
+    for k in range(table.shape[1] if wrong < 0 else 0):
+        p, g, m, v = _views(table, k, h)
         for i in range(p.size):
             p[i], m[i], v[i] = rmsprop(p[i], g[i], m[i], v[i], h)
+    return wrong
 
 
 @jit
-def _run_adagrad(table: Array, sizes: Array, h: Array) -> None:
-    for k in range(sizes.size):
-        p, g, m, v = _views(table, k, sizes[k], h)
+def _run_adagrad(table: Array, model: Any, h: Array) -> int:
+    wrong = _misfit(table, model)
+    for k in range(table.shape[1] if wrong < 0 else 0):
+        p, g, m, v = _views(table, k, h)
         for i in range(p.size):
             p[i], m[i], v[i] = adagrad(p[i], g[i], m[i], v[i], h)
+    return wrong
 
 
 @jit
-def _run_adam(table: Array, sizes: Array, h: Array) -> None:
-    for k in range(sizes.size):
-        p, g, m, v = _views(table, k, sizes[k], h)
+def _run_adam(table: Array, model: Any, h: Array) -> int:
+    wrong = _misfit(table, model)
+    for k in range(table.shape[1] if wrong < 0 else 0):
+        p, g, m, v = _views(table, k, h)
         for i in range(p.size):
             p[i], m[i], v[i] = adam(p[i], g[i], m[i], v[i], h)
+    return wrong
 
 
 # four loops alike: each is plain code of this file, which is what Numba keeps on disk
 _LOOPS = {sgd: _run_sgd, rmsprop: _run_rmsprop, adagrad: _run_adagrad, adam: _run_adam}
 
 
-def apply(rule: Callable[..., Any], arrays: Sequence[Sequence[Array]], h: Sequence[float]) -> None:
-    """Update in place with one rule: `arrays` are (p, g, m, v) a parameter, all C order
+class Update:
+    """A rule's update of many parameters, in one call.
 
-    and of one dtype; `h` the rule's numbers, brought to that dtype.
+    The table of arrays is kept from call to call: most of it stays the same.
     """
-    if not arrays:
-        return
-    numbers = np.array(h, arrays[0][0].dtype)
-    if DISABLED:
-        for p, g, m, v in arrays:
-            p[...], m[...], v[...] = rule(p, g, m, v, numbers)
-        return
-    table = ids([a for row in arrays for a in row]).reshape(-1, 4)
-    sizes = np.array([row[0].size for row in arrays], np.int64)
-    _LOOPS[rule](table, sizes, numbers)
+
+    def __init__(self, rule: Callable[..., Any]):
+        self.rule = rule
+        self.known: list[Array] = []
+        self.table = np.empty((4, 0), np.uint64)
+
+    def __call__(
+        self,
+        p: list[Array],
+        g: list[Array],
+        m: list[Array] | None,
+        v: list[Array] | None,
+        h: Sequence[float],
+    ) -> bool:
+        """Update p, m and v in place, h brought to p's dtype.
+
+        False, and nothing done, unless all have one dtype, C order, and the shape of their
+        parameter. A moment that the rule has no use for is None.
+        """
+        numbers = np.array(h, p[0].dtype)
+        if DISABLED:
+            return self._plainly(zip(p, g, m or g, v or g, strict=True), numbers)
+        known = p + (m or []) + (v or [])
+        if len(known) != len(self.known) or not all(map(is_, known, self.known)):
+            self.known, self.table = known, ids(p + g + (m or g) + (v or g)).reshape(4, -1)
+        else:
+            self.table[1] = mine = list(map(id, g))
+            if m is None:
+                self.table[2] = mine
+            if v is None:
+                self.table[3] = mine
+        return bool(_LOOPS[self.rule](self.table, id(numbers), numbers) < 0)
+
+    def _plainly(self, rows: Any, h: Array) -> bool:
+        rows = list(rows)
+        if any(a.dtype != h.dtype or a.shape != row[0].shape for row in rows for a in row):
+            return False
+        for p, g, m, v in rows:
+            p[...], m[...], v[...] = self.rule(p, g, m, v, h)
+        return True
 
 
 @jit(reassoc=True)
-def _sum_of_squares(table: Array, sizes: Array, like: Array) -> float:
+def _sum_of_squares(table: Array, model: Any, like: Array) -> float:
+    """The sum, or -1 if an array is of another dtype than the model or not in C order."""
     total = 0.0
-    for k in range(sizes.size):
-        g = carray(data(table[k], like), sizes[k])
-        for i in range(g.size):
+    for k in range(table.size):
+        n = size(table[k], model)
+        if n < 0:
+            return -1.0
+        g = carray(data(table[k], like), n)
+        for i in range(n):
             total += np.float64(g[i]) * np.float64(g[i])
     return total
 
 
 @jit
-def _limit(table: Array, sizes: Array, factor: Array, bound: Any) -> None:
+def _limit(table: Array, factor: Array, bound: Any) -> None:
     """Scale by factor[0], then clip to [-bound, bound]; NaN stays NaN."""
-    for k in range(sizes.size):
-        g = carray(data(table[k], factor), sizes[k])
-        for i in range(g.size):
+    for k in range(table.size):
+        n = size(table[k], table[k])
+        g = carray(data(table[k], factor), n)
+        for i in range(n):
             x = g[i] * factor[0]
             x = bound if x > bound else x
             g[i] = -bound if x < -bound else x
 
 
-def norm(grads: Sequence[Array]) -> float:
-    """Euclidean norm of all numbers together, summed in float64."""
+def norm(grads: Sequence[Array]) -> float | None:
+    """Euclidean norm of all numbers together, summed in float64.
+
+    None for arrays that are not all in C order and of one dtype.
+    """
     if DISABLED or not grads:
         return float(np.sqrt(sum(float(np.sum(np.square(g, dtype=np.float64))) for g in grads)))
-    table = ids(grads)
-    sizes = np.array([g.size for g in grads], np.int64)
-    return float(np.sqrt(_sum_of_squares(table, sizes, np.empty(1, grads[0].dtype))))
+    like = np.empty(1, grads[0].dtype)
+    total = _sum_of_squares(ids(grads), id(like), like)
+    return None if total < 0 else math.sqrt(total)
 
 
 def limit(grads: Sequence[Array], factor: float = 1.0, bound: float = np.inf) -> None:
-    """Scale all numbers by `factor` and clip them to [-bound, bound], in place."""
+    """Scale all numbers by `factor` and clip them to [-bound, bound], in place.
+
+    The arrays are in C order and of one dtype.
+    """
     if DISABLED or not grads:
         for g in grads:
             np.clip(g * g.dtype.type(factor), -bound, bound, out=g)
         return
     dtype = grads[0].dtype
-    table = ids(grads)
-    sizes = np.array([g.size for g in grads], np.int64)
-    _limit(table, sizes, np.array([factor], dtype), dtype.type(bound))
+    _limit(ids(grads), np.array([factor], dtype), dtype.type(bound))

@@ -9,26 +9,27 @@ from ..kernels import gemm, update
 from ..op import Array
 
 
-def _grads(params: Iterable[Tensor] | Tensor) -> list[list[Array]]:
-    """Gradient arrays, one list a dtype."""
-    tensors = [params] if isinstance(params, Tensor) else list(params)
+def _groups(params: Iterable[Tensor] | Tensor) -> tuple[list[list[Array]], float]:
+    """Gradient arrays in C order, one list a dtype, and the norm of all together."""
+    tensors = [params] if isinstance(params, Tensor) else params
+    grads = [g for p in tensors if (g := p.grad) is not None]
+    arrays = [g._array for g in grads]
+    total = update.norm(arrays)
+    if total is not None:
+        return [arrays], total
     groups: dict[str, list[Array]] = {}
-    for p in tensors:
-        if p.grad is not None:
-            if not p.grad._array.flags.carray:
-                p.grad = Tensor(p.grad._array.copy())
-            groups.setdefault(p.grad.dtype.char, []).append(p.grad._array)
-    return list(groups.values())
+    for g in grads:
+        if not g._array.flags.carray:
+            g._array = g._array.copy()
+        groups.setdefault(g._array.dtype.char, []).append(g._array)
+    found = list(groups.values())
+    return found, math.hypot(*[update.norm(group) or 0.0 for group in found])
 
 
 def _limit(grads: list[Array], factor: float = 1.0, bound: float = math.inf) -> None:
     update.limit(grads, factor, bound)
     for g in grads:
         gemm.forget(g)  # gradients may have served as matrices themselves
-
-
-def _norm(groups: list[list[Array]]) -> float:
-    return math.sqrt(sum(update.norm(g) ** 2 for g in groups))
 
 
 def clip_grad_norm_(
@@ -48,8 +49,7 @@ def clip_grad_norm_(
     """
     if not max_norm > 0:
         raise ValueError(f"clip_grad_norm_: max_norm must be positive, got {max_norm}")
-    groups = _grads(params)
-    norm = _norm(groups)
+    groups, norm = _groups(params)
     if not math.isfinite(norm):
         if error_if_nonfinite:
             raise AnomalyError(
@@ -70,8 +70,7 @@ def clip_grad_value_(params: Iterable[Tensor] | Tensor, clip_value: float) -> fl
     """
     if not clip_value > 0:
         raise ValueError(f"clip_grad_value_: clip_value must be positive, got {clip_value}")
-    groups = _grads(params)
-    norm = _norm(groups)
+    groups, norm = _groups(params)
     for g in groups:
         _limit(g, bound=clip_value)
     return norm

@@ -42,6 +42,7 @@ class Optimizer:
         self.base_lr, self.weight_decay = float(lr), float(weight_decay)
         self.factors: dict[str, float] = {}  # by scheduler
         self.steps = 0
+        self._update = update.Update(self.rule)
         self.moments = {s: [np.zeros_like(p._array) for p in self.params] for s in self.slots}
 
     @property
@@ -64,25 +65,44 @@ class Optimizer:
         Raises ShapeError or DTypeError, before anything is written, for a gradient
         that does not fit its parameter.
         """
-        # 12 parameters here cost as much Python as a short LSTM's whole forward: nothing
-        # is looked up twice, and no property is read
-        rows: dict[str, list[tuple[Array, ...]]] = {}
-        used = []
-        # the gradient stands for a moment that the rule hands back unchanged
-        moments: list[Any] = [self.moments.get(s, [None] * len(self.params)) for s in ("m", "v")]
-        for p, m, v in zip(self.params, *moments, strict=True):
-            if p.grad is None:
-                continue
-            array, g = p._array, _fitting(self, p)
-            row = (array, g, g if m is None else m, g if v is None else v)
-            rows.setdefault(array.dtype.char, []).append(row)
-            used.append(p)
+        used = [p for p in self.params if p.grad is not None]
+        m, v = self.moments.get("m"), self.moments.get("v")
+        if len(used) < len(self.params):
+            m, v = self._of_used(m), self._of_used(v)
         self.steps += 1
-        numbers = self.numbers()
-        for group in rows.values():
-            update.apply(self.rule, group, numbers)
+        try:
+            # one call that looks at the arrays itself: 12 parameters cost as much Python as a
+            # short LSTM's whole forward
+            arrays = [p._array for p in used]
+            grads = [g._array for p in used if isinstance(g := p.grad, Tensor)]
+            if used and (
+                len(grads) < len(used) or not self._update(arrays, grads, m, v, self.numbers())
+            ):
+                self._one_by_one(used, m, v)
+        except BaseException:
+            self.steps -= 1
+            raise
         for p in used:
             p.bump_version()
+
+    def _of_used(self, moments: list[Array] | None) -> list[Array] | None:
+        """The moments of those parameters that have a gradient."""
+        if moments is None:
+            return None
+        return [a for a, p in zip(moments, self.params, strict=True) if p.grad is not None]
+
+    def _one_by_one(self, used: list[Tensor], m: list[Array] | None, v: list[Array] | None) -> None:
+        """Say what is wrong with a gradient, or update arrays of any dtype and order."""
+        fitting = [_fitting(self, p) for p in used]
+        numbers = self.numbers()
+        for k, (p, g) in enumerate(zip(used, fitting, strict=True)):
+            # None where the rule has no such moment
+            given = [[p._array], [g], m and m[k : k + 1], v and v[k : k + 1]]
+            own = [a and [np.array(a[0], order="C")] for a in given]
+            self._update(own[0] or [], own[1] or [], own[2], own[3], numbers)
+            for a, new in zip(given, own, strict=True):
+                if a and new:
+                    a[0][...] = new[0]
 
     def state_dict(self) -> dict[str, Any]:
         """Everything `load_state_dict` needs to go on bit for bit."""
@@ -117,7 +137,7 @@ class Optimizer:
 
 
 def _fitting(optimizer: Optimizer, p: Tensor) -> Array:
-    """The gradient's array, in C order, if it fits its parameter."""
+    """The gradient's array, if it fits its parameter."""
     name, label, g = type(optimizer).__name__, p.name or "a parameter", p.grad
     if not isinstance(g, Tensor) or g._array.shape != p._array.shape:
         came = g.shape if isinstance(g, Tensor) else type(g).__name__
@@ -125,7 +145,7 @@ def _fitting(optimizer: Optimizer, p: Tensor) -> Array:
     array = g._array
     if array.dtype is not p._array.dtype and g.dtype != p.dtype:
         raise DTypeError(f"{name}: {label} is {p.dtype}, its gradient {g.dtype}")
-    return array if array.flags.carray else np.array(array, order="C")
+    return array
 
 
 class SGD(Optimizer):
