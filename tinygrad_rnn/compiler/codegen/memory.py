@@ -33,8 +33,7 @@ class Memory:
         self.sums: dict[int, int] = {}
         self.flipped: set[int] = set()
         self.blocks: dict[int, str] = {}  # text for a value's rows of a whole block
-        self.panels_of: dict[int, str] = {}  # where those rows are packed
-        self.packed = ""
+        self.strip: int | None = None  # argument of the work space that such products share
         self.outer: dict[int, int] = {}
         self.casts: dict[tuple[Any, str], str] = {}
         self.made = {id(i.out): i for i in loop.body}

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ...kernels.products import column_shape, panel_shape
+from ...kernels.products import column_shape, panel_shape, strip_shape
 from ..ir import Result, Slice, Value
 from .kernel import Argument, Home, indent
 from .scalars import SHORT
@@ -110,7 +110,7 @@ class Products(Views):
             for bias in t.biases:
                 lines.append(f"set_rows({out}, {self.view(bias)}, True)")  # type: ignore[arg-type]
         if name == "sum_of_products":
-            return [*lines, self.transposed(self.view(a), self.view(b), a, b, out, a.shape[0])]
+            return [*lines, self.transposed(self.view(a), self.view(b), a, out, a.shape[0])]
         if a.ndim == 3:
             return lines + self._batched(a, b, t.out)
         if a.ndim == 2 and b.ndim == 1:  # W @ h: h @ W.T, a row
@@ -161,29 +161,20 @@ class Products(Views):
         self.setup.append(f"{target_name} = {target}")
         return add_elementwise(self, v, target_name)
 
-    def transposed(
-        self, left: str, right: str, a: Value, b: Value, out: str, rows: int, packed: str = ""
-    ) -> str:
-        """A call for out += a^T b, with work space; `packed` names panels of b made before."""
-        columns = Argument("scratch", column_shape(rows, a.shape[1]), a.dtype)
-        one = f"A{self.argument(columns)}"
-        if not packed:
-            panels = Argument("scratch", panel_shape(rows, b.shape[1], b.dtype), b.dtype)
-            self.packed = f"A{self.argument(panels)}"
-        there = bool(packed)
-        return f"add_transposed({left}, {right}, {one}, {packed or self.packed}, {there}, {out})"
+    def transposed(self, left: str, right: str, a: Value, out: str, rows: int) -> str:
+        """A call for out += a^T b, with work space."""
+        columns = self.argument(Argument("scratch", column_shape(rows, a.shape[1]), a.dtype))
+        if self.strip is None:
+            self.strip = self.argument(Argument("scratch", strip_shape(a.dtype), a.dtype))
+        return f"add_transposed({left}, {right}, A{columns}, A{self.strip}, {out})"
 
     def _is_flipped(self, r: Result) -> bool:
-        """Whether (b^T a)^T is computed: other sums share a, or b is a narrow input."""
+        """Whether (b^T a)^T is computed: the rows of tiles are of the wider side."""
         a, b = r.values
-        others = [q.values for q in self.loop.results if q.kind == "product" and q is not r]
-        shared = [any(v is w for pair in others for w in pair) for v in (a, b)]
-        if shared[0] != shared[1]:
-            return shared[0]
         return a.shape[-1] > b.shape[-1]
 
     def _flushed(self, r: Result, target: str) -> list[str]:
-        """Sum of a^T b over a block. The side that several such sums share is packed, once."""
+        """Sum of a^T b over a block."""
         a, b = r.values
         if self._is_flipped(r):
             self.flipped.add(id(r.out))
@@ -197,9 +188,7 @@ class Products(Views):
                 self.flush += flush
                 steps += step
         left, right = self.blocks[id(a)], self.blocks[id(b)]
-        call = self.transposed(left, right, a, b, target, rows, self.panels_of.get(id(b), ""))
-        self.panels_of.setdefault(id(b), self.packed)
-        self.flush.append(call)
+        self.flush.append(self.transposed(left, right, a, target, rows))
         return steps
 
     def total_target(self, v: Value) -> list[str]:
