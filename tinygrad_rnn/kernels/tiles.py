@@ -181,6 +181,23 @@ def copy_line(typingctx: Any, source: Any, target: Any) -> Any:
     return types.void(types.uintp, types.uintp), codegen
 
 
+@intrinsic
+def fetch(typingctx: Any, address: Any) -> Any:
+    """Ask for the cache line at an address, which is going to be read, to come to the L2 cache."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        word, pointer = ir.IntType(32), ir.IntType(8).as_pointer()
+        function = cgutils.get_or_insert_function(
+            builder.module,
+            ir.FunctionType(ir.VoidType(), [pointer, word, word, word]),
+            "llvm.prefetch.p0",
+        )
+        builder.call(function, [builder.inttoptr(args[0], pointer), word(0), word(2), word(1)])
+        return context.get_dummy_value()
+
+    return types.void(types.uintp), codegen
+
+
 def _promises(typingctx: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         # not among the attributes that llvmlite knows by name
