@@ -7,19 +7,23 @@ read from disk; one that is missing then would end the process.
 """
 
 import inspect
+import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 import llvmlite.binding
+import numba
 from numba import types
 from numba.core import cgutils
+from numba.core.errors import NumbaError
 from numba.extending import intrinsic
 from numba.np import numpy_support
 
 from ._jit import DISABLED, jit
 from .views import as_matrix
 
+_log = logging.getLogger(__name__)
 NUMBER = "number"  # as an argument: one number of the arrays' dtype
 _FLOATS = (types.float32, types.float64)
 
@@ -52,7 +56,14 @@ class _Function:
         if dtype in self.defined or dtype not in self.kernels:
             return
         kernel, arguments = self.kernels[dtype], self.signature(dtype).args
-        kernel.compile(arguments)
+        try:
+            kernel.compile(arguments)
+        except NumbaError:
+            raise
+        except Exception as error:  # what is on disk is damaged, or cannot be written
+            _log.warning("%s is compiled anew, and not kept: %s", self.name, error)
+            kernel = self.kernels[dtype] = numba.jit(**kernel.targetoptions)(kernel.py_func)
+            kernel.compile(arguments)
         compiled = kernel.overloads[arguments]
         address = compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name)
         llvmlite.binding.add_symbol(self.symbol(dtype), address)

@@ -35,7 +35,11 @@ def panel_shape(rows: int, columns: int, dtype: Any) -> tuple[int, int, int]:
     return (-(-columns // WIDTH), rows, WIDTH)
 
 
-@apart(2, types.boolean, 3)
+def _plain_pack(W: Array, turned: bool, panels: Array) -> None:
+    panels[0] = W.T if turned else W
+
+
+@apart(2, types.boolean, 3, twin=_plain_pack)
 def pack(W: Array, turned: bool, panels: Array) -> None:
     """Cut W, or W.T if turned, into panels; missing columns of the last one are 0.
 
