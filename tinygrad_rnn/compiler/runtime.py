@@ -147,7 +147,7 @@ class _Layout:
             if a.kind == "outer":
                 self.outer.append((k, id(a.value)))
             elif a.kind == "sum":
-                self.sums.append((k, a.shape, a.dtype))
+                self.sums.append((k, a.shape or (1,), a.dtype))
             elif a.kind == "storage" and a.rows == "total":
                 self.zeros.append((k, a.shape, a.dtype))
             elif a.kind == "storage" and id(a.value) not in stacked:
@@ -162,7 +162,7 @@ class _Layout:
         sizes = [math.prod(s) * np.dtype(d).itemsize for one in self.work for _, s, d in one]
         self.work_bytes = sum(-(-size // 64) * 64 for size in sizes)
         common = [k for k, _ in self.outer]
-        common += [k for k, _, _ in self.own + self.zeros + self.sums]
+        common += [k for k, _, _ in self.own + self.zeros]
         self.common = common + [one[0] for one in self.work[0][: self._ring_count()]]
 
     def _ring_count(self) -> int:
@@ -179,9 +179,8 @@ class _Layout:
     def _made(self) -> tuple[list[list[Any]], Values]:
         kernel, calls = self.kernel, list[list[Any]]()
         shared = {k: aligned(shape, dtype) for k, shape, dtype in self.pooled}
-        for number, (b0, b1) in enumerate(self.shards):
-            head = [kernel.loop.count, kernel.block, b0, b1, b1 - b0 == kernel.batch, number,
-                    *self.head]  # fmt: skip
+        for b0, b1 in self.shards:
+            head = [kernel.loop.count, kernel.block, b0, b1, b1 - b0 == kernel.batch, *self.head]
             arguments = head + [None] * len(kernel.arguments)
             for k, a in shared.items():
                 arguments[k] = a
@@ -194,7 +193,7 @@ class _Layout:
         return calls, views
 
 
-HEAD = 8  # arguments before the arrays
+HEAD = 7  # arguments before the arrays
 TURNED = "turned"  # in place of a row: the array lies there transposed
 
 
@@ -232,10 +231,9 @@ class Runner:
         ]
         for v, delay, first in sources:
             argument = self.kernel.homes[id(v)][0]
-            partial = self.kernel.arguments[argument].kind == "sum"
             for k, a in enumerate(first):
                 row = self._row(v, k - delay)  # -1 is just before the first step
-                place = argument + HEAD, (0, row) if partial else row
+                place = argument + HEAD, row
                 if place in found and not _same(found[place], a):
                     raise ValueError("a state with two different beginnings")
                 found[place] = a
@@ -256,7 +254,11 @@ class Runner:
             k = kernel.sums[id(r.out)]
             whole = kernel.states.get(id(r.out), "whole") == "whole"
             turned = TURNED if id(r.out) in kernel.flipped else None
-            return k + HEAD, turned, kernel.arguments[k].kind == "sum" and not whole
+            return (
+                k + HEAD,
+                turned if r.out.ndim else 0,
+                kernel.arguments[k].kind == "sum" and not whole,
+            )
         v = r.values[0]
         k, _, extra = kernel.homes[id(v)]
         partial = kernel.arguments[k].kind == "sum"
@@ -287,11 +289,10 @@ class Runner:
             first[k] = a if a.ndim and a.flags.carray else _ready(a)
         for k, shape, dtype in layout.zeros:
             first[k] = np.zeros(shape, dtype)
-        sums: dict[int, Any] = {}
-        y: Any = None
+        sums: dict[int, list[Array]] = {}
         for k, shape, dtype in layout.sums:
-            sums[k] = y = np.zeros(shape if len(calls) == 1 else (len(calls), *shape), dtype)
-            first[k] = y[None] if len(calls) == 1 else y
+            sums[k] = [np.zeros(shape, dtype) for _ in calls]
+            first[k] = sums[k][0]
         for k, shape, dtype in layout.own:
             first[k] = aligned(shape, dtype)
         for k, row, a in self.firsts:
@@ -303,15 +304,25 @@ class Runner:
         if len(calls) == 1:
             self.call(*first)
         else:
-            for arguments, arrays in zip(calls[1:], work[1:], strict=True):
-                for k in layout.common:
-                    arguments[k] = first[k]
-                for k, a in arrays:
-                    arguments[k] = a
-            _in_parallel(self.call, calls, self.blas)
-        y = None  # `_collect` holds the last reference to each sum
+            self._share_out(layout, calls, work, sums)
+            del calls[1:]  # `_collect` holds the last reference to each sum
         _arenas.append(arena)
-        self._collect(values, first, sums, len(kept), views)
+        self._collect(values, first, sums, views)
+
+    def _share_out(
+        self, layout: _Layout, calls: list[list[Any]], work: Any, sums: dict[int, list[Array]]
+    ) -> None:
+        """All shards at once: those after the first get what is common, and sums of their own."""
+        assert self.call is not None
+        for number in range(1, len(calls)):
+            arguments = calls[number]
+            for k in layout.common:
+                arguments[k] = calls[0][k]
+            for k, a in work[number]:
+                arguments[k] = a
+            for k, parts in sums.items():
+                arguments[k] = parts[number]
+        _in_parallel(self.call, calls, self.blas)
 
     def _compile(self, arguments: tuple[Any, ...]) -> bool:
         """Compile the kernel; if Numba refuses it the loop runs op by op, and slowly."""
@@ -324,7 +335,7 @@ class Runner:
         return not self.failed
 
     def _collect(
-        self, values: Values, arrays: list[Any], sums: Any, shards: int, views: Values
+        self, values: Values, arrays: list[Any], sums: dict[int, list[Array]], views: Values
     ) -> None:
         """Results out of the arrays that the kernel filled."""
         values.update(views)
@@ -333,14 +344,22 @@ class Runner:
                 continue
             y = arrays[k]
             if k in sums:
-                y, arrays[k] = sums.pop(k), None  # gone as soon as it is turned
-                if shards > 1:
-                    y = np.add.reduce(y, axis=0) if partial else y[0]
+                parts = sums.pop(k)
+                if partial and len(parts) > 1:
+                    _add_up(parts)
+                parts.clear()
             if row is TURNED:
+                arrays[k] = None  # gone as soon as it is turned
                 y = np.array(y.T, order="C")
             elif row is not None:
                 y = y[row] if row.__class__ is slice else np.array(y[row])
             values[key] = y if y.__class__ is np.ndarray else np.asarray(y)
+
+
+def _add_up(parts: list[Array]) -> None:
+    """Add all to the first."""
+    for part in parts[1:]:
+        np.add(parts[0], part, out=parts[0])
 
 
 def _same(a: Any, b: Any) -> bool:

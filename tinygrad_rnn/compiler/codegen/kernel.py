@@ -28,7 +28,7 @@ class Argument:
     outer    a value from outside the loop
     storage  memory of a value of the body, for the whole batch: `rows` steps of it
     scratch  memory of one shard; `batch` is the axis along which it has the shard's rows
-    sum      zeros to add to, one for each shard (`shards` first axis)
+    sum      zeros that one shard adds to; the results of all are added up
     """
 
     kind: str

@@ -142,7 +142,7 @@ class Products(Views):
             shape = shape[::-1]
         a = self.argument(Argument(kind, shape, r.out.dtype, value=r.out, rows="total"))
         self.sums[id(r.out)] = a
-        target = f"A{a}[b0:b1]" if whole_batch else step_of(f"A{a}", "shard", r.out)
+        target = f"A{a}[b0:b1]" if whole_batch else f"A{a}" if r.out.ndim else f"A{a}[0]"
         if r.kind == "product":
             return self._flushed(r, target)
         if r.kind == "rows":
@@ -202,7 +202,7 @@ class Products(Views):
                 kind = "storage" if state == SPLIT else "sum"
                 argument = Argument(kind, r.out.shape, r.out.dtype, value=r.out, rows="total")
                 a = self.sums[id(r.out)] = self.argument(argument)
-                target = f"A{a}[b0:b1]" if state == SPLIT else f"at(A{a}, shard)"
+                target = f"A{a}[b0:b1]" if state == SPLIT else f"A{a}"
                 self.setup.append(f"sum_{a} = {target}")
             found.append(f"sum_{self.sums[id(r.out)]}")
         return found

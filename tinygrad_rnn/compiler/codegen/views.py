@@ -56,8 +56,6 @@ class Views(Memory):
         """The part of a value's home that belongs to the step `delay` executed steps ago."""
         home = self.homes[id(v)]
         a = f"A{home.argument}"
-        if self.arguments[home.argument].kind == "sum":
-            a = f"at({a}, shard)"
         back = delay if not self.loop.reverse else -delay
         if home.kind == "temp":
             return a

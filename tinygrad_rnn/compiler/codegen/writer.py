@@ -1,6 +1,6 @@
 """Source of the kernel for one loop: no sizes in it, so other lengths and batches re-use it.
 
-    def kernel(n, block, b0, b1, whole, shard, ints, numbers, A0, A1, ...)
+    def kernel(n, block, b0, b1, whole, ints, numbers, A0, A1, ...)
 
 runs all `n` steps for the rows b0 to b1 of the batch, `block` steps at a time: products
 of what is known before the steps first, the steps, then the products that sum over
@@ -71,10 +71,10 @@ class Code(Products):
 
     def _assembled(self, before: list[str], steps: list[str]) -> str:
         names = ", ".join(f"A{k}" for k in range(len(self.arguments)))
-        head = f"@jit\ndef kernel(n, block, b0, b1, whole, shard, ints, numbers, {names}):"
+        head = f"@jit\ndef kernel(n, block, b0, b1, whole, ints, numbers, {names}):"
         # part of the source, so that another dtype is another kernel: one compiled for types
         # that nobody prepared would call products that have no address
-        kinds = ", ".join(f"{a.dtype} {len(a.shape) + (a.kind == 'sum')}d" for a in self.arguments)
+        kinds = ", ".join(f"{a.dtype} {len(a.shape)}d" for a in self.arguments)
         body = [f"# arrays: {kinds}", "free_hand()", "nb = b1 - b0", *self.setup]
         if self.loop.reverse:
             blocks = ["t1 = n", "while t1 > 0:", "    t0 = t1 - block if t1 > block else 0"]
