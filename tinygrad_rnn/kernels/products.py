@@ -234,6 +234,8 @@ def add_transposed(a: Array, b: Array, columns: Array, strip: Array, out: Array)
                     row, to = line(b, (j + r,)), line(strip, (r,))
                     for c in range(n - p):
                         to[c] = row[p + c]
+                    for c in range(n - p, WIDTH):  # subnormals left there would be slow
+                        to[c] = 0
             _tiles(
                 start + j * along * 4, step, 1, along, k, rows,
                 packed, 1, STRIP, out.ctypes.data + p * 4, ldc, n - p,
