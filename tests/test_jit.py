@@ -17,7 +17,7 @@ from random_cells import check, random_cell
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import nn, optim
-from tinygrad_rnn.compiler import cache, runtime
+from tinygrad_rnn.compiler import cache, runtime, threads as sharing
 from tinygrad_rnn.compiler.program import Interpreted
 from tinygrad_rnn.errors import CaptureError, GraphError
 from tinygrad_rnn.kernels._jit import DISABLED
@@ -235,7 +235,7 @@ def test_the_check_sees_a_planted_error(monkeypatch: pytest.MonkeyPatch) -> None
 
 @pytest.mark.parametrize("batch", [1, 2, 5, 13])
 def test_threads_share_the_batch(batch: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runtime, "LEAST_WORK", 0)
+    monkeypatch.setattr(sharing, "LEAST_WORK", 0)
     net = nn.LSTM(I, H).astype("float64")
     x = series(T, batch, I)
     grads = []

@@ -121,6 +121,23 @@ def test_a_misfitting_gradient_stops_the_step_before_anything_is_written():
     assert a.tolist() == [1.0, 1.0]
 
 
+def test_what_is_read_only_is_not_written():
+    a, b = tg.ones(2, requires_grad=True), tg.Tensor(np.ones(2), requires_grad=True)
+    b._array.flags.writeable = False
+    a.grad, b.grad = tg.ones(2), tg.tensor(np.ones(2))
+    with pytest.raises(ValueError, match="SGD: the array of a parameter is read-only"):
+        optim.SGD([a, b], 0.1).step()
+    assert a.tolist() == b.tolist() == [1.0, 1.0]
+    fixed = np.full(2, 4.0, np.float32)
+    fixed.flags.writeable = False
+    a.grad = tg.Tensor(fixed)
+    optim.SGD([a], 0.25).step()
+    optim.clip_grad_norm_([a], 1.0)
+    assert a.tolist() == [0.0, 0.0]
+    assert fixed.tolist() == [4.0, 4.0]
+    assert float(tg.norm(a.grad)) == pytest.approx(1)
+
+
 def rate(optimizer, scheduler, steps, *metrics):
     rates = []
     for k in range(steps):

@@ -2,4 +2,4 @@
 
 from .api import disable_jit as disable_jit, jit as jit
 from .cache import clear_jit_cache as clear_jit_cache
-from .runtime import set_num_threads as set_num_threads
+from .threads import set_num_threads as set_num_threads

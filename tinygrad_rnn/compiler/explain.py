@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 from .program import Compiled, Interpreted, Part
-from .runtime import Runner, shards_of
+from .runtime import Runner
+from .threads import shards_of
 
 
 def source(compiled: Compiled) -> str:

@@ -13,8 +13,9 @@ from .differentiate import differentiate
 from .finish import finish
 from .interpret import Values
 from .ir import Instr, Loop, Prev, Program, Result, Slice, Value, reads
+from .layout import Held
 from .prepare import prepare
-from .runtime import Held, Runner
+from .runtime import Runner
 from .verify import verify
 
 # ops that may give a view of what they read: an array of the pool must not leave through one

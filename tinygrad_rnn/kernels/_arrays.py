@@ -61,6 +61,12 @@ def alike(a: int, b: int) -> bool:
 
 
 @register_jitable
+def writable(array: int) -> bool:
+    """Whether an array may be written to."""
+    return _word(array, np.uint64(_HEAD + 48)) & 0x400 != 0
+
+
+@register_jitable
 def size(array: int, model: int) -> int:
     """How many numbers an array has; -1 if not in C order, or of another dtype than `model`."""
     descr, flags = np.uint64(_HEAD + 40), np.uint64(_HEAD + 48)

@@ -8,13 +8,11 @@ goes through BLAS on the same panels, then one plain matrix.
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
 from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic
 
 from ._apart import NUMBER, apart
 from ._jit import DISABLED
+from .blas import add_gemm, add_gemm_turned
 from .tiles import LANES, copy_line, fetch, part_1, part_4, part_8, tile_1, tile_4, tile_8
 from .views import at, line
 
@@ -76,56 +74,6 @@ def pack(W: Array, turned: bool, panels: Array) -> None:
             panels[whole, j, c - whole * width] = source[c]
 
 
-def _blas(turned: bool) -> Any:
-    """C += A B, or A^T B if turned, through the BLAS that Numba's np.dot calls.
-
-    np.dot can only overwrite: adding its result costs another pass over C.
-    """
-
-    @intrinsic
-    def gemm(typingctx: Any, a: Any, b: Any, c: Any) -> Any:
-        return types.void(a, b, c), lambda *args: _call_gemm(turned, *args)
-
-    return gemm
-
-
-def _call_gemm(turned: bool, context: Any, builder: Any, signature: Any, args: Any) -> Any:
-    kind, pointer, integer = ir.IntType(8), ir.IntType(8).as_pointer(), ir.IntType(64)
-    numbers, matrix = [integer] * 3, [pointer, integer]
-    function = cgutils.get_or_insert_function(
-        builder.module,
-        ir.FunctionType(
-            ir.IntType(32), [kind] * 3 + numbers + [pointer] + matrix * 2 + [pointer] + matrix
-        ),
-        "numba_xxgemm",
-    )
-    a, b, c = (
-        context.make_array(t)(context, builder, value=v)
-        for t, v in zip(signature.args, args, strict=True)
-    )
-    dtype = signature.args[0].dtype
-    one = cgutils.alloca_once_value(builder, context.get_constant(dtype, 1.0))
-    a_p, b_p, c_p, one = (builder.bitcast(p, pointer) for p in (a.data, b.data, c.data, one))
-    rows, k = cgutils.unpack_tuple(builder, a.shape)
-    size = integer(dtype.bitwidth // 8)
-    lda, ldb, ldc = (
-        builder.sdiv(cgutils.unpack_tuple(builder, m.strides)[0], size) for m in (a, b, c)
-    )
-    n = cgutils.unpack_tuple(builder, b.shape)[1]
-    m, inner = (k, rows) if turned else (rows, k)
-    letters = [
-        ord("s" if dtype == types.float32 else "d"), ord("n"), ord("t" if turned else "n"),
-    ]  # fmt: skip
-    # BLAS counts columns first: C^T = B^T A^T
-    sizes = [n, m, inner]
-    operands = [one, b_p, ldb, a_p, lda, one, c_p, ldc]
-    builder.call(function, [*map(kind, letters), *sizes, *operands])
-    return context.get_dummy_value()
-
-
-_add_gemm, _add_gemm_turned = _blas(False), _blas(True)
-
-
 @apart(*_ADDRESSES, dtypes=(types.float32,))
 def _tiles(
     a: Any, step: Any, across: Any, along: Any, m: Any, k: Any,
@@ -174,7 +122,7 @@ def _plain_product(a: Array, panels: Array, out: Array) -> None:
 
 
 def _product64(a: Array, panels: Array, out: Array) -> None:
-    _add_gemm(a, at(panels, 0), out)
+    add_gemm(a, at(panels, 0), out)
 
 
 @apart(2, 3, 2, float64=_product64, twin=_plain_product)
@@ -204,7 +152,7 @@ def _plain_transposed(a: Array, b: Array, columns: Array, strip: Array, out: Arr
 
 
 def _transposed64(a: Array, b: Array, columns: Array, strip: Array, out: Array) -> None:
-    _add_gemm_turned(a, b, out)
+    add_gemm_turned(a, b, out)
 
 
 @apart(2, 2, 3, 2, 2, float64=_transposed64, twin=_plain_transposed)

@@ -15,7 +15,7 @@ import numpy as np
 from numba import carray
 from numba.extending import register_jitable
 
-from ._arrays import alike, data, ids, size
+from ._arrays import alike, data, ids, size, writable
 from ._jit import DISABLED, jit
 
 Array = np.ndarray[Any, Any]
@@ -76,10 +76,11 @@ def _views(table: Any, k: Any, h: Any) -> Any:
 
 @register_jitable
 def _misfit(table: Any, model: Any) -> Any:
-    """First column whose arrays are not all of the model's dtype, in C order and of one shape."""
+    """First column with an array of another dtype or shape, not in C order, or read-only."""
     for k in range(table.shape[1]):
         for row in range(4):
-            if size(table[row, k], model) < 0 or not alike(table[row, k], table[0, k]):
+            a = table[row, k]
+            if size(a, model) < 0 or not alike(a, table[0, k]) or not writable(a):
                 return k
     return -1
 
@@ -150,7 +151,7 @@ class Update:
         """Update p, m and v in place, h brought to p's dtype.
 
         False, and nothing done, unless all have one dtype, C order, and the shape of their
-        parameter. A moment that the rule has no use for is None.
+        parameter, and may be written to. A moment that the rule has no use for is None.
         """
         numbers = np.array(h, p[0].dtype)
         if DISABLED:

@@ -63,7 +63,7 @@ class Optimizer:
         """Update every parameter that has a gradient, in place.
 
         Raises ShapeError or DTypeError, before anything is written, for a gradient
-        that does not fit its parameter.
+        that does not fit its parameter, ValueError for a parameter that is read-only.
         """
         used = [p for p in self.params if p.grad is not None]
         m, v = self.moments.get("m"), self.moments.get("v")
@@ -96,13 +96,13 @@ class Optimizer:
         fitting = [_fitting(self, p) for p in used]
         numbers = self.numbers()
         for k, (p, g) in enumerate(zip(used, fitting, strict=True)):
-            # None where the rule has no such moment
-            given = [[p._array], [g], m and m[k : k + 1], v and v[k : k + 1]]
-            own = [a and [np.array(a[0], order="C")] for a in given]
-            self._update(own[0] or [], own[1] or [], own[2], own[3], numbers)
-            for a, new in zip(given, own, strict=True):
-                if a and new:
-                    a[0][...] = new[0]
+            written = [p._array, *[s[k] for s in (m, v) if s]]
+            new = [np.array(a, order="C") for a in written]
+            moments = iter(new[1:])
+            m_k, v_k = ([next(moments)] if s else None for s in (m, v))
+            self._update([new[0]], [np.array(g, order="C")], m_k, v_k, numbers)
+            for a, b in zip(written, new, strict=True):
+                a[...] = b
 
     def state_dict(self) -> dict[str, Any]:
         """Everything `load_state_dict` needs to go on bit for bit."""
@@ -137,11 +137,13 @@ class Optimizer:
 
 
 def _fitting(optimizer: Optimizer, p: Tensor) -> Array:
-    """The gradient's array, if it fits its parameter."""
+    """The gradient's array, if it fits its parameter and that can be written to."""
     name, label, g = type(optimizer).__name__, p.name or "a parameter", p.grad
     if not isinstance(g, Tensor) or g._array.shape != p._array.shape:
         came = g.shape if isinstance(g, Tensor) else type(g).__name__
         raise ShapeError(f"{name}: the gradient of {label} must be {p.shape}, got {came}")
+    if not p._array.flags.writeable:
+        raise ValueError(f"{name}: the array of {label} is read-only; make the tensor from a copy")
     array = g._array
     if array.dtype is not p._array.dtype and g.dtype != p.dtype:
         raise DTypeError(f"{name}: {label} is {p.dtype}, its gradient {g.dtype}")
