@@ -169,7 +169,12 @@ class Update:
 
     def _plainly(self, rows: Any, h: Array) -> bool:
         rows = list(rows)
-        if any(a.dtype != h.dtype or a.shape != row[0].shape for row in rows for a in row):
+        fit = [
+            a.dtype == h.dtype and a.shape == row[0].shape and a.flags.writeable
+            for row in rows
+            for a in row
+        ]
+        if not all(fit):
             return False
         for p, g, m, v in rows:
             p[...], m[...], v[...] = self.rule(p, g, m, v, h)
