@@ -72,9 +72,10 @@ LAYERS: list[tuple[str, Callable[[], Any], dict[str, Any], int]] = [
 @pytest.mark.parametrize(
     ("make", "options", "found"), [c[1:] for c in LAYERS], ids=[c[0] for c in LAYERS]
 )
-def test_layers_agree_with_eager(make: Any, options: Any, found: int) -> None:
-    net = make().astype("float64")
-    x = series(*((B, T, I) if net.batch_first else (T, B, I)))
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_layers_agree_with_eager(make: Any, options: Any, found: int, dtype: str) -> None:
+    net = make().astype(dtype)
+    x = series(*((B, T, I) if net.batch_first else (T, B, I)), dtype=dtype)
     fast = tg.jit(lambda x: net(x, **options))
     assert check_jit(fast, x, parameters=net.parameters())
     assert loops(fast) >= found
@@ -136,7 +137,7 @@ def language_model(emb: Any, W: Any, tokens: Any) -> Any:
 
 
 def attention(K: Any, W: Any, x: Any) -> Any:
-    h, out = tg.zeros(B, H, dtype="float64"), []
+    h, out = tg.zeros(B, H, dtype=x.dtype), []
     for x_t in x:
         weights = tg.softmax((K * tg.expand_dims(h, 1)).sum(axis=2), axis=1)  # (B, S)
         context = (tg.expand_dims(weights, 2) * K).sum(axis=1)
@@ -146,7 +147,7 @@ def attention(K: Any, W: Any, x: Any) -> Any:
 
 
 def skips(W: Any, x: Any) -> Any:
-    hs, total = [tg.zeros(B, H, dtype="float64")] * 3, 0.0
+    hs, total = [tg.zeros(B, H, dtype=x.dtype)] * 3, 0.0
     for t in range(x.shape[0]):
         hs.append(tg.tanh(x[t] @ W + hs[-1] * 0.5 + hs[-3] * 0.3))
         total = total + hs[-1].sum() * (t + 1)  # a number that moves
@@ -155,7 +156,7 @@ def skips(W: Any, x: Any) -> Any:
 
 def two_steps(W: Any, x: Any) -> Any:
     """A block of two steps: even and odd ones do different things."""
-    h = tg.zeros(B, H, dtype="float64")
+    h = tg.zeros(B, H, dtype=x.dtype)
     for t in range(x.shape[0]):
         h = tg.tanh(x[t] @ W + h) if t % 2 == 0 else tg.sigmoid(h * 0.5)
     return h
@@ -163,7 +164,7 @@ def two_steps(W: Any, x: Any) -> Any:
 
 def vector(W: Any, x: Any) -> Any:
     """One sequence, W @ h, states as vectors."""
-    h = tg.zeros(H, dtype="float64")
+    h = tg.zeros(H, dtype=x.dtype)
     for x_t in x:
         h = tg.tanh(W @ h + x_t.sum())
     return h
@@ -180,11 +181,14 @@ CELLS: list[tuple[str, Any, list[tuple[int, ...]], tuple[int, ...]]] = [
 @pytest.mark.parametrize(
     ("fn", "shapes", "size"), [c[1:] for c in CELLS], ids=[c[0] for c in CELLS]
 )
-def test_cells_of_ones_own(fn: Any, shapes: Any, size: Any) -> None:
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_cells_of_ones_own(fn: Any, shapes: Any, size: Any, dtype: str) -> None:
     rng = np.random.default_rng(2)
-    weights = [tg.tensor(rng.standard_normal(s) * 0.4, requires_grad=True) for s in shapes]
+    weights = [
+        tg.tensor((rng.standard_normal(s) * 0.4).astype(dtype), requires_grad=True) for s in shapes
+    ]
     fast = tg.jit(lambda x: fn(*weights, x))
-    assert check_jit(fast, series(*size), parameters=weights)
+    assert check_jit(fast, series(*size, dtype=dtype), parameters=weights)
     assert loops(fast) == 1
 
 
