@@ -286,13 +286,9 @@ class Sweep:
         (step,) = node.plan.steps
         values = _reads(step.sources, node, node.saved)
         fn = step.fn if self.create_graph else step.kernel
-        only, targets = self.only, self.targets
-        wanted = [
-            (p.__class__ is Node or p.requires_grad) and (only is None or key_of(p) in only)
-            for p in node.inputs
-        ]
-        anomaly = local.now.anomaly
-        for p, c in zip(node.inputs, fn(g, *values, wanted=wanted), strict=True):
+        found = fn(g, *values, wanted=[self._wants(p) for p in node.inputs])
+        targets, anomaly = self.targets, local.now.anomaly
+        for p, c in zip(node.inputs, found, strict=True):
             if c is None:
                 continue
             if anomaly:

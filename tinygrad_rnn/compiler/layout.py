@@ -75,7 +75,7 @@ class Layout:
     def __init__(
         self, kernel: Kernel, keep: set[int], head: tuple[Array, Array], results: list[Any]
     ):
-        self.kernel, self.head, self.results = kernel, head, results
+        self.kernel, self.head = kernel, head
         self.shards = shards_of(kernel)
         self.outer: list[tuple[int, int]] = []  # (argument, id of the value)
         self.own: list[tuple[int, Any, Any]] = []  # made anew: somebody may hold on to it
@@ -104,6 +104,10 @@ class Layout:
                 for shard, (b0, b1) in enumerate(self.shards):
                     shape = tuple([b1 - b0 if i == a.batch else n for i, n in enumerate(a.shape)])
                     self.work[shard].append((k, shape, a.dtype))
+        pooled = {k for k, _, _ in self.pooled}
+        # results that are views of what is kept, and those to be taken out of every call
+        self.views = [r for r in results if r[1] in pooled and isinstance(r[2], slice)]
+        self.results = [r for r in results if r not in self.views]
         sizes = [math.prod(s) * np.dtype(d).itemsize for one in self.work for _, s, d in one]
         self.work_bytes = sum(-(-size // 64) * 64 for size in sizes)
         common = [k for k, _ in self.outer]
@@ -130,9 +134,4 @@ class Layout:
             for k, a in shared.items():
                 arguments[k] = a
             calls.append(arguments)
-        views = {
-            key: shared[k][row]
-            for key, k, row, partial in self.results
-            if k in shared and isinstance(row, slice) and not partial
-        }
-        return calls, views
+        return calls, {key: shared[k][row] for key, k, row, _ in self.views}

@@ -130,7 +130,9 @@ class Runner:
             self._share_out(layout, calls, work, sums)
             del calls[1:]  # `_collect` holds the last reference to each sum
         _arenas.append(arena)
-        self._collect(values, first, sums, views)
+        values.update(views)
+        for result in layout.results:
+            self._collect(values, first, sums, *result)
 
     def _share_out(
         self, layout: Layout, calls: list[list[Any]], work: Any, sums: dict[int, list[Array]]
@@ -158,29 +160,29 @@ class Runner:
         return not self.failed
 
     def _collect(
-        self, values: Values, arrays: list[Any], sums: dict[int, list[Array]], views: Values
+        self,
+        values: Values,
+        arrays: list[Any],
+        sums: dict[int, list[Array]],
+        key: int,
+        k: int,
+        row: Any,
+        partial: bool,
     ) -> None:
-        """Results out of the arrays that the kernel filled."""
-        values.update(views)
-        for key, k, row, partial in self.results:
-            if key in views:
-                continue
-            y = arrays[k]
-            if k in sums:
-                parts = sums.pop(k)
-                if partial and len(parts) > 1:
-                    _add_up(parts)
-                parts.clear()
-            if row is TURNED:
-                arrays[k] = None  # gone as soon as it is turned
-                y = np.array(y.T, order="C")
-            elif row is not None:
-                y = y[row] if row.__class__ is slice else np.array(y[row])
-            values[key] = y if y.__class__ is np.ndarray else np.asarray(y)
+        """One result, out of the arrays that the kernel filled."""
+        if k in sums:
+            _add_up(sums.pop(k) if partial else sums.pop(k)[:1])
+        y = arrays[k]
+        if row is TURNED:
+            arrays[k] = None  # gone as soon as it is turned
+            y = np.array(y.T, order="C")
+        elif row is not None:
+            y = y[row] if row.__class__ is slice else np.array(y[row])
+        values[key] = y if y.__class__ is np.ndarray else np.asarray(y)
 
 
 def _add_up(parts: list[Array]) -> None:
-    """Add all to the first."""
+    """Add all to the first; in a function, so that none is held on to while the sum is turned."""
     for part in parts[1:]:
         np.add(parts[0], part, out=parts[0])
 

@@ -183,11 +183,11 @@ class Update:
 
 @jit(reassoc=True)
 def _sum_of_squares(table: Array, model: Any, like: Array) -> float:
-    """The sum, or -1 if an array is of another dtype than the model or not in C order."""
+    """The sum; -1 if an array has another dtype than the model, is not in C order or read-only."""
     total = 0.0
     for k in range(table.size):
         n = size(table[k], model)
-        if n < 0:
+        if n < 0 or not writable(table[k]):
             return -1.0
         g = carray(data(table[k], like), n)
         for i in range(n):
@@ -210,8 +210,10 @@ def _limit(table: Array, factor: Array, bound: Any) -> None:
 def norm(grads: Sequence[Array]) -> float | None:
     """Euclidean norm of all numbers together, summed in float64.
 
-    None for arrays that are not all in C order and of one dtype.
+    None for arrays that `limit` could not take: they must be in C order, writable, of one dtype.
     """
+    if DISABLED and not all(g.flags.writeable for g in grads):
+        return None
     if DISABLED or not grads:
         return float(np.sqrt(sum(float(np.sum(np.square(g, dtype=np.float64))) for g in grads)))
     like = np.empty(1, grads[0].dtype)
@@ -222,7 +224,7 @@ def norm(grads: Sequence[Array]) -> float | None:
 def limit(grads: Sequence[Array], factor: float = 1.0, bound: float = np.inf) -> None:
     """Scale all numbers by `factor` and clip them to [-bound, bound], in place.
 
-    The arrays are in C order and of one dtype.
+    The arrays are such that `norm` has measured them.
     """
     if DISABLED or not grads:
         for g in grads:

@@ -132,7 +132,7 @@ def _cut(typingctx: Any, x: Any, start: Any) -> Any:
             return builder.gep(args[0], [args[1]])
         shape, strides = _axes(builder, args[0], 1)
         shape = [builder.sub(shape[0], args[1])]
-        return _array(context, builder, x, _moved(builder, *[args[0], [args[1]]]), shape, strides)
+        return _array(context, builder, x, _moved(builder, args[0], [args[1]]), shape, strides)
 
     return x(x, types.int64), codegen
 

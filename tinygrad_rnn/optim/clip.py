@@ -15,7 +15,7 @@ def _groups(params: Iterable[Tensor] | Tensor) -> tuple[list[list[Array]], float
     grads = [g for p in tensors if (g := p.grad) is not None]
     arrays = [g._array for g in grads]
     total = update.norm(arrays)
-    if total is not None and all(a.flags.writeable for a in arrays):
+    if total is not None:
         return [arrays], total
     groups: dict[str, list[Array]] = {}
     for g in grads:

@@ -19,7 +19,7 @@ class GroupCode:
     group: Group
     heads: dict[int, list[str]] = field(default_factory=dict)  # lines by depth of the nest
     local: dict[int, str] = field(default_factory=dict)
-    rows: dict[str, str] = field(default_factory=dict)
+    rows: set[str] = field(default_factory=set)
 
     def lines(self) -> list[str]:
         """The nest."""
@@ -98,8 +98,7 @@ class GroupCode:
             return code.name(v) if made else code.view(v)
         row = self.row(v)
         if v.shape[-1] == 1 and out.shape[-1] != 1:
-            key = f"{row}_0"
-            return self.define(key, f"{row}[0]")
+            return self.define(f"{row}_0", f"{row}[0]")
         return f"{row}[j]"
 
     def row(self, v: Value) -> str:
@@ -130,7 +129,7 @@ class GroupCode:
     def define(self, key: str, text: str) -> str:
         """A name for a text, computed once a row."""
         if key not in self.rows:
-            self.rows[key] = key
+            self.rows.add(key)
             self.heads[self.depth].append(f"{key} = {text}")
         return key
 
