@@ -17,7 +17,7 @@ from random_cells import check, random_cell
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import nn, optim
-from tinygrad_rnn.compiler import cache, runtime, threads as sharing
+from tinygrad_rnn.compiler import cache, layout, runtime, threads as sharing
 from tinygrad_rnn.compiler.program import Interpreted
 from tinygrad_rnn.errors import CaptureError, GraphError
 from tinygrad_rnn.kernels._jit import DISABLED
@@ -492,6 +492,11 @@ def test_no_grad_compiles_the_forward_only() -> None:
     assert "backward" not in fast.explain().split("memory")[0]
 
 
+def idle(own: Any) -> int:
+    """How many chunks of memory that a layout has used wait for use again."""
+    return sum(own in chunk.cuts for home in layout._free.values() for chunk in home)
+
+
 def test_memory_goes_back_when_the_graph_goes() -> None:
     net = nn.LSTM(I, H)
     fast = tg.jit(lambda x: net(x)[0].sum())
@@ -500,14 +505,26 @@ def test_memory_goes_back_when_the_graph_goes() -> None:
     try:
         for _ in range(3):
             fast(x).backward()
-        layout = fast._last.compiled.forward.runners[0].layout  # type: ignore[union-attr]
-        assert len(layout.free) == 1
+        own = fast._last.compiled.forward.runners[0].layout  # type: ignore[union-attr]
+        assert idle(own) == 1
         loss = fast(x)
-        assert len(layout.free) == 0
+        assert idle(own) == 0
         del loss
-        assert len(layout.free) == 1
+        assert idle(own) == 1
     finally:
         gc.enable()
+
+
+def test_lengths_share_the_memory_of_what_they_keep() -> None:
+    net = nn.LSTM(I, H)
+    fast = tg.jit(lambda x: net(x)[0].sum())
+    layout._free.clear()
+    for length in (30, 17, 29, 30, 23, 18):
+        fast(series(length, B, I, dtype="float32")).backward()
+    sizes = [chunk.raw.size for home in layout._free.values() for chunk in home if chunk.raw.size]
+    one = fast._last.compiled.forward.runners[0].layout.kept_bytes  # type: ignore[union-attr]
+    assert len(sizes) <= 2
+    assert sum(sizes) <= 4 * one  # 18 steps keep `one`, 30 fall into the next power of two
 
 
 def test_training_goes_as_it_does_eagerly() -> None:
@@ -732,9 +749,7 @@ def test_memory_of_a_step_is_what_explain_says(one_thread: None) -> None:
     fast = tg.jit(lambda x: (net(x)[0] ** 2).mean())
     fast(x).backward()
     compiled = fast._last.compiled  # type: ignore[union-attr]
-    runners = compiled.forward.runners + next(iter(compiled._backwards.values())).part.runners
-    for runner in runners:  # memory that waits for use again would hide what a step takes
-        runner.layout.free.clear()
+    layout._free.clear()  # memory that waits for use again would hide what a step takes
     runtime._arenas.clear()
     net.zero_grad()
     gc.collect()

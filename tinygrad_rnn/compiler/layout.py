@@ -2,6 +2,7 @@
 
 import math
 import weakref
+from collections import defaultdict
 from typing import Any
 
 import numpy as np
@@ -24,17 +25,46 @@ def aligned(shape: tuple[int, ...], dtype: Any) -> Array:
     return y
 
 
+class Chunk:
+    """Memory for what is kept, and how the layouts that have used it cut it up."""
+
+    __slots__ = ("__weakref__", "cuts", "raw")
+
+    def __init__(self, size: int) -> None:
+        self.raw = aligned((size,), np.uint8)
+        self.cuts: weakref.WeakKeyDictionary[Layout, tuple[list[list[Any]], Values]] = (
+            weakref.WeakKeyDictionary()
+        )
+
+
+# Chunks that nobody uses, by the power of two of their size. All layouts share them: a pool for
+# each kept 3 MB for every length of a sentence that ever came.
+_free: defaultdict[int, list[Chunk]] = defaultdict(list)
+
+
+def take_chunk(size: int) -> Chunk:
+    """A free chunk of at least `size` bytes, or a new one; too small a one of its class goes."""
+    home = _free[size.bit_length()]
+    while True:
+        try:
+            chunk = home.pop()
+        except IndexError:
+            return Chunk(size)
+        if chunk.raw.size >= size:
+            return chunk
+
+
 class Held:
     """Memory of a forward pass: it goes back for use again when the last holder lets go."""
 
-    __slots__ = ("sets",)
+    __slots__ = ("chunks",)
 
     def __init__(self) -> None:
-        self.sets: list[tuple[list[Any], Any]] = []  # (where it goes, the memory)
+        self.chunks: list[Chunk] = []
 
     def __del__(self) -> None:
-        for home, memory in self.sets:
-            home.append(memory)
+        for chunk in self.chunks:
+            _free[chunk.raw.size.bit_length()].append(chunk)
 
 
 class Arena:
@@ -60,16 +90,16 @@ class Arena:
             for k, shape, dtype in wanted:
                 size = math.prod(shape) * np.dtype(dtype).itemsize
                 found[-1].append((k, self.raw[at : at + size].view(dtype).reshape(shape)))
-                at += -(-size // 64) * 64
+                at += _lines(shape, dtype)
         return found
 
 
 class Layout:
-    """A kernel's calls for one way of sharing the batch out, and memory that is free for them.
+    """A kernel's calls for one way of sharing the batch out.
 
-    What a backward pass will read is kept in complete lists of arguments, one for each
-    shard: a call fills in only the rest (12 us in place of 40 for an LSTM's thirty arrays).
-    With them come those results of the loop that are views of what is kept.
+    What a backward pass will read lies in one chunk of memory, with complete lists of
+    arguments, one for each shard: a call fills in only the rest (12 us in place of 40 for
+    an LSTM's thirty arrays). With them come those results that are views of the chunk.
     """
 
     def __init__(
@@ -83,7 +113,6 @@ class Layout:
         self.sums: list[tuple[int, Any, Any]] = []  # zeros for each shard
         self.pooled: list[tuple[int, Any, Any]] = []
         self.work: list[list[tuple[int, Any, Any]]] = [[] for _ in self.shards]
-        self.free: list[tuple[list[list[Any]], Values]] = []
         stacks = [r for r in kernel.loop.results if r.kind == "stack"]
         stacked = {id(r.values[0]) for r in stacks}
         escaping = {id(r.values[0]) for r in stacks if id(r.out) in keep}
@@ -108,8 +137,8 @@ class Layout:
         # results that are views of what is kept, and those to be taken out of every call
         self.views = [r for r in results if r[1] in pooled and isinstance(r[2], slice)]
         self.results = [r for r in results if r not in self.views]
-        sizes = [math.prod(s) * np.dtype(d).itemsize for one in self.work for _, s, d in one]
-        self.work_bytes = sum(-(-size // 64) * 64 for size in sizes)
+        self.work_bytes = sum(_lines(s, d) for one in self.work for _, s, d in one)
+        self.kept_bytes = sum(_lines(s, d) for _, s, d in self.pooled)
         common = [k for k, _ in self.outer]
         common += [k for k, _, _ in self.own + self.zeros]
         self.common = common + [one[0] for one in self.work[0][: self._ring_count()]]
@@ -118,16 +147,21 @@ class Layout:
         """How many of the first shard's work arrays are the whole batch's."""
         return sum(self.kernel.arguments[k - HEAD].kind == "storage" for k, _, _ in self.work[0])
 
-    def take(self) -> tuple[list[list[Any]], Values]:
-        """Arguments for each shard, with all but what is kept left open; results in them."""
-        try:
-            return self.free.pop()
-        except IndexError:
-            return self._made()
+    def take(self) -> tuple[Chunk, list[list[Any]], Values]:
+        """A chunk, arguments for each shard with all but what is kept left open, results in it."""
+        chunk = take_chunk(self.kept_bytes)
+        cut = chunk.cuts.get(self)
+        if cut is None:
+            cut = chunk.cuts[self] = self._made(chunk.raw)
+        return chunk, *cut
 
-    def _made(self) -> tuple[list[list[Any]], Values]:
+    def _made(self, raw: Array) -> tuple[list[list[Any]], Values]:
         kernel, calls = self.kernel, list[list[Any]]()
-        shared = {k: aligned(shape, dtype) for k, shape, dtype in self.pooled}
+        shared, start = {}, 0
+        for k, shape, dtype in self.pooled:
+            size = math.prod(shape) * np.dtype(dtype).itemsize
+            shared[k] = raw[start : start + size].view(dtype).reshape(shape)
+            start += _lines(shape, dtype)
         for b0, b1 in self.shards:
             head = [kernel.loop.count, kernel.block, b0, b1, b1 - b0 == kernel.batch, *self.head]
             arguments = head + [None] * len(kernel.arguments)
@@ -135,3 +169,9 @@ class Layout:
                 arguments[k] = a
             calls.append(arguments)
         return calls, {key: shared[k][row] for key, k, row, _ in self.views}
+
+
+def _lines(shape: tuple[int, ...], dtype: Any) -> int:
+    """Bytes of an array in whole cache lines."""
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    return -(-size // 64) * 64

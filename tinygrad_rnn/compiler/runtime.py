@@ -96,8 +96,8 @@ class Runner:
             interpret.run_loop(self.kernel.loop, values)
             return
         layout = self.layout
-        kept, views = taken = layout.take()
-        held.sets.append((layout.free, taken))
+        chunk, kept, views = layout.take()
+        held.chunks.append(chunk)
         try:
             arena = _arenas.pop()
         except IndexError:
