@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from tinygrad_rnn import roll
 from tinygrad_rnn.roll import (
     Along,
     Back,
@@ -20,6 +19,7 @@ from tinygrad_rnn.roll import (
     Ref,
     Same,
     find,
+    search,
 )  # fmt: skip
 
 
@@ -152,13 +152,13 @@ def test_equal_ops_on_anything_are_given_up_soon(monkeypatch: pytest.MonkeyPatch
         a, b = (Ref(int(i)) for i in rng.integers(0, 600, 2))
         total = Ref(len(calls) - 1) if k else Outside("zero")
         calls += [Call("mul", (a, b)), Call("add", (total, Ref(len(calls))))]
-    looked, plain = [0], roll._column
+    looked, plain = [0], search.kind_of
 
     def counting(column: list[Any], *rest: Any) -> Any:
         looked[0] += len(column)
         return plain(column, *rest)
 
-    monkeypatch.setattr(roll, "_column", counting)
+    monkeypatch.setattr(search, "kind_of", counting)
     assert find(calls) == []
     assert looked[0] < 400 * len(calls)  # 305 times; to the end each time 4,000
 

@@ -1,4 +1,4 @@
-"""From the flat recording to a program with loops (`roll.py` finds them)."""
+"""From the flat recording to a program with loops (`roll` finds them)."""
 
 from collections.abc import Hashable, Iterable
 from typing import Any

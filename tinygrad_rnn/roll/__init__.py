@@ -1,0 +1,36 @@
+"""Find the repeated step in a recorded sequence of calls: from an unrolled graph to loops.
+
+A step is a block of calls whose signatures recur at a fixed distance, and whose
+operands do one of these from step to step:
+
+- stay the same (`Same`);
+- name the same place in this step (`Here`) or d steps before (`Back`);
+- move along the results of an earlier loop (`Along`), or along numbers (`Numbers`);
+- are whole numbers that rise or fall by a constant stride (`Moving`), the t of `x[t]`.
+
+Steps that differ, at the start or the end, stay outside. Several loops in a row
+(layers, directions) are all found; a block may span several steps of the user's
+loop. The diagrams and the compiler both read the result.
+"""
+
+from .operands import (
+    Along,
+    Back,
+    Call,
+    Found,
+    Here,
+    Moving,
+    Number,
+    Numbers,
+    Operand,
+    Outside,
+    Place,
+    Ref,
+    Same,
+)
+from .search import find
+
+__all__ = [
+    "Along", "Back", "Call", "Found", "Here", "Moving", "Number", "Numbers", "Operand", "Outside",
+    "Place", "Ref", "Same", "find",
+]  # fmt: skip

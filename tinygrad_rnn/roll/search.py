@@ -1,0 +1,145 @@
+"""The search for loops: equal signatures at a fixed distance whose operands follow a pattern."""
+
+from collections.abc import Hashable, Sequence
+from typing import Any
+
+import numpy as np
+
+from .operands import Call, Found, Moving, Ref, Same, kind_of
+
+SHORTEST = 4  # repeats; below that the steps stay as they are
+CANDIDATES = 256  # periods looked at from one place
+TRIED = 8  # of them, those with repeats enough whose operands are looked at
+FIRST = 8  # steps looked at before all
+
+
+def find(calls: Sequence[Call]) -> list[Found]:
+    """All loops, in order; none is no error.
+
+    >>> from tinygrad_rnn.roll import Call, Outside, Ref, find
+    >>> step = lambda t: Call("add", (Ref(t - 1) if t else Outside("h"), Outside("w")))
+    >>> [loop] = find([step(t) for t in range(10)])
+    >>> loop.count, loop.operands
+    (10, [[Back(place=0, delay=1, first=(Outside(key='h'),)), Same(operand=Outside(key='w'))]])
+    """
+    names: dict[Hashable, int] = {}
+    codes = np.array([names.setdefault(c.signature, len(names)) for c in calls], np.int64)
+    found: list[Found] = []
+    i = 0
+    while i < len(calls):
+        best = _best_from(calls, codes, i, found)
+        if best is None:
+            i += 1
+        else:
+            found.append(best)
+            i = best.end
+    return found
+
+
+def _best_from(calls: Any, codes: Any, i: int, before: list[Found]) -> Found | None:
+    """The loop from call i on that covers most; one that must start a step or two later counts."""
+    n = len(codes)
+    ahead = min(n - i, 8)
+    starts = np.flatnonzero(codes[i + 1 : n] == codes[i]) + i + 1
+    for k in range(1, ahead):
+        starts = starts[starts + k < n]
+        starts = starts[codes[starts + k] == codes[i + k]]
+        if len(starts) <= 4:
+            break
+    best: Found | None = None
+    tried = 0
+    for q in starts[:CANDIDATES].tolist():
+        period = q - i
+        if i + period * SHORTEST > n:
+            break
+        differ = np.flatnonzero(codes[i : n - period] != codes[i + period :])
+        run = int(differ[0]) if len(differ) else n - period - i
+        count = run // period + 1
+        if count < SHORTEST or (best and best.count * best.period >= count * period):
+            continue
+        tried += 1
+        if tried > TRIED:
+            break
+        loop = _consistent(calls, i, period, count, before)
+        if loop and (best is None or loop.count * period > best.count * best.period):
+            best = loop
+    return best
+
+
+def _consistent(calls: Any, i: int, period: int, count: int, before: list[Found]) -> Found | None:
+    """The longest run of steps whose operands can be told, from i or a few steps later."""
+    for _ in range(3):
+        good = _at_most(calls, i, period, count, before)
+        if good >= SHORTEST:
+            tried = good
+            operands, good = _classify(calls, i, period, tried, before)
+            if good >= SHORTEST:
+                if good < tried:
+                    operands, _ = _classify(calls, i, period, good, before)
+                return Found(i, period, good, operands)
+        i, count = i + period * max(good, 1), count - max(good, 1)
+        if count < SHORTEST:
+            return None
+    return None
+
+
+def _at_most(calls: Any, i: int, period: int, count: int, before: list[Found]) -> int:
+    """How many steps there can be at most, by looking at the first 8, 64, 512 ...
+
+    Where the same ops repeat with operands that do not, every start would otherwise be
+    followed to the end: 2,000 sums of anything took 240 s.
+    """
+    m = FIRST
+    while m < count:
+        good = _first_steps(calls, i, period, m, count, before)
+        if good < m:
+            return good
+        m *= 8
+    return count
+
+
+def _first_steps(calls: Any, i: int, period: int, m: int, count: int, before: list[Found]) -> int:
+    """How many of the first m steps follow a pattern, or may do so in view of later ones."""
+    good = m
+    for j in range(period):
+        for q in range(len(calls[i + j].operands)):
+            column = [calls[i + j + k * period].operands[q] for k in range(m)]
+            _, valid = kind_of(column, i, period, before)
+            if valid < good and not _later(calls, i, j, q, period, count):
+                good = valid
+            if good < 2:
+                return good
+    return good
+
+
+def _later(calls: Any, i: int, j: int, q: int, period: int, count: int) -> bool:
+    """Whether an operand comes out of the loop later on: a state from many steps back."""
+    k = FIRST
+    while k < count:
+        a = calls[i + j + k * period].operands[q]
+        if isinstance(a, Ref) and a.call >= i:
+            return True
+        k *= 2
+    return False
+
+
+def _classify(
+    calls: Any, i: int, period: int, count: int, before: list[Found]
+) -> tuple[list[list[Any]], int]:
+    """What each operand does, and for how many steps all do it."""
+    operands: list[list[Any]] = []
+    good = count
+    for j in range(period):
+        row: list[Any] = []
+        for q in range(len(calls[i + j].operands)):
+            column = [calls[i + j + k * period].operands[q] for k in range(count)]
+            kind, valid = kind_of(column, i, period, before)
+            good = min(good, valid)
+            if good < 2:
+                return [], good
+            row.append(kind)
+        moving = [a for a in row if isinstance(a, Moving) and a.stride]
+        if moving and (len(moving) > 1 or not isinstance(row[0], Same)):
+            return [], 1  # x[t, t], or a moving index into something that the step itself makes
+        operands.append(row)
+    return operands, good
