@@ -62,6 +62,57 @@ def test_losses(ours, theirs, options, reduction):
     np.testing.assert_allclose(X.grad.numpy(), Z.grad.numpy(), rtol=1e-10, atol=1e-15)
 
 
+MASKED = [
+    *LOSSES,
+    (lambda x, t, **o: nn.quantile_loss(x, t, 0.9, **o), lambda x, t: torch.mean(
+        torch.maximum(0.9 * (t - x), -0.1 * (t - x))), {}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("missing", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("where", ["target", "prediction", "both"])
+@pytest.mark.parametrize("jit", [False, True])
+@pytest.mark.parametrize("k", range(len(MASKED)))
+def test_what_is_masked_reaches_no_weight(k, jit, where, missing):
+    """The gradient of a shared weight over what is there, whatever stands where nothing is."""
+    ours, theirs, options = MASKED[k]
+    rng = np.random.default_rng(0)
+    x, t, w = rng.standard_normal((4, 3)), rng.uniform(0, 1, (4, 3)), np.array(0.7)
+    mask = np.array([[True, False, True]] * 2 + [[False, True, True]] * 2)
+    b = torch.tensor(w, requires_grad=True)
+    keep = torch.tensor(mask)
+    wanted = theirs(b * torch.tensor(x)[keep], torch.tensor(t)[keep], **options)
+    wanted.backward()
+    a, bias = tg.tensor(w, requires_grad=True), np.zeros((4, 3))
+    if where != "target":  # behind the shared weight, where it is multiplied with nothing
+        bias[~mask] = missing
+    if where != "prediction":
+        t[~mask] = missing
+    call = (tg.jit if jit else lambda f: f)(
+        lambda t, m, bias: ours(a * tg.tensor(x) + bias, t, **options, mask=m)
+    )
+    found = call(tg.tensor(t), tg.tensor(mask), tg.tensor(bias))
+    found.backward()
+    np.testing.assert_allclose(float(found), wanted.item(), rtol=1e-12)
+    np.testing.assert_allclose(float(a.grad), b.grad.item(), rtol=1e-10)
+
+
+def test_masked_rows_of_cross_entropy_reach_no_weight():
+    rng = np.random.default_rng(0)
+    x, t, mask = rng.standard_normal((5, 4)), rng.integers(0, 4, 5), np.arange(5) < 3
+    b = torch.tensor(0.7, dtype=torch.float64, requires_grad=True)
+    wanted = F.cross_entropy(b * torch.tensor(x[:3]), torch.tensor(t[:3]))
+    wanted.backward()
+    bias = np.where(mask[:, None], 0, np.nan)
+    for padding in (-100, -1, 99):  # class numbers that are none
+        t[3:] = padding
+        a = tg.tensor(np.array(0.7), requires_grad=True)
+        found = nn.cross_entropy(a * tg.tensor(x) + bias, t, mask=mask)
+        found.backward()
+        np.testing.assert_allclose(float(found), wanted.item(), rtol=1e-12)
+        np.testing.assert_allclose(float(a.grad), b.grad.item(), rtol=1e-10)
+
+
 @pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
 @pytest.mark.parametrize("weighted", [False, True])
 def test_cross_entropy(reduction, weighted):
@@ -105,6 +156,26 @@ def test_optimisers(name, options):
         a.step()
         b.step()
     np.testing.assert_allclose(w.numpy(), v.detach().numpy(), rtol=1e-10)
+
+
+@pytest.mark.parametrize(("name", "options"), OPTIMISERS)
+def test_optimisers_where_gradients_come_and_go(name, options):
+    """Each parameter is counted by itself: frozen at first, now and then, in every step."""
+    used = [(1, 1, 1, 1, 1, 1), (0, 0, 0, 1, 1, 1), (1, 0, 1, 0, 1, 1), (0, 0, 0, 0, 0, 1)]
+    start = np.random.default_rng(0).standard_normal((len(used), 3))
+    ours = [tg.tensor(row, requires_grad=True) for row in start]
+    theirs = [torch.tensor(row, requires_grad=True) for row in start]
+    a, b = getattr(optim, name)(ours, **options), getattr(torch.optim, name)(theirs, **options)
+    for t in range(6):
+        for parameters, optimizer in ((ours, a), (theirs, b)):
+            optimizer.zero_grad()
+            sum(((p**3).sum() for p, u in zip(parameters, used, strict=True) if u[t])).backward()
+            optimizer.step()
+        again = getattr(optim, name)(ours, **options)  # the counts are part of the state
+        again.load_state_dict(a.state_dict())
+        a = again
+    for p, q in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(p.numpy(), q.detach().numpy(), rtol=1e-10)
 
 
 def test_layers_without_recurrence():

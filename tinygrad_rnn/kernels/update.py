@@ -90,8 +90,9 @@ def _run_sgd(table: Array, model: Any, h: Array) -> int:
     wrong = _misfit(table, model)
     for k in range(table.shape[1] if wrong < 0 else 0):
         p, g, m, v = _views(table, k, h)
+        own = h[min(k, h.shape[0] - 1)]
         for i in range(p.size):
-            p[i], m[i], v[i] = sgd(p[i], g[i], m[i], v[i], h)
+            p[i], m[i], v[i] = sgd(p[i], g[i], m[i], v[i], own)
     return wrong
 
 
@@ -100,8 +101,9 @@ def _run_rmsprop(table: Array, model: Any, h: Array) -> int:
     wrong = _misfit(table, model)
     for k in range(table.shape[1] if wrong < 0 else 0):
         p, g, m, v = _views(table, k, h)
+        own = h[min(k, h.shape[0] - 1)]
         for i in range(p.size):
-            p[i], m[i], v[i] = rmsprop(p[i], g[i], m[i], v[i], h)
+            p[i], m[i], v[i] = rmsprop(p[i], g[i], m[i], v[i], own)
     return wrong
 
 
@@ -110,8 +112,9 @@ def _run_adagrad(table: Array, model: Any, h: Array) -> int:
     wrong = _misfit(table, model)
     for k in range(table.shape[1] if wrong < 0 else 0):
         p, g, m, v = _views(table, k, h)
+        own = h[min(k, h.shape[0] - 1)]
         for i in range(p.size):
-            p[i], m[i], v[i] = adagrad(p[i], g[i], m[i], v[i], h)
+            p[i], m[i], v[i] = adagrad(p[i], g[i], m[i], v[i], own)
     return wrong
 
 
@@ -120,8 +123,9 @@ def _run_adam(table: Array, model: Any, h: Array) -> int:
     wrong = _misfit(table, model)
     for k in range(table.shape[1] if wrong < 0 else 0):
         p, g, m, v = _views(table, k, h)
+        own = h[min(k, h.shape[0] - 1)]
         for i in range(p.size):
-            p[i], m[i], v[i] = adam(p[i], g[i], m[i], v[i], h)
+            p[i], m[i], v[i] = adam(p[i], g[i], m[i], v[i], own)
     return wrong
 
 
@@ -146,16 +150,16 @@ class Update:
         g: list[Array],
         m: list[Array] | None,
         v: list[Array] | None,
-        h: Sequence[float],
+        h: Sequence[Sequence[float]],
     ) -> bool:
-        """Update p, m and v in place, h brought to p's dtype.
+        """Update p, m and v in place with the numbers h, a row for all or one for each.
 
         False, and nothing done, unless all have one dtype, C order, and the shape of their
         parameter, and may be written to. A moment that the rule has no use for is None.
         """
         numbers = np.array(h, p[0].dtype)
         if DISABLED:
-            return self._plainly(zip(p, g, m or g, v or g, strict=True), numbers)
+            return self._plainly(list(zip(p, g, m or g, v or g, strict=True)), numbers)
         known = p + (m or []) + (v or [])
         if len(known) != len(self.known) or not all(map(is_, known, self.known)):
             self.known, self.table = known, ids(p + g + (m or g) + (v or g)).reshape(4, -1)
@@ -168,7 +172,6 @@ class Update:
         return bool(_LOOPS[self.rule](self.table, id(numbers), numbers) < 0)
 
     def _plainly(self, rows: Any, h: Array) -> bool:
-        rows = list(rows)
         fit = [
             a.dtype == h.dtype and a.shape == row[0].shape and a.flags.writeable
             for row in rows
@@ -176,8 +179,8 @@ class Update:
         ]
         if not all(fit):
             return False
-        for p, g, m, v in rows:
-            p[...], m[...], v[...] = self.rule(p, g, m, v, h)
+        for k, (p, g, m, v) in enumerate(rows):
+            p[...], m[...], v[...] = self.rule(p, g, m, v, h[min(k, len(h) - 1)])
         return True
 
 

@@ -1,7 +1,8 @@
 """Losses, all with reduction "mean", "sum" or "none" and a mask.
 
-A mask is true where a value counts; the mean is over those. It broadcasts
-against the unreduced loss. An empty mean is NaN, as in PyTorch.
+A mask is true where a value counts; the mean is over those, and whatever stands
+elsewhere, NaN too, reaches neither the loss nor a gradient. It broadcasts against
+the unreduced loss. An empty mean is NaN, as in PyTorch.
 """
 
 import math
@@ -15,24 +16,36 @@ from .._tensor import Tensor, constant, to_array
 from ..errors import DTypeError, ShapeError
 
 
-def _reduce(name: str, loss: Tensor, reduction: str, mask: Any, weight: Any = None) -> Tensor:
-    """Apply mask and reduction; `weight` replaces the count in a weighted mean."""
+def _keep(name: str, mask: Any, shape: tuple[int, ...]) -> Tensor | None:
+    """The mask in the shape of the unreduced loss."""
+    if mask is None:
+        return None
+    keep = mask if isinstance(mask, Tensor) else constant(np.asarray(mask))
+    if keep.dtype.kind != "b":
+        raise DTypeError(f"{name}: the mask must be boolean, got {keep.dtype}")
+    try:
+        wide: Tensor = ops.broadcast_to(keep, shape=shape)
+    except ShapeError:
+        raise ShapeError(
+            f"{name}: the mask {keep.shape} does not broadcast to the loss {shape}"
+        ) from None
+    return wide
+
+
+def _only(keep: Tensor | None, x: Any) -> Any:
+    """The values that count and 0 elsewhere, before anything is computed of them.
+
+    A missing value is often NaN: chosen afterwards, it would reach the weights as 0 * NaN.
+    """
+    return x if keep is None else ops.where(keep, x, 0)
+
+
+def _reduce(
+    name: str, loss: Tensor, reduction: str, keep: Tensor | None, weight: Any = None
+) -> Tensor:
+    """Reduce a loss that is 0 where it does not count; `weight` replaces the count in a mean."""
     if reduction not in ("mean", "sum", "none"):
         raise ValueError(f"{name}: reduction must be 'mean', 'sum' or 'none', got {reduction!r}")
-    count: Any = float(loss.size)
-    if mask is not None:
-        keep = mask if isinstance(mask, Tensor) else constant(np.asarray(mask))
-        if keep.dtype.kind != "b":
-            raise DTypeError(f"{name}: the mask must be boolean, got {keep.dtype}")
-        try:
-            keep = ops.broadcast_to(keep, shape=loss.shape)
-        except ShapeError:
-            raise ShapeError(
-                f"{name}: the mask {keep.shape} does not broadcast to the loss {loss.shape}"
-            ) from None
-        loss, count = ops.where(keep, loss, 0), ops.sum(ops.astype(keep, dtype=loss.dtype))
-        if weight is not None:
-            weight = ops.where(keep, weight, 0)
     if reduction == "none":
         return loss
     total: Tensor = ops.sum(loss)
@@ -40,12 +53,14 @@ def _reduce(name: str, loss: Tensor, reduction: str, mask: Any, weight: Any = No
         return total
     if weight is not None:
         return total / ops.sum(weight)
-    if isinstance(count, Tensor):
-        return total / ops.where(count > 0, count, math.nan)
-    return total / (count or math.nan)
+    if keep is None:
+        return total / (float(loss.size) or math.nan)
+    count = ops.sum(ops.astype(keep, dtype=loss.dtype))
+    return total / ops.where(count > 0, count, math.nan)
 
 
-def _pair(name: str, x: Any, target: Any) -> tuple[Tensor, Tensor]:
+def _pair(name: str, x: Any, target: Any, mask: Any) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Prediction and target, 0 where they do not count, and the mask."""
     if not isinstance(target, Tensor):
         target = constant(to_array(target))
     if x.shape != target.shape:
@@ -53,7 +68,8 @@ def _pair(name: str, x: Any, target: Any) -> tuple[Tensor, Tensor]:
             f"{name}: prediction {x.shape} and target {target.shape} must have equal shapes "
             "(they would broadcast, and average the wrong differences)"
         )
-    return x, target
+    keep = _keep(name, mask, x.shape)
+    return _only(keep, x), _only(keep, target), keep
 
 
 def mse_loss(x: Any, target: Any, reduction: str = "mean", mask: Any = None) -> Tensor:
@@ -63,14 +79,14 @@ def mse_loss(x: Any, target: Any, reduction: str = "mean", mask: Any = None) -> 
     >>> mse_loss(tg.tensor([1.0, 3.0]), tg.tensor([0.0, 1.0])).item()
     2.5
     """
-    x, target = _pair("mse_loss", x, target)
-    return _reduce("mse_loss", ops.square(x - target), reduction, mask)
+    x, target, keep = _pair("mse_loss", x, target, mask)
+    return _reduce("mse_loss", ops.square(x - target), reduction, keep)
 
 
 def l1_loss(x: Any, target: Any, reduction: str = "mean", mask: Any = None) -> Tensor:
     """Absolute error |x - target|."""
-    x, target = _pair("l1_loss", x, target)
-    return _reduce("l1_loss", ops.abs(x - target), reduction, mask)
+    x, target, keep = _pair("l1_loss", x, target, mask)
+    return _reduce("l1_loss", ops.abs(x - target), reduction, keep)
 
 
 def huber_loss(
@@ -79,19 +95,19 @@ def huber_loss(
     """d^2 / 2 for |d| <= delta, else delta (|d| - delta / 2): Huber (1964)."""
     if delta <= 0:
         raise ValueError(f"huber_loss: delta must be positive, got {delta}")
-    x, target = _pair("huber_loss", x, target)
+    x, target, keep = _pair("huber_loss", x, target, mask)
     d = ops.abs(x - target)
     inner = ops.minimum(d, float(delta))
-    return _reduce("huber_loss", inner * (d - 0.5 * inner), reduction, mask)
+    return _reduce("huber_loss", inner * (d - 0.5 * inner), reduction, keep)
 
 
 def binary_cross_entropy_with_logits(
     x: Any, target: Any, reduction: str = "mean", mask: Any = None
 ) -> Tensor:
     """-t log s(x) - (1 - t) log(1 - s(x)), s the sigmoid, in the stable form softplus(x) - t x."""
-    x, target = _pair("binary_cross_entropy_with_logits", x, target)
-    loss = ops.softplus(x) - target * x
-    return _reduce("binary_cross_entropy_with_logits", loss, reduction, mask)
+    x, target, keep = _pair("binary_cross_entropy_with_logits", x, target, mask)
+    loss = _only(keep, ops.softplus(x) - target * x)
+    return _reduce("binary_cross_entropy_with_logits", loss, reduction, keep)
 
 
 def cross_entropy(
@@ -120,22 +136,20 @@ def cross_entropy(
             f"cross_entropy: targets must be {x.shape[:-1]} for logits {x.shape} with the classes "
             f"last, got {classes.shape}"
         )
-    kept = ops.ne(classes, ignore_index)
-    used = ops.where(kept, classes, 0)
-    loss: Tensor = ops.softmax_cross_entropy(x, used)
-    if mask is None:
-        mask = kept
-    else:
-        own = mask if isinstance(mask, Tensor) else constant(np.asarray(mask))
-        mask = ops.logical_and(kept, own)
+    keep = ops.ne(classes, ignore_index)
+    if mask is not None:
+        masked = _keep("cross_entropy", mask, classes.shape)
+        keep, x = ops.logical_and(keep, masked), _only(ops.expand_dims(masked, -1), x)
+    used = _only(keep, classes)
+    loss: Tensor = _only(keep, ops.softmax_cross_entropy(x, used))
     scale = None
     if weight is not None:
         table = weight if isinstance(weight, Tensor) else constant(to_array(weight, x.dtype))
         if table.shape != x.shape[-1:]:
             raise ShapeError(f"cross_entropy: weight must be {x.shape[-1:]}, got {table.shape}")
-        scale = ops.take(table, used)
+        scale = _only(keep, ops.take(table, used))
         loss = loss * scale
-    return _reduce("cross_entropy", loss, reduction, mask, scale)
+    return _reduce("cross_entropy", loss, reduction, keep, scale)
 
 
 def quantile_loss(
@@ -162,10 +176,11 @@ def quantile_loss(
                 f"quantile_loss: for {len(qs)} quantiles of targets {target.shape} x must be "
                 f"{(*target.shape, len(qs))}, got {x.shape}"
             )
-        target = ops.expand_dims(target, -1)
+        keep = _keep("quantile_loss", mask, x.shape)
+        x, target = _only(keep, x), _only(keep, ops.expand_dims(target, -1))
         q: Any = constant(np.asarray(qs, x.dtype))
     else:
-        x, target = _pair("quantile_loss", x, target)
+        x, target, keep = _pair("quantile_loss", x, target, mask)
         q = qs[0]
     d = target - x
-    return _reduce("quantile_loss", ops.maximum(q * d, (q - 1) * d), reduction, mask)
+    return _reduce("quantile_loss", ops.maximum(q * d, (q - 1) * d), reduction, keep)

@@ -41,7 +41,7 @@ class Optimizer:
             raise GraphError(f"{name}: a parameter is listed twice and would be updated twice")
         self.base_lr, self.weight_decay = float(lr), float(weight_decay)
         self.factors: dict[str, float] = {}  # by scheduler
-        self.steps = 0
+        self.steps = [0] * len(self.params)  # how often each was updated
         self._update = update.Update(self.rule)
         self.moments = {s: [np.zeros_like(p._array) for p in self.params] for s in self.slots}
 
@@ -55,8 +55,8 @@ class Optimizer:
         for p in self.params:
             p.grad = None
 
-    def numbers(self) -> list[float]:
-        """What the rule needs besides the arrays."""
+    def numbers(self, steps: int) -> list[float]:
+        """What the rule needs besides the arrays, in a parameter's update of this number."""
         raise NotImplementedError
 
     def step(self) -> None:
@@ -66,41 +66,48 @@ class Optimizer:
         that does not fit its parameter, ValueError for a parameter that is read-only.
         """
         used = [p for p in self.params if p.grad is not None]
+        if not used:
+            return
         m, v = self.moments.get("m"), self.moments.get("v")
+        steps = counts = [n + 1 for n in self.steps]
         if len(used) < len(self.params):
-            m, v = self._of_used(m), self._of_used(v)
-        self.steps += 1
-        try:
-            # one call that looks at the arrays itself: 12 parameters cost as much Python as a
-            # short LSTM's whole forward
-            arrays = [p._array for p in used]
-            grads = [g._array for p in used if isinstance(g := p.grad, Tensor)]
-            if used and (
-                len(grads) < len(used) or not self._update(arrays, grads, m, v, self.numbers())
-            ):
-                self._one_by_one(used, m, v)
-        except BaseException:
-            self.steps -= 1
-            raise
+            m, v, counts = self._of_used(m), self._of_used(v), self._of_used(steps)
+            pairs = zip(steps, self.params, strict=True)
+            steps = [n if p.grad is not None else n - 1 for n, p in pairs]
+        alike = counts.count(counts[0]) == len(counts)
+        numbers = [self.numbers(n) for n in (counts[:1] if alike else counts)]
+        # one call that looks at the arrays itself: 12 parameters cost as much Python as a
+        # short LSTM's whole forward
+        arrays = [p._array for p in used]
+        grads = [g._array for p in used if isinstance(g := p.grad, Tensor)]
+        if len(grads) < len(used) or not self._update(arrays, grads, m, v, numbers):
+            self._one_by_one(used, m, v, numbers)
+        self.steps = steps
         for p in used:
             p.bump_version()
 
-    def _of_used(self, moments: list[Array] | None) -> list[Array] | None:
-        """The moments of those parameters that have a gradient."""
-        if moments is None:
+    def _of_used(self, kept: Any) -> Any:
+        """What is kept for those parameters that have a gradient."""
+        if kept is None:
             return None
-        return [a for a, p in zip(moments, self.params, strict=True) if p.grad is not None]
+        return [a for a, p in zip(kept, self.params, strict=True) if p.grad is not None]
 
-    def _one_by_one(self, used: list[Tensor], m: list[Array] | None, v: list[Array] | None) -> None:
+    def _one_by_one(
+        self,
+        used: list[Tensor],
+        m: list[Array] | None,
+        v: list[Array] | None,
+        numbers: list[list[float]],
+    ) -> None:
         """Say what is wrong with a gradient, or update arrays of any dtype and order."""
         fitting = [_fitting(self, p) for p in used]
-        numbers = self.numbers()
         for k, (p, g) in enumerate(zip(used, fitting, strict=True)):
             written = [p._array, *[s[k] for s in (m, v) if s]]
             new = [np.array(a, order="C") for a in written]
             moments = iter(new[1:])
             m_k, v_k = ([next(moments)] if s else None for s in (m, v))
-            self._update([new[0]], [np.array(g, order="C")], m_k, v_k, numbers)
+            own = numbers[min(k, len(numbers) - 1)]
+            self._update([new[0]], [np.array(g, order="C")], m_k, v_k, [own])
             for a, b in zip(written, new, strict=True):
                 a[...] = b
 
@@ -108,7 +115,7 @@ class Optimizer:
         """Everything `load_state_dict` needs to go on bit for bit."""
         arrays = {f"{s}.{k}": a.copy() for s in self.slots for k, a in enumerate(self.moments[s])}
         return {
-            "steps": self.steps,
+            "steps": list(self.steps),
             "base_lr": self.base_lr,
             "factors": dict(self.factors),
             "moments": arrays,
@@ -125,6 +132,8 @@ class Optimizer:
         wrong = sorted(set(own) ^ set(given)) + [
             k for k in own if k in given and own[k].shape != given[k].shape
         ]
+        if np.shape(state["steps"]) != (len(self.params),):
+            wrong.append(f"steps (a number for each of {len(self.params)} parameters)")
         if wrong:
             raise ShapeError(
                 f"{name}.load_state_dict: nothing was loaded; missing, unexpected or of another "
@@ -132,7 +141,7 @@ class Optimizer:
             )
         for k, a in own.items():
             a[...] = given[k]
-        self.steps, self.base_lr = int(state["steps"]), float(state["base_lr"])
+        self.steps, self.base_lr = [int(n) for n in state["steps"]], float(state["base_lr"])
         self.factors = dict(state["factors"])
 
 
@@ -179,7 +188,7 @@ class SGD(Optimizer):
         super().__init__(params, lr, weight_decay)
         self.momentum, self.nesterov = momentum, nesterov
 
-    def numbers(self) -> list[float]:
+    def numbers(self, steps: int) -> list[float]:
         n = float(self.nesterov)
         return [self.lr, self.weight_decay, self.momentum, n, 1 - n]
 
@@ -201,7 +210,7 @@ class RMSprop(Optimizer):
         super().__init__(params, lr, weight_decay)
         self.alpha, self.eps = alpha, eps
 
-    def numbers(self) -> list[float]:
+    def numbers(self, steps: int) -> list[float]:
         return [self.lr, self.weight_decay, self.alpha, 1 - self.alpha, self.eps]
 
 
@@ -221,14 +230,15 @@ class Adagrad(Optimizer):
         super().__init__(params, lr, weight_decay)
         self.eps = eps
 
-    def numbers(self) -> list[float]:
+    def numbers(self, steps: int) -> list[float]:
         return [self.lr, self.weight_decay, self.eps]
 
 
 class Adam(Optimizer):
     """m, v = running means of g, g^2, freed of bias; p = p - lr m / (sqrt v + eps).
 
-    Kingma and Ba, ICLR 2015; weight_decay is added to the gradient.
+    Kingma and Ba, ICLR 2015; weight_decay is added to the gradient. The bias is that of each
+    parameter's own number of updates, as in PyTorch.
     """
 
     slots, rule = ("m", "v"), staticmethod(update.adam)
@@ -252,11 +262,11 @@ class Adam(Optimizer):
         """What is added to the gradient, and what the parameter is multiplied by."""
         return self.weight_decay, 1.0
 
-    def numbers(self) -> list[float]:
+    def numbers(self, steps: int) -> list[float]:
         a, b = self.betas
         decay, keep = self._decays()
-        step = self.lr / (1 - a**self.steps)
-        root = 1 / math.sqrt(1 - b**self.steps)
+        step = self.lr / (1 - a**steps)
+        root = 1 / math.sqrt(1 - b**steps)
         return [step, decay, keep, a, 1 - a, b, 1 - b, root, self.eps]
 
 

@@ -30,7 +30,7 @@ def contenders() -> dict[str, dict[str, Callable[[], Any]]]:
     shapes = [(512, 128), (512, 64), (512,), (512,)] * 3
     adam = [(draw(*s), draw(*s), draw(*s), abs(draw(*s))) for s in shapes]
     adam_columns, step = [list(c) for c in zip(*adam, strict=True)], update.Update(update.adam)
-    numbers = [1e-9, 0.0, 1.0, 0.9, 0.1, 0.999, 0.001, 1.0, 1e-8]
+    numbers = [[1e-9, 0.0, 1.0, 0.9, 0.1, 0.999, 0.001, 1.0, 1e-8]]
     key = np.array([1, 2], np.uint64)
     generator = np.random.Generator(np.random.Philox(0))
 
