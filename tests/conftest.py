@@ -28,6 +28,14 @@ def pytest_collection_modifyitems(config, items):
         items[:] = short
 
 
+@pytest.fixture(scope="module")
+def own_cache(tmp_path_factory):
+    """Generated kernels of the tests stay out of the user's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TINYGRAD_RNN_CACHE", str(tmp_path_factory.mktemp("jit")))
+        yield
+
+
 @pytest.fixture(autouse=True)
 def clean_slate():
     """Each test starts from seed 0 and must leave every switch as it found it."""

@@ -23,20 +23,9 @@ from tinygrad_rnn.errors import CaptureError, GraphError
 from tinygrad_rnn.kernels._jit import DISABLED
 from tinygrad_rnn.testing import GradcheckError, check_jit
 
+pytestmark = pytest.mark.usefixtures("own_cache")
 HERE = Path(__file__).parent
 T, B, I, H = 7, 3, 2, 4
-
-
-@pytest.fixture(scope="module", autouse=True)
-def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """Generated kernels of the tests stay out of the user's cache."""
-    before = os.environ.get("TINYGRAD_RNN_CACHE")
-    os.environ["TINYGRAD_RNN_CACHE"] = str(tmp_path_factory.mktemp("jit"))
-    yield
-    if before is None:
-        del os.environ["TINYGRAD_RNN_CACHE"]
-    else:
-        os.environ["TINYGRAD_RNN_CACHE"] = before
 
 
 def series(*shape: int, dtype: str = "float64", grad: bool = True) -> Any:

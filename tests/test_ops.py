@@ -105,6 +105,14 @@ def test_subgradients(name, call, inputs, wanted):
     assert [x.grad.tolist() for x in leaves] == wanted
 
 
+def test_a_number_to_the_power_of_a_tensor():
+    x = tg.tensor(np.array([0.5, -2.0, 3.0]), requires_grad=True)
+    assert gradcheck(lambda x: 2.0**x, x)
+    assert gradgradcheck(lambda x: 2.0**x, x)
+    y = tg.grad((2**x.astype("float32")).sum(), x, create_graph=True)
+    assert np.allclose(y.numpy(), np.log(2) * 2.0 ** x.numpy(), rtol=1e-6)
+
+
 NAN, INF = float("nan"), float("inf")
 EDGES = [
     (tg.relu, [NAN, INF, -INF], [NAN, INF, 0.0]),

@@ -145,13 +145,12 @@ def _operator(op: Op, reflected: bool = False) -> Callable[[Tensor, Any], Tensor
 
 for _name, _op in {
     "add": ops.add, "sub": ops.sub, "mul": ops.mul, "truediv": ops.div, "pow": ops.pow,
-    "matmul": ops.matmul,
+    "matmul": ops.matmul, "and": ops.logical_and, "or": ops.logical_or,
 }.items():  # fmt: skip
     setattr(Tensor, f"__{_name}__", _operator(_op))
     setattr(Tensor, f"__r{_name}__", _operator(_op, reflected=True))
 for _name, _op in {
     "eq": ops.eq, "ne": ops.ne, "lt": ops.lt, "le": ops.le, "gt": ops.gt, "ge": ops.ge,
-    "and": ops.logical_and, "or": ops.logical_or,
 }.items():  # fmt: skip
     setattr(Tensor, f"__{_name}__", _operator(_op))
 for _name, _op in {"neg": ops.neg, "abs": ops.abs, "invert": ops.logical_not}.items():

@@ -8,6 +8,7 @@ import numpy as np
 from .. import roll
 from ..op import OPS, primitive
 from ..ops.random import Generator
+from .capture import Symbol, Tape, number_dtype
 from .ir import Instr, Loop, Operand, Prev, Program, Slice, Value
 
 
@@ -227,7 +228,7 @@ class _Builder:
         loop = Loop(found.count, back)
         last = found.start + (found.count - 1) * found.period
         step = self.instrs[last : last + found.period]
-        outs = [Value(i.out.shape, i.out.dtype, i.out.needs) for i in step]
+        outs = [Value(i.out.shape, i.out.dtype) for i in step]
         body = _Body(self, found, loop, outs)
         for j, instr in enumerate(step):
             body.add(j, instr)
@@ -255,9 +256,7 @@ class _Body:
         if instr.op.name == "index" and moving:
             self._moving_index(j, instr, kinds)
             return
-        inputs = tuple(
-            [self._operand(kind, a, instr) for kind, a in zip(kinds, instr.inputs, strict=False)]
-        )
+        inputs = tuple([self._operand(kinds[k], k, instr) for k in range(len(instr.inputs))])
         self.loop.body.append(Instr(instr.op, inputs, instr.attrs, self.outs[j], instr.line))
 
     def _outer(self, operand: roll.Operand) -> Operand:
@@ -280,7 +279,7 @@ class _Body:
         by_key: dict[Any, Value] = self.builder.by_key  # type: ignore[attr-defined]
         return by_key
 
-    def _operand(self, kind: Any, a: Any, instr: Instr) -> Operand:
+    def _operand(self, kind: Any, place: int, instr: Instr) -> Operand:
         if isinstance(kind, roll.Same):
             return self._outer(kind.operand)
         if isinstance(kind, roll.Here):
@@ -290,12 +289,11 @@ class _Body:
             first = tuple([self._outer(o) for o in kind.first])
             key = ("back", kind.place, kind.delay, tuple(map(_identity, first)))
             if key not in self.params:
-                needs = of.needs or any(isinstance(v, Value) and v.needs for v in first)
-                self.params[key] = out = Value(of.shape, of.dtype, needs)
+                self.params[key] = out = Value(of.shape, of.dtype)
                 self.loop.params.append(Prev(out, of, kind.delay, first))
             return self.params[key]
         if isinstance(kind, roll.Numbers):
-            dtype = next((v.dtype for v in instr.inputs if isinstance(v, Value)), instr.out.dtype)
+            dtype = number_dtype(instr, place, kind.values)
             table = self.builder.emit("constant", values=kind.values, dtype=dtype)
             return self.slice(table, 0, 1)
         assert isinstance(kind, roll.Along)
@@ -315,7 +313,7 @@ class _Body:
             start, stride = start + stride * (self.loop.count - 1), -stride
         key = ("slice", id(source), start, stride)
         if key not in self.params:
-            self.params[key] = out = Value(source.shape[1:], source.dtype, source.needs)
+            self.params[key] = out = Value(source.shape[1:], source.dtype)
             self.loop.params.append(Slice(out, source, start, stride))
         return self.params[key]
 
@@ -331,7 +329,7 @@ class _Body:
             if isinstance(kind, roll.Moving) and kind.stride
         )
         kind = kinds[1 + places.index(moving)]
-        source = self._operand(kinds[0], x, instr)
+        source = self._operand(kinds[0], 0, instr)
         assert isinstance(source, Value)
         axis = moving - key[:moving].count(None)
         if axis:
@@ -374,9 +372,7 @@ def constant(*, values: tuple[Any, ...], dtype: Any) -> Any:
 
 def make(op: str, args: Iterable[Any], attrs: dict[str, Any]) -> Instr:
     """An instruction with the shape and dtype that its op's rules give."""
-    from .capture import Symbol, Tape
-
-    tape = Tape()
+    tape = Tape(needs_grad=False)
     wrapped = [Symbol(a, tape) if isinstance(a, Value) else a for a in args]
     tape(OPS[op], wrapped, attrs)
     return tape.instrs[-1]

@@ -18,6 +18,7 @@ from .._tensor import Tensor
 from ..errors import CaptureError, DTypeError
 from ..op import OPS, Array, Op, Spec, local
 from .ir import Instr, Value
+from .needs import passes_on
 
 _INT = np.dtype(int)
 _OWN_DTYPE = {"draw": np.dtype(np.uint64), "draws": np.dtype(np.uint64)}
@@ -145,8 +146,10 @@ class Tape:
             f"{op.name}: expected a tensor, an array or a number, got {type(a).__name__}"
         )
 
-    def __call__(self, op: Op, args: Sequence[Any], attrs: dict[str, Any]) -> Symbol:
+    def __call__(self, op: Op, args: Sequence[Any], attrs: dict[str, Any]) -> Any:
         """Record one op call."""
+        if args and not any(isinstance(a, Tensor | np.ndarray | list | tuple) for a in args):
+            return op.kernel(*args, **attrs)  # of numbers a number, as eager execution has it
         if op.name == "gather":
             raise CaptureError(
                 f"tg.jit: indexing with arrays or masks (at {user_line()}) would be frozen; use "
@@ -163,15 +166,11 @@ class Tape:
         ]
         shape = op.shape(*specs, **attrs)
         dtype = result_dtype(op, inputs, attrs)
-        needs = bool(
-            self.needs_grad
-            and local.now.grad
-            and op.rules
-            and dtype.kind == "f"
-            and any(isinstance(a, Value) and a.needs for a in inputs)
-        )
-        out = Value(shape, dtype, needs)
+        out = Value(shape, dtype)
+        out.needs = self.needs_grad and passes_on(op, inputs, out)
         self.instrs.append(Instr(op, tuple(inputs), attrs, out, line))
+        if self.needs_grad and not local.now.grad and op.rules and dtype.kind == "f":
+            return self(OPS["detach"], (Symbol(out, self),), {})
         return Symbol(out, self)
 
     def _promoted(self, op: Op, inputs: list[Any], line: str) -> list[Any]:
@@ -211,6 +210,21 @@ def result_dtype(op: Op, inputs: Sequence[Any], attrs: dict[str, Any]) -> np.dty
                 dtype = np.add.reduce(np.ones(1, dtype)).dtype
         _dtypes[op.name, kinds] = dtype
     return _dtypes[op.name, kinds]
+
+
+def number_dtype(instr: Instr, place: int, values: Sequence[Any]) -> np.dtype[Any]:
+    """The dtype in which a call takes Python numbers as its input number `place`.
+
+    They are weak: of the dtype of its array inputs, to which a condition or an index does
+    not belong.
+    """
+    op, n = instr.op, len(instr.inputs)
+    names = op.inputs[:1] * n if op.variadic else op.inputs
+    if names[place] in op.free:
+        return np.result_type(*values)
+    pairs = zip(instr.inputs, names, strict=True)
+    own = [a.dtype for a, name in pairs if isinstance(a, Value) and name not in op.free]
+    return np.result_type(*own, *values) if own else instr.out.dtype
 
 
 @contextmanager

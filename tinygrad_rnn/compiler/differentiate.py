@@ -10,7 +10,7 @@ which for a weight is one product over all steps. The rules are the ops' own
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..op import Deferred, Op, Rule, local
+from ..op import Deferred, Op, Rule
 from .build import make
 from .capture import Symbol, Tape, trace
 from .ir import Instr, Loop, Operand, Prev, Program, Slice, Value
@@ -55,7 +55,7 @@ def _apply(
     items: list[Any], rule: Rule, instr: Instr, g: Value, read: Callable[[Operand], Operand]
 ) -> Any:
     """Run a gradient rule on symbols; what it does goes to `items`."""
-    tape = Tape()
+    tape = Tape(needs_grad=False)
     tape.instrs = items
 
     def symbol(a: Operand) -> Any:
@@ -82,11 +82,7 @@ def _apply(
             else:
                 values.append(symbol(read(v)))
     attrs = {name: instr.attrs[name] for name in rule.attrs}
-    before, local.now.grad = local.now.grad, False  # a gradient needs none itself
-    try:
-        return trace(tape, rule.fn, symbol(g), *values, **attrs)
-    finally:
-        local.now.grad = before
+    return trace(tape, rule.fn, symbol(g), *values, **attrs)
 
 
 def _contributions(
@@ -114,9 +110,11 @@ def _plain(c: Any) -> Any:
 
 
 def differentiate(
-    program: Program, cotangents: Sequence[tuple[Value, Value]], wanted: Sequence[Value]
+    program: Program, cotangents: Sequence[tuple[Value, Value]], wanted: Sequence[Value | None]
 ) -> tuple[list[Instr | Loop], list[Value | None]]:
     """Items that compute the gradients of `wanted` from pairs (output, its cotangent).
+
+    What stands as None in `wanted`, or is not reached, gets None.
 
     Loops of the program get further results: what the backward reads of their steps.
     """
@@ -135,7 +133,7 @@ def differentiate(
             continue
         for v, c in _contributions(items, item, own, lambda a: a):
             _hand_on(grads, v, _plain(c))
-    return items, [grads.take(v) for v in wanted]
+    return items, [None if v is None else grads.take(v) for v in wanted]
 
 
 def _hand_on(grads: Gradients, v: Value, c: Any) -> None:
@@ -161,22 +159,23 @@ class _Reversed:
     def run(self) -> None:
         """Build it and hand its results on; nothing at all if no gradient comes in."""
         stacks, finals = self._incoming()
-        carried = [p for p in self.loop.params if isinstance(p, Prev) and p.of.needs]
+        states = [p for p in self.loop.params if isinstance(p, Prev) and p.out.needs]
         if not stacks and not finals and not self.any:
             return
-        handed: list[tuple[Prev, Prev]] = []
-        for p in carried:
-            first = tuple(finals.pop((id(p.of), k), None) for k in range(p.delay))
-            out = Value(p.of.shape, p.of.dtype)
-            back = Prev(out, p.of, p.delay, first)  # `of` is set when it is known
-            handed.append((p, back))
-            self.back.params.append(back)
-            self.inner.add(p.of, out)
+        backs: dict[int, Prev] = {}  # by id of a state: what carries its gradient back
+        for p in states:
+            if p.of.needs:
+                first = tuple(finals.pop((id(p.of), k), None) for k in range(p.delay))
+                out = Value(p.of.shape, p.of.dtype)
+                backs[id(p)] = Prev(out, p.of, p.delay, first)  # `of` is set when it is known
+                self.back.params.append(backs[id(p)])
+                self.inner.add(p.of, out)
         for v, g in stacks + self._padded(finals):
             self.inner.add(v, self._slice(g, 0, 1))
         for instr in reversed(self.loop.body):
             self._through(instr)
-        self._carries(handed)
+        for p in states:
+            self._carried(p, backs.get(id(p)))
         for q in self.loop.params:
             if isinstance(q, Slice) and q.source.needs:
                 self._sliced(q)
@@ -189,7 +188,8 @@ class _Reversed:
     def _incoming(self) -> tuple[list[tuple[Value, Value]], dict[tuple[int, int], Value]]:
         """Gradients of the loop's results: of stacks, and of final values by (value, lag)."""
         self.after: list[Callable[[], None]] = []
-        stacks, finals = [], {}
+        stacks: list[tuple[Value, Value]] = []
+        finals: dict[tuple[int, int], Value] = {}
         for r in list(self.loop.results):
             g = self.outer.take(r.out) if r.out.needs else None
             if g is None:
@@ -201,7 +201,9 @@ class _Reversed:
                 self.any = True
             else:
                 assert r.kind == "final", r.kind
-                finals[id(r.values[0]), r.lag] = g
+                key = id(r.values[0]), r.lag
+                before = finals.get(key)
+                finals[key] = g if before is None else self.outer.emit("add", before, g)
         return stacks, finals
 
     def _padded(self, finals: dict[tuple[int, int], Value]) -> list[tuple[Value, Value]]:
@@ -249,22 +251,27 @@ class _Reversed:
             else:
                 self.weights.append((v, _plain(c)))
 
-    def _carries(self, handed: list[tuple[Prev, Prev]]) -> None:
-        """What each carried state's reader hands back is what the state gets, d steps on."""
-        for forward, back in handed:
-            g = self.inner.take(forward.out)
-            if g is None:  # nothing comes back: only the final gradients arrive
-                g = self.inner.emit("mul", back.out, 0.0)
-            elif g is back.out or id(g) not in {id(i.out) for i in self.back.body}:
-                g = self.inner.emit("mul", g, 1.0)  # a value of the body, to be carried
+    def _carried(self, state: Prev, back: Prev | None) -> None:
+        """What a state's readers hand back goes d steps back, and at last to its beginning.
+
+        With `back` None the state stops gradients (a detach): its beginning alone gets them.
+        """
+        g = self.inner.take(state.out)
+        if g is None and back is None:
+            return
+        if g is None:  # nothing comes back: only the final gradients arrive
+            assert back is not None
+            g = self.inner.emit("where", False, back.out, 0.0)
+        g = self._own(g)
+        if back is not None:
             back.of = g
-            for k, v in enumerate(forward.first):
-                if isinstance(v, Value) and v.needs:
-                    self.after.append(
-                        lambda v=v, g=g, k=k: self.outer.add(  # type: ignore[misc]
-                            v, self.back.result("final", (g,), lag=k)
-                        )
+        for k, v in enumerate(state.first):
+            if isinstance(v, Value) and v.needs:
+                self.after.append(
+                    lambda v=v, g=g, k=k: self.outer.add(  # type: ignore[misc]
+                        v, self.back.result("final", (g,), lag=k)
                     )
+                )
 
     def _sliced(self, q: Slice) -> None:
         """The gradient of an array that the loop slices: the stacked gradients of its slices."""

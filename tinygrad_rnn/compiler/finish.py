@@ -7,8 +7,9 @@ import textwrap
 from typing import Any
 
 from ..op import OPS, Op
+from .build import make
 from .capture import Symbol, Tape, trace
-from .ir import Instr, Loop, Value
+from .ir import Instr, Loop, Prev, Value, same
 from .prepare import dead_code, share
 
 Item = Instr | Loop
@@ -22,6 +23,7 @@ def finish(items: list[Item], outputs: list[Any]) -> None:
             _row_sums(item)
             _plain_products(item)
             share(item)
+            _own_beginnings(item)
     dead_code(items, outputs)
 
 
@@ -45,6 +47,31 @@ def _plain_products(loop: Loop) -> None:
         turned = makers.get(id(instr.inputs[0]))
         if turned is not None and turned.op.name == "permute_dims":
             instr.op, instr.inputs = OPS["matmul"], (turned.inputs[0], instr.inputs[1])
+
+
+def _own_beginnings(loop: Loop) -> None:
+    """A value of its own for each beginning of a state, since what precedes a value's first
+    step lies in its memory: `y, h = start, h0` with y = h = f(y, h) in each step."""
+    firsts: dict[int, list[tuple[Value, dict[int, Any]]]] = {}  # value or copies; by row, what
+
+    def home(v: Value, first: tuple[Any, ...]) -> Value:
+        rows = {k - len(first): a for k, a in enumerate(first)}
+        known = firsts.setdefault(id(v), [(v, {})])
+        for own, taken in known:
+            if all(same(taken.get(row, a), a) for row, a in rows.items()):
+                taken.update(rows)
+                return own
+        copy = make("astype", (v,), {"dtype": v.dtype})
+        loop.body.append(copy)
+        known.append((copy.out, rows))
+        return copy.out
+
+    for p in loop.params:
+        if isinstance(p, Prev):
+            p.of = home(p.of, p.first)
+    for r in loop.results:
+        if r.lag and r.kind == "stack":
+            r.values = (home(r.values[0], r.first),)
 
 
 @functools.cache

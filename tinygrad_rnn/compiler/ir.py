@@ -40,6 +40,11 @@ class Value:
 Operand = Value | int | float | bool
 
 
+def same(a: Operand | None, b: Operand | None) -> bool:
+    """Whether two operands are one value or equal numbers."""
+    return a is b or (not isinstance(a, Value) and not isinstance(b, Value) and a == b)
+
+
 @dataclass(eq=False, slots=True)
 class Instr:
     """One op call: `out = op(*inputs, **attrs)`, recorded at `line` of the user's code."""
@@ -110,7 +115,7 @@ class Loop:
     def result(self, kind: str, values: tuple[Value, ...], lag: int = 0, first: Any = ()) -> Value:
         """The value of a result, made at the first request."""
         for r in self.results:
-            if r.kind == kind and r.values == values and r.lag == lag:
+            if (r.kind, r.values, r.lag, r.first) == (kind, values, lag, first):
                 return r.out
         v = values[0]
         shape: tuple[int, ...] = v.shape
@@ -120,7 +125,7 @@ class Loop:
             shape = (v.shape[1], values[1].shape[1])
         elif kind == "rows":
             shape = v.shape[1:]
-        out = Value(shape, v.dtype, v.needs)
+        out = Value(shape, v.dtype)
         self.results.append(Result(kind, values, out, lag, first))
         return out
 

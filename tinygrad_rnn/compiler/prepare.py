@@ -10,6 +10,7 @@ from typing import Any
 from ..op import OPS
 from .build import make
 from .ir import Instr, Loop, Operand, Prev, Program, Result, Slice, Value, reads, writes
+from .needs import spread
 
 Item = Instr | Loop
 
@@ -17,6 +18,7 @@ Item = Instr | Loop
 def prepare(program: Program) -> list[str]:
     """Rewrite in place; returns what was done, in words for `explain()`."""
     notes: list[str] = []
+    spread(program)
     _substitute(program, _simplified(program))
     for loop in [i for i in program.items if isinstance(i, Loop)]:
         _split_concats(loop)
@@ -28,6 +30,7 @@ def prepare(program: Program) -> list[str]:
     _last_rows(program)
     notes += _sink(program)
     dead_code(program.items, program.outputs)
+    spread(program)
     return notes
 
 
@@ -47,7 +50,8 @@ def _simplified(program: Program) -> dict[int, Operand]:
             and not isinstance(instr.inputs[1], Value)
         ):
             instr.op, instr.inputs = OPS["square"], instr.inputs[:1]
-        if instr.op.name == "index" and instr.attrs["key"] == ():
+        whole = instr.op.name == "index" and instr.attrs["key"] == ()
+        if whole or (instr.op.name == "detach" and not instr.inputs[0].needs):  # type: ignore[union-attr]
             names[id(instr.out)] = instr.inputs[0]
     return names
 
@@ -71,6 +75,8 @@ def _substitute(program: Program, names: dict[int, Operand]) -> None:
                 p.source = now(p.source)
             else:
                 p.first = tuple([now(a) for a in p.first])
+        for r in item.results:
+            r.first = tuple([now(a) for a in r.first])
         # what is carried or handed out stays a value of the body
         inner = {id(p.out) for p in item.params}
         for r in item.results:
@@ -152,7 +158,7 @@ def _hoist(program: Program, loop: Loop) -> None:
             p = slices[id(own[0])]
             whole = make("take", (instr.inputs[0], p.source), {"axis": 0})
             before.append(whole)
-            q = Slice(Value(instr.out.shape, instr.out.dtype, instr.out.needs), whole.out)
+            q = Slice(Value(instr.out.shape, instr.out.dtype), whole.out)
             q.start, q.stride = p.start, p.stride
             loop.params.append(q)
             body.append(Instr(OPS["index"], (q.out,), {"key": ()}, instr.out, instr.line))
@@ -223,7 +229,6 @@ def _merge_group(program: Program, loop: Loop, name: str, group: list[Instr]) ->
         before.append(make("concat", biases, {"axis": 0}))
         inputs += (before[-1].out,)
     product = make(name, inputs, {})
-    product.out.needs = any(i.out.needs for i in group)
     product.line = group[0].line
     at = program.items.index(loop)
     program.items[at:at] = before
@@ -256,7 +261,7 @@ def _last_rows(program: Program) -> None:
             continue
         loop, r = found
         t = parts[0] % loop.count
-        if t == (0 if loop.reverse else loop.count - 1) and r.values[0].needs in (True, False):
+        if t == (0 if loop.reverse else loop.count - 1):
             last = loop.result("final", r.values)
             item.inputs = (last,)
             item.attrs = {"key": tuple(parts[1:])}
@@ -324,7 +329,7 @@ def _sink_one(instr: Instr, stacks: Any, items: list[Item], made_at: dict[int, i
     if any(isinstance(v, Value) and id(v) in own and not _makes(loop, v) for v in inputs):
         return False
     final = [_sliced(loop, a) if any(a is s for s in slices) else a for a in inputs]
-    inner = Value(instr.out.shape[1:], instr.out.dtype, instr.out.needs)
+    inner = Value(instr.out.shape[1:], instr.out.dtype)
     loop.body.append(Instr(instr.op, tuple(final), instr.attrs, inner, instr.line))
     loop.results.append(Result("stack", (inner,), instr.out))
     return True
@@ -334,7 +339,7 @@ def _sliced(loop: Loop, source: Any) -> Value:
     for p in loop.params:
         if isinstance(p, Slice) and p.source is source and (p.start, p.stride) == (0, 1):
             return p.out
-    p = Slice(Value(source.shape[1:], source.dtype, source.needs), source)
+    p = Slice(Value(source.shape[1:], source.dtype), source)
     loop.params.append(p)
     return p.out
 
@@ -358,7 +363,7 @@ def _sink_sum(instr: Instr, loop: Loop, r: Result) -> bool:
         if len(instr.attrs["shape"]) >= x.ndim:
             return False
         step = make("sum_to", (v,), {"shape": instr.attrs["shape"]})
-    step.out.needs, step.line = instr.out.needs, instr.line
+    step.line = instr.line
     loop.body.append(step)
     loop.results.append(Result("total", (step.out,), instr.out))
     return True

@@ -1,5 +1,7 @@
 """A captured function made ready to run: its forward, and a backward for each need."""
 
+import functools
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +16,7 @@ from .finish import finish
 from .interpret import Values
 from .ir import Instr, Loop, Prev, Program, Result, Slice, Value, reads
 from .layout import Held
+from .needs import reached
 from .prepare import prepare
 from .runtime import Runner
 from .verify import verify
@@ -152,13 +155,12 @@ class Compiled:
         self, inputs: list[Value], instrs: list[Instr], outputs: list[Value], needs_grad: bool
     ):
         self.recorded = len(instrs)
+        self.reached = reached(inputs, instrs, outputs)
+        self.differentiable = [k for k, v in enumerate(outputs) if v.needs and needs_grad]
         self.program = build(inputs, instrs, outputs)
         self.notes = prepare(self.program)
         verify(self.program)
         self.wanted = [k for k, v in enumerate(inputs) if v.needs] if needs_grad else []
-        self.differentiable = [
-            k for k, v in enumerate(self.program.outputs) if v.needs and needs_grad
-        ]
         self._backwards: dict[Any, Backward] = {}
         saved: list[Value] = []
         if self.differentiable and self.wanted:
@@ -185,7 +187,8 @@ class Compiled:
                 k: Value(program.outputs[k].shape, program.outputs[k].dtype) for k in received
             }
             seeds = [(program.outputs[k], v) for k, v in cotangents.items()]
-            inputs = [program.inputs[k] for k in wanted]
+            bits = functools.reduce(operator.or_, [self.reached[k] for k in received], 0)
+            inputs = [program.inputs[k] if bits >> k & 1 else None for k in wanted]
             items, gradients = differentiate(program, seeds, inputs)
             finish(items, gradients)
             known = [*cotangents.values(), *program.inputs]

@@ -11,7 +11,7 @@ from ..op import Array
 from . import cache, interpret
 from .codegen import Kernel
 from .interpret import Values
-from .ir import Prev, Result, Value
+from .ir import Prev, Result, Value, same
 from .layout import HEAD, Arena, Held, Layout, aligned
 from .threads import in_parallel, num_threads
 
@@ -57,8 +57,7 @@ class Runner:
             for k, a in enumerate(first):
                 row = self._row(v, k - delay)  # -1 is just before the first step
                 place = argument + HEAD, row
-                if place in found and not _same(found[place], a):
-                    raise ValueError("a state with two different beginnings")
+                assert same(found.get(place, a), a), "a state with two different beginnings"
                 found[place] = a
         return [(argument, row, a) for (argument, row), a in found.items()]
 
@@ -185,10 +184,6 @@ def _add_up(parts: list[Array]) -> None:
     """Add all to the first; in a function, so that none is held on to while the sum is turned."""
     for part in parts[1:]:
         np.add(parts[0], part, out=parts[0])
-
-
-def _same(a: Any, b: Any) -> bool:
-    return a is b or (not isinstance(a, Value) and not isinstance(b, Value) and a == b)
 
 
 def _ready(a: Any) -> Array:

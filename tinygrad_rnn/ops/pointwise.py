@@ -103,8 +103,9 @@ def pow_vjp_a(g, a, b):
 
 @pow.vjp
 def pow_vjp_b(g, y, a, b):
-    zero = (a == 0) & (b >= 0)
-    return where(zero, 0, g * y * log(where(zero, 1, a)))
+    zero = (b >= 0) & (a == 0)
+    base = where(b == b, a, b)  # of b's dtype, also where a is a Python number
+    return where(zero, 0, g * y * log(where(zero, 1, base)))
 
 
 @pointwise(kernel=np.abs)

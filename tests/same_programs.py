@@ -1,0 +1,148 @@
+"""Loops as people write them, each a program that the compiler once computed wrongly.
+
+python tests/same_programs.py            # check all, in the mode Numba is in
+"""
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+import tinygrad_rnn as tg
+from tinygrad_rnn.testing import check_jit
+
+T, B, H = 8, 2, 3
+PROGRAMS: dict[str, Callable[[Any], Any]] = {}
+
+
+def program(fn: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Enter a program: it reads the tensors of `given` and returns its results."""
+    PROGRAMS[fn.__name__] = fn
+    return fn
+
+
+def given() -> Any:
+    """What the programs work on; all that is float64 requires a gradient."""
+    rng = np.random.default_rng(0)
+
+    def learnable(*shape: int) -> Any:
+        return tg.tensor(0.5 * rng.standard_normal(shape), requires_grad=True)
+
+    return SimpleNamespace(
+        x=learnable(T, B, H), W=learnable(H, H), U=learnable(H, H), b=learnable(H),
+        h0=learnable(B, H), s0=learnable(B, H), mask=tg.tensor(rng.random((T, B, H)) > 0.5),
+        bits=tg.tensor(rng.random((T, B, H)) > 0.5),
+    )  # fmt: skip
+
+
+def check(name: str) -> None:
+    """Results, gradients of all learnable tensors, and which of them are None."""
+    g = given()
+    parameters = [v for v in vars(g).values() if v.requires_grad]
+    try:
+        check_jit(lambda: PROGRAMS[name](g), parameters=parameters)
+    except Exception as error:
+        raise AssertionError(f"{name}: {error}") from error
+
+
+@program
+def two_states_of_one_value(g: Any) -> Any:
+    y, h = g.s0, g.h0
+    for _ in range(T):
+        h = tg.tanh(y @ g.W + h @ g.U + g.b)
+        y = h
+    return h
+
+
+@program
+def decoder_fed_its_own_state(g: Any) -> Any:
+    y, h, out = tg.zeros(B, H, dtype="float64"), g.h0, []
+    for t in range(T):
+        h = tg.tanh(y @ g.W + h @ g.U + g.x[t])
+        y = h
+        out.append(h)
+    return tg.stack(out)
+
+
+@program
+def no_grad_in_the_first_steps(g: Any) -> Any:
+    h, out = g.h0, []
+    for t in range(T):
+        with nullcontext() if t >= 4 else tg.no_grad():
+            h = tg.tanh(g.x[t] @ g.W + h @ g.U)
+        out.append(h)
+    return out[-1], tg.stack(out[4:])
+
+
+@program
+def no_grad_in_the_last_steps(g: Any) -> Any:
+    h, total = g.h0, 0.0
+    for t in range(T):
+        with nullcontext() if t < 4 else tg.no_grad():
+            h = tg.tanh(g.x[t] @ g.W + h @ g.U)
+        total = total + (h * g.b).sum()
+    return total
+
+
+@program
+def no_grad_around_a_part_of_each_step(g: Any) -> Any:
+    h = g.h0
+    for t in range(T):
+        with tg.no_grad():
+            gate = tg.sigmoid(g.x[t] @ g.W)
+        h = gate * h + (1 - gate) * tg.tanh(h @ g.U)
+    return h
+
+
+@program
+def one_expression_twice(g: Any) -> Any:
+    h = g.h0
+    for t in range(T):
+        a = tg.tanh(g.x[t] + h @ g.W)
+        b = tg.tanh(g.x[t] + h @ g.W)
+        h = a
+    return (a * a).sum() + b.sum()
+
+
+@program
+def learnable_start_of_a_detached_state(g: Any) -> Any:
+    h, total = g.h0, 0.0
+    for t in range(T):
+        h = tg.tanh(g.x[t] @ g.W + h @ g.U)
+        total = total + (h * h).sum()
+        h = h.detach()
+    return total
+
+
+@program
+def a_number_by_step_beside_a_mask(g: Any) -> Any:
+    h = g.h0
+    for t in range(T):
+        h = tg.where(g.mask[t], 0.1 * t, tg.tanh(h @ g.W))
+    return h
+
+
+@program
+def numbers_by_step_in_many_places(g: Any) -> Any:
+    h = g.h0
+    for t in range(T):
+        decay = tg.exp(-0.1 * t)  # of a number a number
+        h = tg.where(g.x[t] > 0.1 * t, h, -0.1 * t) * decay
+        h = tg.where(t % 3, h, h * 0.5)
+    return h
+
+
+@program
+def a_number_to_the_power_of_a_tensor(g: Any) -> Any:
+    h = g.h0
+    for t in range(T):
+        h = 2.0 ** tg.tanh(h @ g.W) + g.x[t]
+    return h
+
+
+if __name__ == "__main__":
+    for each in PROGRAMS:
+        check(each)
+    print(f"{len(PROGRAMS)} programs agree with eager execution")
