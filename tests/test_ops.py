@@ -109,7 +109,7 @@ def test_a_number_to_the_power_of_a_tensor():
     x = tg.tensor(np.array([0.5, -2.0, 3.0]), requires_grad=True)
     assert gradcheck(lambda x: 2.0**x, x)
     assert gradgradcheck(lambda x: 2.0**x, x)
-    y = tg.grad((2**x.astype("float32")).sum(), x, create_graph=True)
+    y = tg.grad((2 ** x.astype("float32")).sum(), x, create_graph=True)
     assert np.allclose(y.numpy(), np.log(2) * 2.0 ** x.numpy(), rtol=1e-6)
 
 
