@@ -58,3 +58,13 @@ def test_states_and_shared_weights_by_step(kind, loss):
         found = table.parameters[f"{kind}Cell.{name}"]
         np.testing.assert_allclose(found["norm"], wanted, rtol=1e-9, atol=1e-15, err_msg=name)
         assert len(found["step"]) == T
+
+
+@pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU"])
+def test_what_the_last_loss_alone_sends(kind):
+    """Under losses at every step; PyTorch's loss is the last one's share."""
+    table, cell = ours(kind, "every")
+    states, _ = theirs(kind, "last", cell)
+    for letter, wanted in zip("hc", states, strict=False):
+        found = table.states[f"{kind}Cell.{letter}"]["alone"]
+        np.testing.assert_allclose(found, wanted, rtol=1e-9, err_msg=letter)

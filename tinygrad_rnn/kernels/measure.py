@@ -7,7 +7,7 @@ of floats do not become vector instructions, since NaN is in no order.
 """
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +19,7 @@ from ._jit import DISABLED, jit
 Array = np.ndarray[Any, Any]
 _BITS: dict[Any, Any] = {np.dtype(np.float32): np.uint32, np.dtype(np.float64): np.uint64}
 _CACHED = 1 << 16  # numbers that are still in the cache when they are measured
+_LEAST, _MOST = 1e-140, 1e140  # what can be squared, and a million of them added up
 
 
 class Measured(NamedTuple):
@@ -132,7 +133,19 @@ def measure_all(arrays: Sequence[Array]) -> Array:
     if _look_at_all(ids([*arrays, model]), model, bits, found, tops):
         odd = np.flatnonzero(found[:, 1] < 0)
         found[odd] = _measure_odd([arrays[k] for k in odd.tolist()])
+    _mend_norms(found, lambda k: arrays[k])
     return found
+
+
+def _mend_norms(found: Array, array: Callable[[int], Array]) -> None:
+    """Norms in float64 whose squares left its range, from the numbers over the largest.
+
+    Without this a gradient of 1e-170 would have norm 0, as if there were none.
+    """
+    norm, largest, bad = found[:, 0], found[:, 1], found[:, 3]
+    lost = (bad == 0) & (largest > 0) & ((largest < _LEAST) | (largest > _MOST))
+    for k in np.flatnonzero(lost).tolist():
+        norm[k] = largest[k] * np.linalg.norm(array(k) / largest[k])
 
 
 def _measure_odd(arrays: Sequence[Array]) -> Array:
@@ -172,6 +185,7 @@ def measure_products(a: Sequence[Array], b: Sequence[Array]) -> tuple[Array, Arr
             np.matmul(left[of, i : i + tile], right[of], out=terms.reshape(len(terms), -1, columns))
             _look_and_add(terms, terms.view(bits.dtype), bits, found[of], tops[of], part)
     _finish_all(found, tops, left, total.size)
+    _mend_norms(found, lambda k: np.dot(a[k].T, b[k]))
     return total, found
 
 
@@ -190,7 +204,8 @@ def _one_by_one(terms: Sequence[Array]) -> tuple[Array, Array]:
 def _plain(a: Array) -> Measured:
     wide = np.abs(a.astype(np.float64)).reshape(-1)
     bad = int((~np.isfinite(wide)).sum())
-    with np.errstate(over="ignore"):
-        norm = float(np.sqrt(np.sum(wide * wide)))
     largest = float("nan") if bad else float(wide.max(initial=0.0))
+    unit = 1.0 if bad or largest == 0 else largest
+    with np.errstate(over="ignore"):
+        norm = float(unit * np.sqrt(np.sum((wide / unit) ** 2)))
     return Measured(norm, largest, float((wide == 0).sum()) / max(a.size, 1), bad)

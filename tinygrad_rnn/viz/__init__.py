@@ -11,7 +11,14 @@ from collections.abc import Collection
 from typing import Any
 
 from ..errors import GraphError
-from . import columns as _columns, gradient as _gradient, labels as _labels, sweep as _sweep
+from . import (
+    columns as _columns,
+    fates as _fates,
+    gradient as _gradient,
+    labels as _labels,
+    sweep as _sweep,
+    table as _figures,
+)
 from .diagram import Diagram as Diagram, GradientDiagram as GradientDiagram
 from .flow import Flow as Flow
 from .graph import Graph, Vertex, collect, root_of
@@ -129,10 +136,13 @@ def gradient_flow(
 ) -> GradientDiagram:
     """Draw how the gradient of `loss` flows back through the unrolled graph.
 
-    Each arrow shows its own contribution: width and colour by the logarithm of its norm,
-    vanished (below 1e-6 times the norm at the last step), exploding (above 1e3 times),
-    NaN and absent ones by shape too. Below stand the norms of every state and shared
-    parameter over all steps, with the factor a step and the half-life fitted to them.
+    Each arrow shows its own contribution: width and colour by the logarithm of its norm, on
+    a ramp that spans the norms that occur. Told apart by shape too: vanished (below 1e-6
+    times the norm at the last step, not zero), zero (a path, but exactly 0, as after
+    underflow), exploding (above 1e3 times), not finite, absent (no path from the loss).
+    Below stand the norms of every state and shared parameter over all steps, with the
+    factor a step and the half-life fitted to what the loss of the last step alone sends to
+    the states; h and c of an LSTM, which feed each other, are one state.
     A sweep of its own is run, which leaves every `.grad` alone. `from_step` lets only the
     loss of that step send gradients. A graph that backward() freed can be drawn from what
     `viz.record()` noted, given as `flow`. `.table()` has the figures as arrays. Other
@@ -153,13 +163,13 @@ def gradient_flow(
 
     def text(v: Vertex, time: str) -> list[str]:
         figures = measured.of_vertex(v, int(time) if time else None)
-        return [*_labels.lines_of(v, shown, time), f"|g| {_gradient.short(figures)}"]
+        return [*_labels.lines_of(v, shown, time), f"|g| {_figures.short(figures)}"]
 
     geometry = Unrolled(found, chosen, text)
     picture = geometry.paint("gradient flow", direction)
     forward = geometry.paint("forward graph", direction)
-    table = _gradient.tabulate(measured)
-    _gradient.paint(picture, measured, _gradient.scale_of(measured), table)
-    words = [_summary("gradient flow", found)]
-    words += [f"{name}: {_gradient.rate_text(rate)}" for name, rate in table.rates.items()]
+    scale = _fates.scale_of(measured)
+    table = _figures.tabulate(measured, scale)
+    _gradient.paint(picture, measured, scale, table)
+    words = [_summary("gradient flow", found), *_figures.summary(table)]
     return GradientDiagram(picture, "\n".join(words), forward, table)

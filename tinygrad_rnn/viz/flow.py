@@ -7,8 +7,8 @@ several edges, their sum is held until the last has come.
 
 import math
 from collections import defaultdict
-from itertools import pairwise
-from typing import Any, NamedTuple
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -19,20 +19,10 @@ from ..op import Array, Deferred, Op
 from ..ops.shape import sum_to
 from .figures import TERMS, Figures
 from .graph import Edge, Graph, Vertex
+from .losses import edge_key, entries
+from .rates import Rate, edges_but_of, fit, groups, loss_steps
 
 NOTHING = Measured(0.0, 0.0, 1.0, 0)
-
-
-def _edge(seq: int, place: int) -> int:
-    """One number for an edge: the consumer's sequence number and the operand's."""
-    return seq << 32 | place
-
-
-class Rate(NamedTuple):
-    """How a state's gradient changes from one step to the step before it."""
-
-    factor: float  # a step; NaN where it cannot be told
-    half_life: float  # steps until half is left; infinite when it does not fall
 
 
 class Flow(Figures):
@@ -41,6 +31,9 @@ class Flow(Figures):
     def __init__(self) -> None:
         super().__init__()  # of edges, of totals by key of a node or leaf, of groups
         self.graph: Graph | None = None
+        self.from_step: int | None = None  # the only one whose loss is let through
+        # by step: what its loss alone sends to the states, where several losses enter
+        self.by_loss: dict[int | None, dict[int, Measured]] = {}
         self._alone: dict[Any, int] = {}  # the edge that is all of a sum or a total
         self.slices: set[int] = set()  # keys of index nodes of which we must see the gradient
         self._special: dict[int, Any] = {}  # edge: (kind, vertex, step), or None if blocked
@@ -52,12 +45,12 @@ class Flow(Figures):
 
     def begin(self, graph: Graph, from_step: int | None = None) -> None:
         """Get ready for a sweep over a graph."""
-        self.graph = graph
+        self.graph, self.from_step = graph, from_step
         edges: dict[Any, list[int]] = defaultdict(list)
         for e in graph.edges:
             group = group_of(graph, e)
             if group is not None:
-                edges[group].append(_edge(graph.vertices[e.target].key, e.place))
+                edges[group].append(edge_key(graph, e))
                 if group[0] == "parameter" and group[2] is not None:
                     self._steps[group[1]].add(group[2])
         for group, names in edges.items():
@@ -67,7 +60,7 @@ class Flow(Figures):
                 self._special.update(dict.fromkeys(names, group))
                 self._to_come[group] = len(names)
         if from_step is not None:
-            self._blocked = _other_losses(graph, from_step)
+            self._blocked = other_losses(graph, from_step)
             self._special.update(dict.fromkeys(self._blocked - set(self._special)))
         self._find_alone(graph)
 
@@ -80,9 +73,9 @@ class Flow(Figures):
             single = len(out) == 1 and v.number != graph.output
             # zeros around a slice count in the total, not on the edge
             if single and out[0][0].op != "index":
-                self._alone[v.key] = _edge(out[0][0].key, out[0][1].place)
+                self._alone[v.key] = edge_key(graph, out[0][1])
             if v.op == "index":
-                own = _edge(v.key, 0)
+                own = v.key << 32
                 if single and own not in self._special and v.key in self._alone:
                     self._alone[own] = self._alone[v.key]  # a slice hands on what it gets
                 else:
@@ -95,7 +88,7 @@ class Flow(Figures):
         key = node.seq
         if key not in self._alone or (node.extra is not None and "hooks" in node.extra):
             self._alone.pop(key, None)
-            self._alone.pop(_edge(key, 0), None)  # a slice hands on what the hook made of it
+            self._alone.pop(key << 32, None)  # a slice hands on what the hook made of it
             self.note(key, g)
 
     def passes(self, node: Any, k: int, c: Any) -> Any:
@@ -172,7 +165,7 @@ class Flow(Figures):
 
     def of_edge(self, graph: Graph, e: Edge) -> Measured | None:
         """An edge's own contribution, None where none flowed."""
-        return self._of(_edge(graph.vertices[e.target].key, e.place))
+        return self._of(edge_key(graph, e))
 
     def of_vertex(self, v: Vertex, step: int | None) -> Measured | None:
         """A vertex's whole gradient; of a parameter used in a step, that step's part."""
@@ -184,6 +177,10 @@ class Flow(Figures):
 
         In a step where several bear the name, masked and not, the one carried on counts.
         """
+        return self._states
+
+    @cached_property
+    def _states(self) -> dict[str, list[tuple[int, Vertex]]]:
         assert self.graph is not None
         alike: dict[str, dict[int, Vertex]] = defaultdict(dict)
         carried: set[tuple[str, int]] = set()
@@ -207,27 +204,32 @@ class Flow(Figures):
             if name in names and len(found) > 1
         }
 
-    def rate(self, members: list[tuple[int, Vertex]]) -> Rate:
-        """The factor by which a state's gradient shrinks a step back, fitted over all steps.
-
-        What arrives from the next step is divided by what the next step's state had; the
-        logarithms are summed along time and a straight line is fitted, so that losses at
-        every step do not hide the decay.
-        """
-        logs = [0.0]
+    @cached_property
+    def loss_steps(self) -> dict[str, int | None]:
+        """For each state the step whose loss alone tells its rate."""
         assert self.graph is not None
-        for (_, v), (_, later) in reversed(list(pairwise(members))):
-            carried, whole = self.carried_to(v), self.total_of(later)
-            if carried is None or whole is None or not (carried.norm > 0 and whole.norm > 0):
-                break
-            if not (math.isfinite(carried.norm) and math.isfinite(whole.norm)):
-                break
-            logs.append(logs[-1] + math.log(carried.norm / whole.norm))
-        if len(logs) < 2:
-            return Rate(math.nan, math.nan)
-        slope = float(np.polyfit(np.arange(len(logs)), logs, 1)[0])
-        half = math.log(0.5) / slope if slope < -1e-6 else math.inf
-        return Rate(math.exp(slope), half)
+        if self.from_step is not None:
+            return dict.fromkeys(self.states(), self.from_step)
+        return loss_steps(self.graph, self.states())
+
+    @cached_property
+    def alone(self) -> dict[str, list[Measured | None]]:
+        """What that one loss sends to each member of a state, along time."""
+        found = {}
+        for name, members in self.states().items():
+            figures = self.by_loss.get(self.loss_steps[name])
+            keys = [v.key for _, v in members]
+            found[name] = [self._of(k) if figures is None else figures.get(k) for k in keys]
+        return found
+
+    def rates(self) -> dict[str, Rate]:
+        """How the gradient fades from step to step; states that feed each other have one rate."""
+        assert self.graph is not None
+        found = {}
+        for group in groups(self.graph, self.states()):
+            step = self.loss_steps[group[0]]
+            found.update(dict.fromkeys(group, fit(group, self.states(), self.alone, step)))
+        return found
 
 
 def is_carried(graph: Graph, e: Edge) -> bool:
@@ -246,30 +248,12 @@ def group_of(graph: Graph, e: Edge) -> Any:
     return ("carried", a.number, a.step) if is_carried(graph, e) else None
 
 
-def _other_losses(graph: Graph, step: int) -> set[int]:
-    """The edges by which losses of other steps than `step` enter their own steps.
-
-    The loss part of a graph is what lies at the output and has no step, or a single value.
-    """
-    loss = {graph.output}
-    blocked = set()
-    known = False
-    for v in reversed(graph.vertices):
-        if v.number not in loss:
-            continue
-        for e in graph.into[v.number]:
-            source = graph.vertices[e.source]
-            if source.kind != "op":
-                continue
-            if source.step is None or math.prod(source.shape) == 1:
-                loss.add(e.source)
-            elif source.step != step:
-                blocked.add(_edge(v.key, e.place))
-            else:
-                known = True
-    if not known:
+def other_losses(graph: Graph, step: int) -> set[int]:
+    """The edges by which losses of other steps than `step` enter their own steps."""
+    found = entries(graph)
+    if all(entry.step != step for entry in found):
         raise GraphError(f"viz.gradient_flow: no loss enters step {step}; see viz.unrolled(loss)")
-    return blocked
+    return edges_but_of(found, step)
 
 
 def _value(c: Any, p: Any) -> tuple[Any, Array | None]:

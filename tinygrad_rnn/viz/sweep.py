@@ -9,10 +9,13 @@ import numpy as np
 from .._tensor import Tensor, constant
 from ..autodiff import no_grad
 from ..errors import GraphError
-from ..graph import FREED, Sweep
+from ..graph import FREED, Node, Sweep, leading_to
+from ..kernels.measure import Measured, measure_all
 from ..op import local
 from .flow import Flow
 from .graph import Graph, collect, nodes_below, root_of
+from .losses import entries
+from .rates import edges_but_of
 
 
 @contextmanager
@@ -49,6 +52,55 @@ class _Recorder:
         if self.flow.graph is not None:
             raise GraphError("viz.record: takes one backward() call, this is the second")
         self.flow.begin(collect(output, "viz.record"))
+        follow_losses(self.flow, output.node)
+
+
+class _Gate:
+    """Lets through all but some edges; watches nothing."""
+
+    slices: frozenset[int] = frozenset()
+
+    def __init__(self, blocked: set[int]):
+        self.blocked = blocked
+
+    def total(self, node: Any, g: Any) -> None:
+        """A node's cotangent: not looked at."""
+
+    def passes(self, node: Any, k: int, c: Any) -> Any:
+        """What goes on to operand k: nothing where it is blocked."""
+        return None if node.seq << 32 | k in self.blocked else c
+
+    def joined(self, key: int, op: Any, parts: list[Any]) -> Any:
+        """The sum of terms put off."""
+        return op(*parts)
+
+
+def follow_losses(flow: Flow, root: Node) -> None:
+    """Where losses of several steps enter, measure what one alone sends to each state."""
+    assert flow.graph is not None
+    found = entries(flow.graph)
+    if len({entry.step for entry in found}) < 2:
+        return
+    by_step: dict[int, set[int]] = {}
+    for name, members in flow.states().items():
+        step = flow.loss_steps[name]
+        if step is not None:
+            by_step.setdefault(step, set()).update(v.key for _, v in members)
+    for step, keys in by_step.items():
+        wanted, useful = frozenset(keys), leading_to([root], keys)
+        gate = _Gate(edges_but_of(found, step))
+        run = _own_sweep(root, only=useful, wanted=wanted, watch=gate)
+        rows = measure_all([np.asarray(g) for g in run.found.values()])
+        figures = [Measured(*row) for row in rows.tolist()]
+        flow.by_loss[step] = dict(zip(run.found, figures, strict=True))
+
+
+def _own_sweep(root: Node, **how: Any) -> Sweep:
+    """A sweep that keeps what backward needs."""
+    with no_grad():
+        run = Sweep(lambda a, _: constant(a), retain=True, create_graph=False, **how)
+        run.run([(root, np.ones(root.shape, root.dtype))])
+    return run
 
 
 def sweep(loss: Any, graph: Graph, from_step: int | None) -> Flow:
@@ -61,10 +113,9 @@ def sweep(loss: Any, graph: Graph, from_step: int | None) -> Flow:
         )
     flow = Flow()
     flow.begin(graph, from_step)
-    with no_grad():
-        run = Sweep(lambda a, _: constant(a), retain=True, create_graph=False, watch=flow)
-        run.run([(root, np.ones(root.shape, root.dtype))])
-        flow.end(run.leaves())
+    if from_step is None:
+        follow_losses(flow, root)
+    flow.end(_own_sweep(root, watch=flow).leaves())
     return flow
 
 
