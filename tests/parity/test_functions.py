@@ -14,8 +14,15 @@ TIES = [
     ("maximum", tg.maximum, torch.maximum, [[1.0, 2.0], [1.0, 3.0]]),
     ("minimum", tg.minimum, torch.minimum, [[1.0, 2.0], [1.0, 3.0]]),
     ("clip", lambda x: tg.clip(x, -1.0, 1.0), lambda x: torch.clamp(x, -1, 1), [[-1.0, 1.0, 3.0]]),
+    (
+        "clip's bounds",
+        tg.clip,
+        lambda x, low, high: torch.clamp(x, low, high),
+        [[-2.0, -1.0, 0.5, 1.0, 3.0, 2.0], [-1.0], [1.0, 1.0, 1.0, 1.0, 1.0, -3.0]],
+    ),
     ("amax", lambda x: tg.max(x, axis=0), lambda x: torch.amax(x, 0), [[2.0, 2.0, 1.0]]),
     ("amin", lambda x: tg.min(x, axis=0), lambda x: torch.amin(x, 0), [[2.0, 1.0, 1.0]]),
+    ("std of a constant", tg.std, lambda x: torch.std(x, correction=0), [[3.0, 3.0, 3.0]]),
     ("norm", tg.norm, torch.linalg.vector_norm, [[0.0, 0.0]]),
     ("x**0", lambda x: x**0, lambda x: x**0, [[0.0, 2.0]]),
     ("0**x", lambda x: 0.0**x, lambda x: 0.0**x, [[0.0, 2.0]]),
@@ -36,6 +43,21 @@ def test_subgradients(name, ours, theirs, inputs):
         (z * z + 2 * z).sum().backward()
     for p, q in zip(a, b, strict=True):
         np.testing.assert_allclose(p.grad.numpy(), q.grad.numpy(), rtol=1e-12)
+
+
+@pytest.mark.parametrize("level", [0.0, 1e4, -3e5])
+def test_large_logits_keep_their_digits(level):
+    """In float32: the same logits some levels up, whose differences are exact."""
+    x, t = np.array([[0.0, 0.5, -2.0], [0.25, 0.25, 0.25]]), np.array([1, 2])
+    exact = torch.log_softmax(torch.tensor(x), -1).numpy()
+    high = tg.tensor((x + level).astype(np.float32))
+    np.testing.assert_allclose(tg.log_softmax(high).numpy(), exact, rtol=1e-6)
+    picked = -exact[[0, 1], t]
+    np.testing.assert_allclose(
+        nn.cross_entropy(high, t, reduction="none").numpy(), picked, rtol=1e-6
+    )
+    loop = tg.jit(lambda x: tg.stack([nn.cross_entropy(x * s, t) for s in (1.0, 1.0, 1.0, 1.0)]))
+    np.testing.assert_allclose(loop(high).numpy(), [picked.mean()] * 4, rtol=1e-6)
 
 
 LOSSES = [

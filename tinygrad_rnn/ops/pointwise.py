@@ -105,7 +105,7 @@ def pow_vjp_a(g, a, b):
 def pow_vjp_b(g, y, a, b):
     zero = (b >= 0) & (a == 0)
     base = where(b == b, a, b)  # of b's dtype, also where a is a Python number
-    return where(zero, 0, g * y * log(where(zero, 1, base)))
+    return g * where(zero, 0, y * log(where(zero, 1, base)))
 
 
 @pointwise(kernel=np.abs)
@@ -116,7 +116,7 @@ def abs(x):
 
 @abs.vjp
 def abs_vjp(g, x):
-    return where(x > 0, g, where(x < 0, -g, 0))
+    return where(x > 0, g, where(x < 0, -g, 0 * g))
 
 
 @pointwise(kernel=np.exp, floats=True)
@@ -237,7 +237,7 @@ def relu(x):
 
 @relu.vjp
 def relu_vjp(g, y):
-    return where(y > 0, g, 0)
+    return where(y <= 0, 0, g)
 
 
 @pointwise(floats=True)
@@ -294,41 +294,41 @@ def gelu_vjp(g, x):
 
 @pointwise(kernel=np.maximum)
 def maximum(a, b):
-    """Larger of two, elementwise; NaN wins, a tie gives each half the gradient."""
+    """Larger of two, elementwise; NaN wins and passes the gradient to both, a tie half to each."""
     return a if (a > b or a != a) else b
 
 
 @maximum.vjp
 def maximum_vjp_a(g, a, b):
-    return where(a > b, g, where(a == b, 0.5 * g, 0))
+    return where(a < b, 0, where(a == b, 0.5 * g, g))
 
 
 @maximum.vjp
 def maximum_vjp_b(g, a, b):
-    return where(b > a, g, where(a == b, 0.5 * g, 0))
+    return where(b < a, 0, where(a == b, 0.5 * g, g))
 
 
 @pointwise(kernel=np.minimum)
 def minimum(a, b):
-    """Smaller of two, elementwise; NaN wins, a tie gives each half the gradient."""
+    """Smaller of two, elementwise; NaN wins and passes the gradient to both, a tie half to each."""
     return a if (a < b or a != a) else b
 
 
 @minimum.vjp
 def minimum_vjp_a(g, a, b):
-    return where(a < b, g, where(a == b, 0.5 * g, 0))
+    return where(a > b, 0, where(a == b, 0.5 * g, g))
 
 
 @minimum.vjp
 def minimum_vjp_b(g, a, b):
-    return where(b < a, g, where(a == b, 0.5 * g, 0))
+    return where(b > a, 0, where(a == b, 0.5 * g, g))
 
 
 @pointwise
 def clip(x, min, max):
-    """Limit to [min, max] elementwise; the gradient is 1 on the bounds, 0 beyond.
+    """Limit to [min, max] elementwise: y = minimum(maximum(x, min), max).
 
-    min and max are taken as constants: no gradient reaches them.
+    The gradient goes to x between the bounds and on them, else to the bound that was taken.
     """
     return minimum(maximum(x, min), max)
 
@@ -336,6 +336,16 @@ def clip(x, min, max):
 @clip.vjp
 def clip_vjp_x(g, x, min, max):
     return where((x >= min) & (x <= max), g, 0)
+
+
+@clip.vjp
+def clip_vjp_min(g, x, min, max):
+    return where((x < min) & (min < max), g, 0)
+
+
+@clip.vjp
+def clip_vjp_max(g, x, min, max):
+    return where((x > max) | (max < min), g, 0)
 
 
 @pointwise(kernel=np.where, free=["condition"])

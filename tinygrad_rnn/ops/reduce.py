@@ -74,9 +74,9 @@ def max(x, *, axis=None, keepdims=False):
 
 
 def _chosen(g: Any, y: Any, x: Any, axis: Any) -> Any:
-    hit = eq(x, spread(y, x.shape, axis))
-    count = sum(astype(hit, dtype=g.dtype), axis=axis, keepdims=True)
-    return where(hit, spread(g, x.shape, axis) / count, 0)
+    """The gradient of a value chosen from many; 0 / 0, so NaN, where NaN was one of them."""
+    hit = astype(eq(x, spread(y, x.shape, axis)), dtype=g.dtype)
+    return spread(g, x.shape, axis) * (hit / sum(hit, axis=axis, keepdims=True))
 
 
 @max.vjp
@@ -145,8 +145,7 @@ def norm(x, *, axis=None, keepdims=False):
 
 @norm.vjp
 def norm_vjp(g, y, x, *, axis):
-    zero = y == 0
-    return spread(where(zero, 0, g / where(zero, 1, y)), x.shape, axis) * x
+    return spread(g / where(y == 0, 1, y), x.shape, axis) * x  # 0 where all of x is
 
 
 def count(name: str, shape: tuple[int, ...], axis: Any) -> int:
@@ -172,5 +171,7 @@ def var(x: Any, axis: Any = None, correction: float = 0.0, keepdims: bool = Fals
 
 
 def std(x: Any, axis: Any = None, correction: float = 0.0, keepdims: bool = False) -> Any:
-    """Standard deviation over `axis`: the root of `var`."""
-    return sqrt(var(x, axis=axis, correction=correction, keepdims=keepdims))
+    """Standard deviation over `axis`: the root of `var`; the subgradient at 0 is 0."""
+    v = var(x, axis=axis, correction=correction, keepdims=keepdims)
+    zero = eq(v, 0)
+    return where(zero, 0, sqrt(where(zero, 1, v)))
