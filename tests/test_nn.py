@@ -1,5 +1,7 @@
 """Modules, cells, recurrent layers, initialisers and losses against slow oracles."""
 
+import itertools
+
 import numpy as np
 import oracles
 import pytest
@@ -276,3 +278,69 @@ def test_padding_never_changes_a_row(N, T, data):
         alone, k = model(tg.tensor(x[:length, n : n + 1]))
         np.testing.assert_allclose(y.numpy()[:length, n], alone.numpy()[:, 0], rtol=1e-12)
         np.testing.assert_allclose(h.numpy()[:, n], k.numpy()[:, 0], rtol=1e-12)
+
+
+def counting(model):
+    """A jitted function of a batch and its lengths, and a count of how often it ran as Python."""
+    recordings = itertools.count()
+
+    def run(x, lengths):
+        next(recordings)
+        y, last = model(x, lengths=lengths)
+        return y.sum() + (last[0] if isinstance(last, tuple) else last).sum()
+
+    return tg.jit(run), recordings
+
+
+@pytest.mark.parametrize("kind", ["rnn", "lstm", "gru"])
+def test_one_recording_serves_every_batch_of_lengths(kind):
+    layer, _, options = KINDS[kind]
+    model = layer(2, 3, bidirectional=True, **options).astype("float64")
+    run, recordings = counting(model)
+    x = tg.randn(5, 3, 2, dtype=np.float64)
+    for lengths in ([5, 1, 3], [2, 2, 2], [5, 5, 5], [1, 4, 1]):
+        found, grads = {}, {}
+        for name, call in (("jit", run), ("eager", run.fn)):
+            model.zero_grad()
+            y = call(x, tg.tensor(lengths))
+            y.backward()
+            found[name], grads[name] = float(y), [p.grad.numpy() for p in model.parameters()]
+        assert found["jit"] == pytest.approx(found["eager"], rel=1e-12)
+        for a, b in zip(grads["jit"], grads["eager"], strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-13)
+    assert next(recordings) == 1 + 4
+
+
+def test_a_list_of_lengths_is_part_of_the_recording_and_still_right():
+    model = nn.GRU(2, 3)
+    run, recordings = counting(model)
+    x = tg.randn(5, 3, 2)
+    for lengths in ([5, 1, 3], [2, 2, 2], [5, 1, 3]):
+        wanted = float(run.fn(x, lengths))
+        assert float(run(x, lengths)) == pytest.approx(wanted, rel=1e-6)
+    assert next(recordings) == 2 + 3
+
+
+def test_traced_lengths_beyond_the_batch_are_those_nearest():
+    """A recording has no values to refuse: below 1 a row never begins, above T it is whole."""
+    model = nn.LSTM(2, 3)
+    run = tg.jit(lambda x, n: model(x, lengths=n))
+    x = tg.randn(5, 3, 2)
+    y, (h, c) = run(x, tg.tensor([0, 9, 2]))
+    z, (k, d) = model(x, lengths=[1, 5, 2])
+    assert not y.numpy()[:, 0].any()
+    assert not h.numpy()[:, 0].any()
+    assert not c.numpy()[:, 0].any()
+    np.testing.assert_allclose(y.numpy()[:, 1:], z.numpy()[:, 1:], rtol=1e-5, atol=1e-6)
+    for a, b in ((h, k), (c, d)):
+        np.testing.assert_allclose(a.numpy()[:, 1:], b.numpy()[:, 1:], rtol=1e-5, atol=1e-6)
+
+
+def test_lengths_that_a_function_closes_over_are_read_at_every_call():
+    model = nn.RNN(2, 3)
+    x, lengths = tg.randn(4, 2, 2), tg.tensor([1, 3])
+    run = tg.jit(lambda x: model(x, lengths=lengths)[0])
+    for n in ([1, 3], [4, 2]):
+        lengths.assign_(n)
+        wanted = model(x, lengths=n)[0].numpy()
+        np.testing.assert_allclose(run(x).numpy(), wanted, rtol=1e-5, atol=1e-6)

@@ -41,16 +41,27 @@ def states_of(kind, layers, dtype, rng):
     return ours[:1], theirs[:1], ours[0], theirs[0]
 
 
-def compare(kind, T, dtype, lengths=None, **options):
+FORMS = {  # of lengths; "traced" is an argument of a jitted function
+    "list": list,
+    "tuple": tuple,
+    "array": lambda n: np.array(n, np.int32),
+    "tensor": lambda n: tg.tensor(n, dtype=np.uint8),
+    "traced": lambda n: tg.tensor(n),
+    "traced array": lambda n: np.array(n, np.int16),
+}
+
+
+def compare(kind, T, dtype, lengths=None, form="list", **options):
     """Forward and backward through a loss on outputs and final states."""
     ours, theirs = pair(kind, dtype, **options)
+    call = tg.jit(ours.forward) if form.startswith("traced") else ours
     rng = np.random.default_rng(T)
     shape = (N, T, I) if options.get("batch_first") else (T, N, I)
     data = rng.standard_normal(shape).astype(dtype)
     x, z = tg.tensor(data, requires_grad=True), torch.tensor(data, requires_grad=True)
     layers = options.get("num_layers", 1) * (2 if options.get("bidirectional") else 1)
     h, k, start, begin = states_of(kind, layers, dtype, rng)
-    y, last = ours(x, start, lengths=lengths)
+    y, last = call(x, start, lengths=lengths and FORMS[form](lengths))
     if lengths is None:
         w, end = theirs(z, begin)
     else:
@@ -106,6 +117,13 @@ def test_float32(kind, layers):
 def test_ragged_batches(kind, layers, both, batch_first):
     compare(kind, 7, "float64", lengths=[3, 7, 1, 5], num_layers=layers, bidirectional=both,
             batch_first=batch_first)  # fmt: skip
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_forms_of_lengths(kind, form):
+    compare(kind, 6, "float64", lengths=[6, 1, 4, 4], form=form, num_layers=2, bidirectional=True,
+            batch_first=True)  # fmt: skip
 
 
 def test_relu_networks():

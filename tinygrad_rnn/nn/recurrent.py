@@ -13,7 +13,7 @@ from .. import ops
 from .._tensor import Tensor, constant
 from ..autodiff import scope, step
 from ..errors import DTypeError, ShapeError
-from ..op import Array
+from ..op import local
 from ..ops.random import Generator
 from . import init
 from .cells import Cell, GRUCell, LSTMCell, RNNCell
@@ -53,10 +53,14 @@ def _where(live: Any, new: Any, old: Any) -> Any:
     return kept
 
 
-def step_masks(lengths: Array, T: int) -> list[Any]:
-    """For each step the rows (N, 1) still inside their sequence, None where all are."""
-    live = constant(np.arange(T)[:, None, None] < lengths[:, None])
-    shortest = int(lengths.min())
+def step_masks(lengths: Any, T: int) -> list[Any]:
+    """For each step the rows (N, 1) still inside their sequence, None where surely all are.
+
+    Made with ops, and of a recording for all steps alike: so it holds for any lengths.
+    """
+    column = ops.reshape(lengths, shape=(-1, 1))
+    live = ops.lt(constant(np.arange(T)[:, None, None]), column)
+    shortest = 0 if local.now.recorder is not None else int(lengths.numpy().min())
     return [None if t < shortest else live[t] for t in range(T)]
 
 
@@ -150,7 +154,10 @@ class Recurrent(Module):
         dtype = self._cells["l0"].weight_hh.dtype
         if x.dtype != dtype:
             raise DTypeError(f"{name}: x is {x.dtype}, the weights {dtype}; convert with .astype")
-        return x, None if lengths is None else step_masks(_check_lengths(name, lengths, T, N), T)
+        if lengths is None:
+            return x, None
+        with step(None):
+            return x, step_masks(_check_lengths(name, lengths, T, N), T)
 
     def _initial(self, state: Any, N: int) -> list[Any]:
         """One start state for each layer and direction."""
@@ -173,16 +180,18 @@ class Recurrent(Module):
         return split[0] if len(split) == 1 else list(zip(*split, strict=True))
 
 
-def _check_lengths(name: str, lengths: Any, T: int, N: int) -> Array:
-    array = np.asarray(lengths.numpy() if isinstance(lengths, Tensor) else lengths)
-    if array.dtype.kind not in "iu":
-        raise DTypeError(f"{name}: lengths must be integers, got {array.dtype}")
-    if array.shape != (N,):
-        raise ShapeError(f"{name}: lengths must be ({N},), one a sequence, got {array.shape}")
-    if array.min() < 1 or array.max() > T:
-        bad = int(array.min() if array.min() < 1 else array.max())
-        raise ShapeError(f"{name}: lengths must be from 1 to {T}, the steps of x; got {bad}")
-    return array
+def _check_lengths(name: str, lengths: Any, T: int, N: int) -> Tensor:
+    known = lengths if isinstance(lengths, Tensor) else constant(np.asarray(lengths))
+    if known.dtype.kind not in "iu":
+        raise DTypeError(f"{name}: lengths must be integers, got {known.dtype}")
+    if known.shape != (N,):
+        raise ShapeError(f"{name}: lengths must be ({N},), one a sequence, got {known.shape}")
+    if local.now.recorder is None:  # else the numbers may be others at the next call
+        array = known.numpy()
+        if array.min() < 1 or array.max() > T:
+            bad = int(array.min() if array.min() < 1 else array.max())
+            raise ShapeError(f"{name}: lengths must be from 1 to {T}, the steps of x; got {bad}")
+    return known
 
 
 def _recurrent_init(
@@ -219,9 +228,15 @@ class LSTM(Recurrent):
     says. Parameters have PyTorch's names (weight_ih_l0, weight_hh_l0, bias_ih_l0,
     bias_hh_l0, ..., weight_ih_l0_reverse), so a PyTorch state dict loads by name.
 
-    `lengths` (N,) are the true lengths in a padded batch, in any order: steps beyond
-    them put out 0 and change no state, the final states are those at each true end,
-    and the reverse direction starts there. `dropout` acts between layers, in
+    `lengths` (N,), whole numbers from 1 to T in a list, an array or a tensor, are the true
+    lengths in a padded batch, in any order: steps beyond them put out 0 and change no
+    state, the final states are those at each true end, and the reverse direction starts
+    there. Give a function under `tg.jit` a tensor of them: one recording then serves
+    them all, where a list of numbers is part of the recording and each other one is
+    recorded anew. A recording cannot refuse a length: below 1 a sequence never begins
+    (outputs 0, the states as they were), above T it has T steps.
+
+    `dropout` acts between layers, in
     training. `forget_bias` sets the forget gate's bias at the start;
     `recurrent_init` "orthogonal" (Saxe et al. 2014) or "identity" fills the
     recurrent weight gate by gate. Float32 unless `.astype("float64")`.
