@@ -104,8 +104,8 @@ def pow_vjp_a(g, a, b):
 @pow.vjp
 def pow_vjp_b(g, y, a, b):
     zero = (b >= 0) & (a == 0)
-    base = where(b == b, a, b)  # of b's dtype, also where a is a Python number
-    return g * where(zero, 0, y * log(where(zero, 1, base)))
+    base = where(zero, 1 + b, a)  # of b's dtype, also where a is a Python number
+    return g * where(zero, 0, y * log(base))
 
 
 @pointwise(kernel=np.abs)
