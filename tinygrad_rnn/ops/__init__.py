@@ -1,5 +1,13 @@
 """One op, one definition: the array functions of tinygrad_rnn."""
 
+from .activations import (
+    erf as erf,
+    gelu as gelu,
+    relu as relu,
+    sigmoid as sigmoid,
+    silu as silu,
+    softplus as softplus,
+)
 from .indexing import (
     chunk as chunk,
     embedding as embedding,
@@ -17,43 +25,39 @@ from .linalg import (
     outer as outer,
     sum_of_products as sum_of_products,
 )
-from .pointwise import (
-    abs as abs,
-    add as add,
+from .logic import (
     astype as astype,
-    clip as clip,
-    cos as cos,
-    div as div,
     eq as eq,
-    erf as erf,
-    exp as exp,
-    expm1 as expm1,
     ge as ge,
-    gelu as gelu,
     gt as gt,
     le as le,
-    log as log,
-    log1p as log1p,
     logical_and as logical_and,
     logical_not as logical_not,
     logical_or as logical_or,
     lt as lt,
+    ne as ne,
+    where as where,
+)
+from .pointwise import (
+    abs as abs,
+    add as add,
+    clip as clip,
+    cos as cos,
+    div as div,
+    exp as exp,
+    expm1 as expm1,
+    log as log,
+    log1p as log1p,
     maximum as maximum,
     minimum as minimum,
     mul as mul,
-    ne as ne,
     neg as neg,
     pow as pow,
-    relu as relu,
-    sigmoid as sigmoid,
-    silu as silu,
     sin as sin,
-    softplus as softplus,
     sqrt as sqrt,
     square as square,
     sub as sub,
     tanh as tanh,
-    where as where,
 )
 from .random import (
     Generator as Generator,

@@ -1,18 +1,18 @@
-"""Elementwise ops; shapes broadcast, and every gradient rule is a scalar rule too.
+"""Elementwise arithmetic and functions; every gradient rule is a scalar rule too.
 
-Where a function has a kink or two inputs tie, the subgradient is PyTorch's:
-abs 0 at 0, relu 0 at 0, maximum and minimum half to each at a tie, clip 1 at
-its bounds.
+Shapes broadcast. Where a function has a kink or two inputs tie, the subgradient is
+PyTorch's: abs 0 at 0, maximum and minimum half to each at a tie, clip 1 at its bounds.
+NaN goes on to the gradient: swallowed, it would be found by nothing.
 """
 
 import math
 import operator
-from typing import Any
 
 import numpy as np
 
 from ..kernels import pointwise as kernels, scalar
 from ..op import pointwise
+from .logic import where
 
 
 @pointwise(kernel=operator.add)
@@ -218,80 +218,6 @@ def tanh_vjp(g, y):
     return g * (1 - y * y)
 
 
-@pointwise(kernel=kernels.sigmoid, floats=True)
-def sigmoid(x):
-    """Logistic function elementwise: y = 1 / (1 + e^-x); nothing overflows."""
-    return scalar.sigmoid(x)
-
-
-@sigmoid.vjp(kernel=kernels.sigmoid_vjp)
-def sigmoid_vjp(g, y):
-    return g * (y * (1 - y))
-
-
-@pointwise
-def relu(x):
-    """Rectifier elementwise: y = max(x, 0); NaN stays NaN, the subgradient at 0 is 0."""
-    return maximum(x, 0)
-
-
-@relu.vjp
-def relu_vjp(g, y):
-    return where(y <= 0, 0, g)
-
-
-@pointwise(floats=True)
-def softplus(x):
-    """log(1 + e^x) elementwise, without overflow."""
-    return maximum(x, 0) + log1p(exp(-abs(x)))
-
-
-@softplus.vjp
-def softplus_vjp(g, x):
-    return g * sigmoid(x)
-
-
-@pointwise(floats=True)
-def silu(x):
-    """Sigmoid-weighted unit elementwise: y = x sigmoid(x)."""
-    return x * sigmoid(x)
-
-
-@silu.vjp
-def silu_vjp(g, x):
-    s = sigmoid(x)
-    return g * (s * (1 + x * (1 - s)))
-
-
-def _erf(x: Any) -> Any:
-    from scipy.special import erf as array_erf  # 0.1 s to import: only who needs it pays
-
-    return array_erf(x)
-
-
-@pointwise(kernel=_erf, floats=True)
-def erf(x):
-    """Error function elementwise."""
-    return math.erf(x)
-
-
-@erf.vjp
-def erf_vjp(g, x):
-    return g * (1.1283791670955126 * exp(-x * x))  # 2 / sqrt(pi)
-
-
-@pointwise(floats=True)
-def gelu(x):
-    """Gaussian error unit elementwise: y = x (1 + erf(x / sqrt 2)) / 2."""
-    return 0.5 * x * (1 + erf(0.7071067811865476 * x))
-
-
-@gelu.vjp
-def gelu_vjp(g, x):
-    density = 0.3989422804014327 * exp(-0.5 * x * x)  # 1 / sqrt(2 pi)
-    return g * (0.5 * (1 + erf(0.7071067811865476 * x)) + x * density)
-
-
 @pointwise(kernel=np.maximum)
 def maximum(a, b):
     """Larger of two, elementwise; NaN wins and passes the gradient to both, a tie half to each."""
@@ -346,90 +272,3 @@ def clip_vjp_min(g, x, min, max):
 @clip.vjp
 def clip_vjp_max(g, x, min, max):
     return where((x > max) | (max < min), g, 0)
-
-
-@pointwise(kernel=np.where, free=["condition"])
-def where(condition, a, b):
-    """Choose a where the condition holds, else b, elementwise."""
-    return a if condition else b
-
-
-@where.vjp
-def where_vjp_a(g, condition):
-    return where(condition, g, 0)
-
-
-@where.vjp
-def where_vjp_b(g, condition):
-    return where(condition, 0, g)
-
-
-@pointwise(kernel=operator.eq)
-def eq(a, b):
-    """Equal, elementwise; boolean, without gradient."""
-    return a == b
-
-
-@pointwise(kernel=operator.ne)
-def ne(a, b):
-    """Not equal, elementwise; boolean, without gradient."""
-    return a != b
-
-
-@pointwise(kernel=operator.lt)
-def lt(a, b):
-    """Less than, elementwise; boolean, without gradient."""
-    return a < b
-
-
-@pointwise(kernel=operator.le)
-def le(a, b):
-    """Less than or equal, elementwise; boolean, without gradient."""
-    return a <= b
-
-
-@pointwise(kernel=operator.gt)
-def gt(a, b):
-    """Greater than, elementwise; boolean, without gradient."""
-    return a > b
-
-
-@pointwise(kernel=operator.ge)
-def ge(a, b):
-    """Greater than or equal, elementwise; boolean, without gradient."""
-    return a >= b
-
-
-@pointwise(kernel=operator.and_)
-def logical_and(a, b):
-    """Both, elementwise, of boolean inputs."""
-    return a & b
-
-
-@pointwise(kernel=operator.or_)
-def logical_or(a, b):
-    """Either, elementwise, of boolean inputs."""
-    return a | b
-
-
-@pointwise(kernel=np.logical_not)
-def logical_not(x):
-    """Negation, elementwise, of a boolean input."""
-    return not x
-
-
-@pointwise(free=["x"])
-def detach(x):
-    """The same values, without gradient: where truncated BPTT truncates."""
-    return x
-
-
-@pointwise(kernel=lambda x, *, dtype: np.asarray(x).astype(dtype), free=["x"])
-def astype(x, *, dtype):
-    """Convert to a dtype; the gradient is converted back. None passes to integers."""
-    return x
-
-
-@astype.vjp
-def astype_vjp(g, x_dtype):
-    return astype(g, dtype=x_dtype)

@@ -11,7 +11,8 @@ import numpy as np
 from ..errors import ShapeError
 from ..kernels import rows
 from ..op import Spec, primitive
-from .pointwise import astype, eq, exp, sqrt, square, where
+from .logic import astype, eq, where
+from .pointwise import exp, sqrt, square
 from .shape import broadcast_to, flip, reshape
 
 

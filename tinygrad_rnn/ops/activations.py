@@ -1,0 +1,83 @@
+"""Activation functions, elementwise; relu's subgradient at 0 is 0."""
+
+import math
+from typing import Any
+
+from ..kernels import pointwise as kernels, scalar
+from ..op import pointwise
+from .logic import where
+from .pointwise import abs, exp, log1p, maximum
+
+
+@pointwise(kernel=kernels.sigmoid, floats=True)
+def sigmoid(x):
+    """Logistic function elementwise: y = 1 / (1 + e^-x); nothing overflows."""
+    return scalar.sigmoid(x)
+
+
+@sigmoid.vjp(kernel=kernels.sigmoid_vjp)
+def sigmoid_vjp(g, y):
+    return g * (y * (1 - y))
+
+
+@pointwise
+def relu(x):
+    """Rectifier elementwise: y = max(x, 0); NaN stays NaN, the subgradient at 0 is 0."""
+    return maximum(x, 0)
+
+
+@relu.vjp
+def relu_vjp(g, y):
+    return where(y <= 0, 0, g)
+
+
+@pointwise(floats=True)
+def softplus(x):
+    """log(1 + e^x) elementwise, without overflow."""
+    return maximum(x, 0) + log1p(exp(-abs(x)))
+
+
+@softplus.vjp
+def softplus_vjp(g, x):
+    return g * sigmoid(x)
+
+
+@pointwise(floats=True)
+def silu(x):
+    """Sigmoid-weighted unit elementwise: y = x sigmoid(x)."""
+    return x * sigmoid(x)
+
+
+@silu.vjp
+def silu_vjp(g, x):
+    s = sigmoid(x)
+    return g * (s * (1 + x * (1 - s)))
+
+
+def _erf(x: Any) -> Any:
+    from scipy.special import erf as array_erf  # 0.1 s to import: only who needs it pays
+
+    return array_erf(x)
+
+
+@pointwise(kernel=_erf, floats=True)
+def erf(x):
+    """Error function elementwise."""
+    return math.erf(x)
+
+
+@erf.vjp
+def erf_vjp(g, x):
+    return g * (1.1283791670955126 * exp(-x * x))  # 2 / sqrt(pi)
+
+
+@pointwise(floats=True)
+def gelu(x):
+    """Gaussian error unit elementwise: y = x (1 + erf(x / sqrt 2)) / 2."""
+    return 0.5 * x * (1 + erf(0.7071067811865476 * x))
+
+
+@gelu.vjp
+def gelu_vjp(g, x):
+    density = 0.3989422804014327 * exp(-0.5 * x * x)  # 1 / sqrt(2 pi)
+    return g * (0.5 * (1 + erf(0.7071067811865476 * x)) + x * density)
