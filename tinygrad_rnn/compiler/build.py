@@ -39,6 +39,8 @@ def _frozen(value: Any) -> Hashable:
 
 def _split_key(instr: Instr) -> tuple[Hashable, tuple[roll.Operand, ...]]:
     """Attributes that must be equal from step to step, and the places in a key that may move."""
+    if not instr.attrs:
+        return (), ()
     if instr.op.name != "index":
         return _frozen(tuple(sorted(instr.attrs.items()))), ()
     shape = instr.inputs[0].shape  # type: ignore[union-attr]

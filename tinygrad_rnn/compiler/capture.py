@@ -9,7 +9,7 @@ program then depends on them.
 
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -148,40 +148,77 @@ class Tape:
 
     def __call__(self, op: Op, args: Sequence[Any], attrs: dict[str, Any]) -> Any:
         """Record one op call."""
-        if args and not any(isinstance(a, Tensor | np.ndarray | list | tuple) for a in args):
-            return op.kernel(*args, **attrs)  # of numbers a number, as eager execution has it
         if op.name == "gather":
             raise CaptureError(
                 f"tg.jit: indexing with arrays or masks (at {user_line()}) would be frozen; use "
                 "tg.take(x, indices, axis) or tg.where(mask, x, 0)"
             )
+        inputs = [self.operand(op, a) for a in args]
+        if inputs and not any([a.__class__ is Value for a in inputs]):
+            return op.kernel(*args, **attrs)  # of numbers a number, as eager execution has it
         line = user_line()
-        inputs = self._promoted(op, [self.operand(op, a) for a in args], line)
-        target = next((a.dtype for a in inputs if isinstance(a, Value)), np.dtype(np.float32))
-        specs = [
-            Spec(a.shape, a.dtype)
-            if isinstance(a, Value)
-            else Spec((), _INT if isinstance(a, int) else target)
-            for a in inputs
-        ]
-        shape = op.shape(*specs, **attrs)
-        dtype = result_dtype(op, inputs, attrs)
-        out = Value(shape, dtype)
+        said = _said(op, inputs, attrs)
+        for k, dtype in said.casts:
+            inputs[k] = self(OPS["astype"], (Symbol(inputs[k], self),), {"dtype": dtype}).value
+        out = Value(said.shape, said.dtype)
         out.needs = self.needs_grad and passes_on(op, inputs, out)
         self.instrs.append(Instr(op, tuple(inputs), attrs, out, line))
-        if self.needs_grad and not local.now.grad and op.rules and dtype.kind == "f":
+        if self.needs_grad and not local.now.grad and op.rules and out.dtype.kind == "f":
             return self(OPS["detach"], (Symbol(out, self),), {})
         return Symbol(out, self)
 
-    def _promoted(self, op: Op, inputs: list[Any], line: str) -> list[Any]:
-        """Insert the conversions that eager execution makes on the way."""
-        names = op.inputs[:1] * len(inputs) if op.variadic else op.inputs
-        empties = [np.empty((0,), a.dtype) if isinstance(a, Value) else a for a in inputs]
-        after = op.promote(empties) if len(names) == len(inputs) else empties
-        for k, (a, b) in enumerate(zip(inputs, after, strict=True)):
-            if isinstance(a, Value) and a.dtype != b.dtype:
-                inputs[k] = self(OPS["astype"], (Symbol(a, self),), {"dtype": b.dtype}).value
-        return inputs
+
+class Said(NamedTuple):
+    """What an op's rules say of a call: the result, and what eager execution converts before."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    casts: tuple[tuple[int, np.dtype[Any]], ...]  # (input, the dtype it is brought to)
+
+
+_heard: dict[Any, Said] = {}  # the same call comes back at every step: 16 us an op, 9 from here
+
+
+def _said(op: Op, inputs: Sequence[Any], attrs: dict[str, Any]) -> Said:
+    """Ask the op's rules, once a pattern of operands."""
+    kinds = [
+        (a.shape, a.dtype)
+        if a.__class__ is Value
+        else float
+        if a.__class__ is float
+        else (a.__class__, a)  # whether 300 fits into uint8 depends on its value
+        for a in inputs
+    ]
+    try:
+        key = op.name, *kinds, *attrs.values()
+        said = _heard.get(key)
+    except TypeError:  # a slice cannot be hashed before Python 3.12
+        return _ask(op, inputs, attrs)
+    if said is None:
+        if len(_heard) > 10_000:
+            _heard.clear()
+        said = _heard[key] = _ask(op, inputs, attrs)
+    return said
+
+
+def _ask(op: Op, inputs: Sequence[Any], attrs: dict[str, Any]) -> Said:
+    names = op.inputs[:1] * len(inputs) if op.variadic else op.inputs
+    empties = [np.empty((0,), a.dtype) if isinstance(a, Value) else a for a in inputs]
+    after = op.promote(empties) if len(names) == len(inputs) else empties
+    pairs = enumerate(zip(inputs, after, strict=True))
+    casts = [(k, b.dtype) for k, (a, b) in pairs if isinstance(a, Value) and a.dtype != b.dtype]
+    cast = list(inputs)
+    for k, dtype in casts:
+        cast[k] = Value(inputs[k].shape, dtype)
+    target = next((a.dtype for a in cast if isinstance(a, Value)), np.dtype(np.float32))
+    specs = [
+        Spec(a.shape, a.dtype)
+        if isinstance(a, Value)
+        else Spec((), _INT if isinstance(a, int) else target)
+        for a in cast
+    ]
+    shape = op.shape(*specs, **attrs)
+    return Said(shape, result_dtype(op, cast, attrs), tuple(casts))
 
 
 _dtypes: dict[Any, np.dtype[Any]] = {}
