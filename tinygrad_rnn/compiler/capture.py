@@ -154,7 +154,7 @@ class Tape:
                 "tg.take(x, indices, axis) or tg.where(mask, x, 0)"
             )
         inputs = [self.operand(op, a) for a in args]
-        if inputs and not any([a.__class__ is Value for a in inputs]):
+        if inputs and not any(a.__class__ is Value for a in inputs):
             return op.kernel(*args, **attrs)  # of numbers a number, as eager execution has it
         line = user_line()
         said = _said(op, inputs, attrs)
