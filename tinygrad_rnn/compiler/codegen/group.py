@@ -8,7 +8,7 @@ from ..ir import Instr, Value
 from .kernel import indent
 from .products import Products
 from .scalars import SHORT, expression
-from .schedule import Group
+from .schedule import SAME_NUMBER, Group
 
 
 @dataclass(eq=False)
@@ -55,8 +55,8 @@ class GroupCode:
             self.read(a, out) if isinstance(a, Value) else code.number(a, dtype)
             for a in instr.inputs
         ]
-        if instr.op.name in ("broadcast_to", "reshape"):
-            text = args[0]
+        if instr.op.name in ("broadcast_to", *SAME_NUMBER):
+            text = args[0] if out.dtype == dtype else f"{SHORT[out.dtype]}({args[0]})"
         elif instr.op.name == "drop":
             text = self.dropped(instr, args[0])
         else:
@@ -78,7 +78,9 @@ class GroupCode:
         code, out, key = self.code, instr.out, instr.inputs[1]
         assert isinstance(key, Value)
         keys = code.view(key)
-        index = "b0 + i0" if code.is_split(out) and self.depth else "i0" if self.depth else "j"
+        index = "j" if out.ndim else "0"
+        if self.depth:
+            index = "b0 + i0" if code.is_split(out) else "i0"
         for k in range(1, self.depth):
             index = f"({index}) * {self.extents[k]} + i{k}"
         if self.depth:

@@ -15,6 +15,7 @@ WHOLE_OPS = (
     "sum", "sum_to", "concat", "permute_dims", "take", "one_hot", "put_slices",
     "softmax_cross_entropy",
 )  # fmt: skip
+SAME_NUMBER = ("reshape", "sum", "sum_to", "permute_dims")  # of a value without axes: itself
 ROW_OPS = ("softmax", "log_softmax", "normalize")
 
 
@@ -80,7 +81,7 @@ def _squeezed(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 def pointwise(instr: Instr) -> bool:
     """Whether it is computed element by element."""
-    if instr.op.name == "reshape":  # one number as an array of one
+    if instr.op.name in SAME_NUMBER:
         x = instr.inputs[0]
         return isinstance(x, Value) and not x.ndim
     return instr.op.pointwise or instr.op.name in ("broadcast_to", "drop")

@@ -113,7 +113,7 @@ class _States(dict[int, str]):
         if name in ("sum_of_products", "sum_of_rows"):
             states = {self._of(a, True) for a in instr.inputs}
             return PARTIAL if states == {SPLIT} else self._one(states, name)
-        if name == "softmax_cross_entropy":
+        if name == "softmax_cross_entropy" and x.ndim > 1:
             return self._one({self._of(a, True) for a in instr.inputs}, name)
         if name == "take" and instr.attrs["axis"] == 0:
             if self._of(x, False) != WHOLE:
@@ -124,7 +124,11 @@ class _States(dict[int, str]):
         return self._on_rows(instr, x)
 
     def _broadcast(self, instr: Instr, state: str) -> str:
-        if instr.op.name == "broadcast_to" and instr.out.shape[:1] == (self.batch,):
+        """An op on a value that is not split; what is whole may be repeated for every row."""
+        x, out = instr.inputs[0], instr.out
+        if state == WHOLE and instr.op.name == "broadcast_to" and out.shape[:1] == (self.batch,):
+            if x.ndim == out.ndim and x.shape[0] == self.batch:
+                raise Refused("broadcast_to of rows that every shard has")
             return SPLIT
         if state == PARTIAL and instr.op.name not in ("reshape", "sum_to", "sum"):
             raise Refused(f"{instr.op.name} of a sum over the batch")
@@ -199,7 +203,7 @@ class _States(dict[int, str]):
         for bias in instr.inputs[2:]:
             if self._of(bias, False) != WHOLE:
                 raise Refused("a bias is split")
-        if left == SPLIT and right == WHOLE:
+        if left == SPLIT and right == WHOLE and a.ndim > 1:
             return SPLIT
         if left == right == SPLIT and a.ndim == b.ndim and a.ndim > 2:
             return SPLIT

@@ -42,8 +42,6 @@ def _sum(code: "Views", instr: Instr) -> list[str]:
     last = x.ndim - 1 in axes
     lead_at = [f"i{k}" for k in range(x.ndim)]
     source = code.view(x)
-    if not x.ndim:
-        return [f"{name} = {source}"]
     if last:
         row = f"{source}[{', '.join(lead_at[:-1])}]" if x.ndim > 1 else source
         inner, depth = f"row_sum({row})", x.ndim - 1
