@@ -1,8 +1,8 @@
 """What may stand in a step: texts with holes {0}, {1} ... and the kinds of their operands.
 
-f a float tensor, b a bool one, i an integer one, n any of them; <num> a number, <pos> one
-above zero, <small> one of small size, <axis> an axis, <index> a class number tensor. What does
-not fit the shapes that came is drawn again, so this table says nothing of shapes.
+f a float tensor, b a bool one, i an integer one; <num> is a number, <pos> one above zero,
+<axis> an axis and so on (NUMBERS). What does not fit the shapes that came is drawn again, so
+these tables say nothing of shapes.
 """
 
 POINTWISE = """
@@ -13,13 +13,15 @@ tg.exp({0}*<small>) tg.log1p(tg.abs({0})) tg.log(tg.square({0})+0.3) tg.sqrt(tg.
 {0}**2 {0}**3 {0}**1 {0}**0 tg.pow({0},2.0) (tg.abs({0})+0.2)**<pos> <pos>**{0}
 (tg.square({0})+0.5)**-0.5 tg.maximum({0},<num>) tg.minimum(<num>,{0}) tg.clip({0},-<pos>,<pos>)
 tg.clip({0},0,<pos>) tg.where({0}><num>,{0},<num>) tg.where({0}<<num>,<num>,{0}) {0}.detach()
-tg.where({0}>=0,<num>,<num>) tg.dropout({0},0.3) tg.dropout({0},0.5) {0}.astype("float64")
+tg.where({0}>=0,<num>,<num>) tg.dropout({0},<p>) tg.dropout({0},<p>) {0}.astype("float64")
 tg.where({0}>0,{0}*<num>,<num>) {0}.tanh() abs({0}) 1-{0} 1/(1+tg.exp(-{0})) tg.add({0},<num>)
 tg.sub(<num>,{0}) tg.mul({0},<num>) tg.div({0},<pos>) 0.5*({0}+{0}) {0}*{0} {0}-{0}.detach()
 {0}*0 ({0}>0)*{0} tg.where({0}!=0,1.0/<pos>,{0}) tg.minimum({0},{0}*<pos>)
+{0}*np.arange(1.0,{0}.shape[-1]+1) {0}+tg.ones({0}.shape,dtype="float64") {0}*tg.rand(*{0}.shape,dtype="float64")
+{0}+0.1*tg.randn({0}.shape[-1],dtype="float64") tg.where(tg.rand(*{0}.shape)<0.5,{0},<num>) np.ones({0}.shape[-1])-{0}
 """
 ROWS = """
-tg.softmax({0},axis=<axis>) tg.log_softmax({0},axis=<axis>) tg.normalize({0})
+tg.softmax({0},axis=<axis>) tg.log_softmax({0},axis=<axis>) tg.normalize({0}) tg.normalize({0},eps=<pos>)
 tg.sum({0},axis=<axis>) tg.sum({0},axis=<axis>,keepdims=True) tg.mean({0},axis=<axis>)
 tg.mean({0},axis=<axis>,keepdims=True) tg.sum({0}) tg.mean({0}) {0}.sum(axis=(0,1))
 tg.max({0},axis=<axis>) tg.min({0},axis=<axis>,keepdims=True) tg.logsumexp({0},axis=<axis>)
@@ -29,7 +31,7 @@ tg.std({0},axis=<axis>,keepdims=True) {0}.mean(axis=<axis>,keepdims=True) tg.max
 """
 SHAPES = """
 {0}[:,1:] {0}[:,:1] {0}[:1] {0}[1:] {0}[0] {0}[-1] {0}[...,-1] {0}[...,:2] {0}[::-1] {0}[:,::-1]
-{0}[:,::2] {0}[:,None] {0}[None] {0}[...,0] {0}[:,<column>] {0}[...,<column>] {0}[<row>]
+{0}[:,::2] {0}[:,None] {0}[None] {0}[...,0] {0}[:,<column>] {0}[...,<column>] {0}[<column>]
 tg.concat([{0}[:,1:],{0}[:,:1]],axis=1) tg.concat([{0}[-1:],{0}[:-1]],axis=0)
 tg.concat([{0}[...,1:],{0}[...,:1]],axis=-1) tg.flip({0},axis=<axis>) {0}.T {0}.mT
 {0}.reshape(-1) tg.reshape({0},shape=(-1,1)) tg.reshape({0},shape=(1,-1)) tg.expand_dims({0},<axis>)
@@ -78,19 +80,76 @@ BOOLS = {
     "i": "{0}>1 {0}==<int> {0}<=<int>",
 }
 INTS = {
-    "i": "{0}+<int> {0}*2 {0}-<int> {0}*{0} -{0} {0}+<step> tg.abs({0}-1) tg.sum({0},axis=<axis>,keepdims=True) {0}**2",
+    "i": "{0}+<int> {0}*2 {0}-<int> {0}*{0} -{0} {0}+<int> tg.abs({0}-1) tg.sum({0},axis=<axis>,keepdims=True) {0}**2",
     "b": '{0}*2 {0}.astype("int64") tg.sum({0},axis=<axis>,keepdims=True) {0}+1',
     "ib": "{0}+{1} {0}*{1} tg.where({1},{0},<int>)",
     "ii": "{0}+{1} tg.maximum({0},{1}) {0}*{1}",
 }
-CONSTANTS = "0.5 -0.3 2 1.5 1 0 0.0 0.25 -1 1.0 -0.7 True".split()
-MOVING = """0.1*t (t+1)/4 1-0.2*t t t%2 float(t==0) 0.5**t [0.3,-0.2,0.7][t%3] t%2==0 0.3*(-1)**t t>1
-    -0.1*t 0.4*t-0.5 (t-1)/3 min(t,2) 1/(t+1)""".split()  # fmt: skip
-READS = (  # of a series with more than enough steps
-    "{0}[t] {0}[t] {0}[t] {0}[t] {0}[t+1] {0}[t+2] {0}[2*t] {0}[-1-t] {0}[T-1-t] {0}[t]+{0}[t+1] "
-    "{0}[t]*{0}[-1-t] {0}[t]-{0}[2*t] {0}[t-1] {0}[t%2] {0}[t//2] {0}[2*t+1] {0}[T-t] {0}[t][:,:1] "
-    "{0}[t,:,:1] {0}[t:t+2] {0}[t:t+1] {0}[t,...,-1] {0}[0] {0}[-1] {0}[t]*{0}[t] {0}[-2-t] "
-    "{0}[t:t+2].mean(axis=0) {0}[t:t+3].sum(axis=0) {0}[:t+1].sum(axis=0)"
-).split()
-LIST_READS = "{0}[t] {0}[t] {0}[t] {0}[t+1] {0}[-1-t] {0}[2*t] {0}[t]+{0}[t+1] {0}[t-1] {0}[t%2] {0}[T-1-t]".split()
-CONDITIONS = "t==0 t==0 t==0 t%2 t%2==0 t==T-1 t>0 t<2 t%3==1 t<T-1 t>=2 t==1".split()
+MOVING = ["0.1*t", "(t+1)/4", "1-0.2*t", "t", "t%2", "float(t==0)", "0.5**t", "[0.3,-0.2,0.7][t%3]", "t%2==0", "0.3*(-1)**t", "t>1", "-0.1*t", "0.4*t-0.5", "(t-1)/3", "min(t,2)", "1/(t+1)"]  # fmt: skip
+NUMBERS = {  # those that stay the same, and those that vary by step
+    "num": ("0.5 -0.3 2 1.5 1 0 0.0 0.25 -1 1.0 -0.7 True np.float64(0.3)", " ".join(MOVING)),
+    "pos": ("0.5 2 1.5 3", "(t+1)/4 1.2-0.1*t/T [0.3,0.2,0.7][t%3] 1/(t+1)"),
+    "small": ("0.3 -0.2", "0.05*t -0.1*(t%2)"),
+    "p": ("0.3 0.5 0.3 0.1", "0.1*(t%3) 0.3*(t%2)"),
+    "int": ("0 1 2", "t t%2 t+1"),
+    "bool": ("True False", "t%2==0"),
+    "column": ("0 -1 1", "t%2 -1-t%2"),
+    "axis": ("0 1 -1 -1 1", "0 1 -1 -1 1 t%2"),
+}
+READS = [
+    "{0}[t]",
+    "{0}[t]",
+    "{0}[t]",
+    "{0}[t]",
+    "{0}[t+1]",
+    "{0}[t+2]",
+    "{0}[2*t]",
+    "{0}[-1-t]",
+    "{0}[T-1-t]",
+    "{0}[t]+{0}[t+1]",
+    "{0}[t]*{0}[-1-t]",
+    "{0}[t]-{0}[2*t]",
+    "{0}[t-1]",
+    "{0}[t%2]",
+    "{0}[t//2]",
+    "{0}[2*t+1]",
+    "{0}[T-t]",
+    "{0}[t][:,:1]",
+    "{0}[t,:,:1]",
+    "{0}[t:t+2]",
+    "{0}[t:t+1]",
+    "{0}[t,...,-1]",
+    "{0}[0]",
+    "{0}[-1]",
+    "{0}[t]*{0}[t]",
+    "{0}[-2-t]",
+    "{0}[t:t+2].mean(axis=0)",
+    "{0}[t:t+3].sum(axis=0)",
+    "{0}[:t+1].sum(axis=0)",
+]
+LIST_READS = [
+    "{0}[t]",
+    "{0}[t]",
+    "{0}[t]",
+    "{0}[t+1]",
+    "{0}[-1-t]",
+    "{0}[2*t]",
+    "{0}[t]+{0}[t+1]",
+    "{0}[t-1]",
+    "{0}[t%2]",
+    "{0}[T-1-t]",
+]
+CONDITIONS = [
+    "t==0",
+    "t==0",
+    "t==0",
+    "t%2",
+    "t%2==0",
+    "t==T-1",
+    "t>0",
+    "t<2",
+    "t%3==1",
+    "t<T-1",
+    "t>=2",
+    "t==1",
+]

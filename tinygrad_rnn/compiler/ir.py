@@ -133,12 +133,13 @@ class Loop:
         """Every value from outside that it reads."""
         inside = {id(p.out) for p in self.params} | {id(i.out) for i in self.body}
         for p in self.params:
-            reads = (p.source,) if isinstance(p, Slice) else p.first
-            yield from (v for v in reads if isinstance(v, Value))
+            reads = (p.source,) if isinstance(p, Slice) else (p.of, *p.first)
+            yield from (v for v in reads if isinstance(v, Value) and id(v) not in inside)
         for i in self.body:
             yield from (v for v in i.inputs if isinstance(v, Value) and id(v) not in inside)
         for r in self.results:
-            yield from (v for v in r.first if isinstance(v, Value))
+            reads = (*r.values, *r.first)
+            yield from (v for v in reads if isinstance(v, Value) and id(v) not in inside)
 
     def outputs(self) -> Iterator[Value]:
         """Every value that it hands out."""

@@ -370,7 +370,10 @@ def _sink_sum(instr: Instr, loop: Loop, r: Result) -> bool:
 
 
 def dead_code(items: list[Item], outputs: list[Any]) -> None:
-    """Drop every instruction, parameter and result that no output depends on."""
+    """Drop every instruction, parameter and result that no output depends on.
+
+    Random numbers that nobody reads are still drawn: later ones must be what they are in eager code.
+    """
     live = {id(v) for v in outputs if v is not None}
     kept: list[Item] = []
     for item in reversed(items):
@@ -379,7 +382,7 @@ def dead_code(items: list[Item], outputs: list[Any]) -> None:
             if not item.results:
                 continue
             _trim(item)
-        elif id(item.out) not in live:
+        elif id(item.out) not in live and item.op.name not in ("draw", "draws"):
             continue
         kept.append(item)
         live |= {id(v) for v in reads(item)}

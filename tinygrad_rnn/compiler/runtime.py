@@ -10,6 +10,7 @@ import numpy as np
 from ..op import Array
 from . import cache, interpret
 from .codegen import Kernel
+from .codegen.shard import PARTIAL
 from .interpret import Values
 from .ir import Prev, Result, Value, same
 from .layout import HEAD, Arena, Held, Layout, aligned
@@ -33,9 +34,15 @@ class Runner:
         self.blas = any(a.dtype == np.float64 for a in kernel.arguments)  # float32 has our tiles
         self.failed = ""  # why Numba refused it
         self.firsts = self._firsts()
+        self.shared = [(k, row) for k, row, _ in self.firsts if self._of_each_shard(k - HEAD)]
         self.results = [(id(r.out), *self._where(r)) for r in kernel.loop.results]
         self.layouts: dict[int, Layout] = {}
         self.call: Callable[..., Any] | None = None
+
+    def _of_each_shard(self, argument: int) -> bool:
+        """Whether every shard has the whole of a state for itself."""
+        a = self.kernel.arguments[argument]
+        return a.kind == "sum" and self.kernel.states.get(id(a.value)) != PARTIAL
 
     @property
     def layout(self) -> Layout:
@@ -83,7 +90,7 @@ class Runner:
             )
         v = r.values[0]
         k, _, extra = kernel.homes[id(v)]
-        partial = kernel.arguments[k].kind == "sum"
+        partial = kernel.states.get(id(v)) == PARTIAL
         if r.kind == "final":
             return k + HEAD, self._row(v, kernel.loop.count - 1 - r.lag), partial
         start = r.lag if kernel.loop.reverse else extra - r.lag
@@ -146,6 +153,8 @@ class Runner:
                 arguments[k] = a
             for k, parts in sums.items():
                 arguments[k] = parts[number]
+            for k, row in self.shared:
+                arguments[k][row] = calls[0][k][row]
         in_parallel(self.call, calls, self.blas)
 
     def _compile(self, arguments: tuple[Any, ...]) -> bool:

@@ -155,10 +155,14 @@ class Memory:
         return t.before
 
     def _store(self, v: Value, kind: str, rows: int, extra: int) -> None:
-        """Memory for the whole batch: a row for each step, or the last few."""
+        """Memory for the whole batch: a row for each step, or the last few.
+
+        The last few steps of what is whole are each shard's own: one that is ahead of another
+        would overwrite what that one still reads.
+        """
         shape = (rows + extra if kind == "stack" else rows, *v.shape)
         state = self.state(v)
-        if state == PARTIAL:
+        if state == PARTIAL or (state == WHOLE and self.split and kind == "ring"):
             argument = Argument("sum", shape, v.dtype, value=v, rows=kind)
         else:
             argument = Argument("storage", shape, v.dtype, value=v, rows=kind)
@@ -168,7 +172,7 @@ class Memory:
         """Slices of other values; pieces of a joined gradient are written where they belong."""
         for instr in self.loop.body:
             out = instr.out
-            if id(out) in self.homes:
+            if id(out) in self.homes or not out.ndim:  # a number is read when its array is there
                 continue
             if instr.op.name == "index":
                 self.aliases[id(out)] = (instr.inputs[0], instr.attrs["key"])  # type: ignore

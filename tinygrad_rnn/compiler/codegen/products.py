@@ -157,7 +157,7 @@ class Products(Views):
             self.setup.append(f"{name} = F64(0)")
             self.after.append(f"{target} = {name}")
             return [f"{name} += {self.name(v) if id(v) in self.made else self.view(v)}"]
-        target_name = f"sum_{a}"
+        target_name = f"total_{a}"
         self.setup.append(f"{target_name} = {target}")
         return add_elementwise(self, v, target_name)
 
@@ -203,8 +203,8 @@ class Products(Views):
                 argument = Argument(kind, r.out.shape, r.out.dtype, value=r.out, rows="total")
                 a = self.sums[id(r.out)] = self.argument(argument)
                 target = f"A{a}[b0:b1]" if state == SPLIT else f"A{a}"
-                self.setup.append(f"sum_{a} = {target}")
-            found.append(f"sum_{self.sums[id(r.out)]}")
+                self.setup.append(f"total_{a} = {target}")
+            found.append(f"total_{self.sums[id(r.out)]}")
         return found
 
     def _block_of(self, v: Value) -> tuple[str, list[str], list[str]]:
