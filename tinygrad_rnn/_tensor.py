@@ -282,6 +282,7 @@ class Tensor(Traced):
 
     def __getitem__(self, key: Any) -> "Tensor":
         parts = key if isinstance(key, tuple) else (key,)
+        key = parts if key is None else key  # a gradient without a key is not that of a slice
         basic = True
         for part in parts:
             if part.__class__ is int or part.__class__ is slice or part is None or part is Ellipsis:

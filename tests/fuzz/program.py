@@ -253,7 +253,7 @@ def tidy(program: Program) -> Program:
                 states = tuple(_shorter(s, names) for s in part.states)  # noqa: B023
                 keeps = tuple(k for k in part.keeps if k[0] in names)  # noqa: B023
                 part = replace(part, states=tuple(s for s in states if s), keeps=keeps)
-                return part if part.states or part.keeps else None
+                return part if part.states or part.keeps or part.body else None
             return part
 
         leaves = tuple(leaf for leaf in program.leaves if leaf.name in names)

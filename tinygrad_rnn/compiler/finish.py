@@ -19,7 +19,7 @@ def finish(items: list[Item], outputs: list[Any]) -> None:
     """What the code generator expects: no dead code, sums by rows, pointwise ops of one line."""
     for item in items:
         if isinstance(item, Loop):
-            item.body = [e for i in item.body for e in _expanded(i)]
+            item.body = [e for i in item.body for p in _single_pairs(i) for e in _expanded(p)]
             _row_sums(item)
             _plain_products(item)
             share(item)
@@ -36,6 +36,20 @@ def _row_sums(loop: Loop) -> None:
             x = instr.inputs[0]
             if isinstance(x, Value) and x.ndim == 2 and x.shape[1:] == instr.out.shape:
                 r.kind, r.values = "rows", (x,)
+
+
+def _single_pairs(instr: Instr) -> list[Instr]:
+    """A sum of several products, as a state on both sides of one (h @ h) has it, one by one."""
+    if instr.op.name != "sum_of_products" or len(instr.inputs) == 2:
+        return [instr]
+    pairs = zip(instr.inputs[0::2], instr.inputs[1::2], strict=True)
+    parts = [make("sum_of_products", pair, {}) for pair in pairs]
+    total, sums = parts[0].out, []
+    for part in parts[1:]:
+        sums.append(make("add", (total, part.out), {}))
+        total = sums[-1].out
+    sums[-1].out = instr.out
+    return [*parts, *sums]
 
 
 def _plain_products(loop: Loop) -> None:

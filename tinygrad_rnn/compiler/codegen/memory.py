@@ -40,7 +40,7 @@ class Memory:
         self.params = {id(p.out): p for p in loop.params}
         self.uses = schedule.uses_of(loop)
         self.kept = schedule.handed_out(loop)
-        self.tasks = schedule.tasks(loop)
+        self.tasks = schedule.tasks(loop, self.is_split)
         self.batch = self._batch()
         # rows of a block: enough for products at full speed, few enough to stay in the cache and
         # to take little memory beside what is kept (a twelfth of all rows)

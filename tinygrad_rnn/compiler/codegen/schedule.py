@@ -4,6 +4,7 @@ A group is a run of pointwise ops over one shape that becomes one loop nest. The
 schedule also joins `a + x @ W` into a product that adds to `a`'s buffer.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -103,8 +104,11 @@ def handed_out(loop: Loop) -> set[int]:
     return kept | {id(v) for r in loop.results for v in r.values}
 
 
-def tasks(loop: Loop) -> list[Task]:
-    """All work of a step, in order; products done before the steps come first."""
+def tasks(loop: Loop, is_split: Callable[[Value], bool]) -> list[Task]:
+    """All work of a step, in order; products done before the steps come first.
+
+    A group has one size in a shard, so all its values are split by the batch or none is.
+    """
     items = _products(loop)
     order: list[Task] = []
     done = {id(p.out) for p in loop.params}
@@ -125,6 +129,7 @@ def tasks(loop: Loop) -> list[Task]:
                     if isinstance(i, Instr)
                     and pointwise(i)
                     and i.out.shape == group.shape
+                    and is_split(i.out) == is_split(group.instrs[0].out)
                     and ready(i, local)
                 ),
                 None,
@@ -144,8 +149,10 @@ def tasks(loop: Loop) -> list[Task]:
             done.add(id(plain[0].out))
             left.remove(plain[0])
         else:
-            group = Group(free[0].out.shape, [])
+            group = Group(free[0].out.shape, [free[0]])
             order.append(group)
+            local.add(id(free[0].out))
+            left.remove(free[0])
     before = [t for t in order if isinstance(t, Product) and t.before]
     return [*before, *(t for t in order if not any(t is b for b in before))]
 

@@ -109,6 +109,7 @@ class _States(dict[int, str]):
                 raise Refused(f"{name} works along the batch")
             return self._one(states, name)
         x = instr.inputs[0]
+        assert isinstance(x, Value)
         state = self._of(x, True)
         if name in ("sum_of_products", "sum_of_rows"):
             states = {self._of(a, True) for a in instr.inputs}
@@ -126,6 +127,7 @@ class _States(dict[int, str]):
     def _broadcast(self, instr: Instr, state: str) -> str:
         """An op on a value that is not split; what is whole may be repeated for every row."""
         x, out = instr.inputs[0], instr.out
+        assert isinstance(x, Value)
         if state == WHOLE and instr.op.name == "broadcast_to" and out.shape[:1] == (self.batch,):
             if x.ndim == out.ndim and x.shape[0] == self.batch:
                 raise Refused("broadcast_to of rows that every shard has")
