@@ -372,7 +372,7 @@ def _sink_sum(instr: Instr, loop: Loop, r: Result) -> bool:
 def dead_code(items: list[Item], outputs: list[Any]) -> None:
     """Drop every instruction, parameter and result that no output depends on.
 
-    Random numbers that nobody reads are still drawn: later ones must be what they are in eager code.
+    Random numbers that nobody reads are still drawn: later ones must be those of eager code.
     """
     live = {id(v) for v in outputs if v is not None}
     kept: list[Item] = []
