@@ -11,6 +11,7 @@ from tinygrad_rnn.roll import (
     Back,
     Call,
     Here,
+    Listed,
     Moving,
     Number,
     Numbers,
@@ -117,11 +118,11 @@ def test_a_block_may_span_two_steps() -> None:
 @pytest.mark.parametrize(
     "operands",
     [
-        [(Outside(f"w{t}"),) for t in range(8)],  # a weight of its own for each step
+        [(Outside(f"w{t}"),) for t in range(7)],  # gates: a list alone is no time
         [(Outside("x"), Place(t * t)) for t in range(8)],  # no constant stride
         [(Outside("x"), Place(t), Place(t)) for t in range(8)],  # a diagonal
     ],
-    ids=["weights", "squares", "diagonal"],
+    ids=["gates", "squares", "diagonal"],
 )
 def test_what_does_not_repeat(operands: list[Any]) -> None:
     assert find([Call("f", o) for o in operands]) == []
@@ -147,7 +148,7 @@ def test_a_state_from_further_back_than_the_search_looks_first() -> None:
 def test_equal_ops_on_anything_are_given_up_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """600 products of anything and their sum: operands looked at, in place of a time."""
     rng = np.random.default_rng(0)
-    calls = [Call("leaf", (Outside(k),)) for k in range(600)]
+    calls = [Call("leaf", (Outside("x"), Place(k * k))) for k in range(600)]
     for k in range(600):
         a, b = (Ref(int(i)) for i in rng.integers(0, 600, 2))
         total = Ref(len(calls) - 1) if k else Outside("zero")
@@ -159,8 +160,92 @@ def test_equal_ops_on_anything_are_given_up_soon(monkeypatch: pytest.MonkeyPatch
         return plain(column, *rest)
 
     monkeypatch.setattr(search, "kind_of", counting)
-    assert find(calls) == []
-    assert looked[0] < 400 * len(calls)  # 305 times; to the end each time 4,000
+    [loop] = find(calls)  # the products of a list and their sum; but not the x[k * k]
+    assert (loop.start, loop.end) == (600, 1800)
+    assert looked[0] < 700 * len(calls)  # 540 times; to the end each time 4,000
+
+
+def textbook(T: int, x: Any = lambda t: Outside(f"X{t}")) -> list[Call]:
+    """S = tanh(x Wx + S Ws) and the sum of S: five calls a step."""
+    calls = []
+    for t in range(T):
+        i = 5 * t
+        state = Ref(i - 2) if t else Outside("S")
+        total = Ref(i - 1) if t else Number(0.0)
+        calls += [Call("matmul", (x(t), Outside("Wx"))), Call("matmul", (state, Outside("Ws")))]
+        calls += [Call("add", (Ref(i), Ref(i + 1))), Call("tanh", (Ref(i + 2),))]
+        calls += [Call("add_up", (total, Ref(i + 3)))]
+    return calls
+
+
+@pytest.mark.parametrize("T", [2, 3, 4, 50])
+def test_a_list_of_inputs(T: int) -> None:
+    [loop] = find(textbook(T), shortest=2)
+    items = tuple(Outside(f"X{t}") for t in range(T))
+    assert (loop.start, loop.count, loop.period) == (0, T, 5)
+    assert loop.operands[:2] == [
+        [Listed(items), Same(Outside("Wx"))],
+        [Back(3, 1, (Outside("S"),)), Same(Outside("Ws"))],
+    ]
+    assert find(textbook(T), shortest=T + 1) == []
+
+
+LISTS: dict[str, tuple[str, int]] = {  # items, and the steps that roll
+    "an item twice": ("abacadae", 8),
+    "an item twice running": ("aabcdefg", 8),
+    "a run begins": ("abcdffff", 4),
+    "a run ends": ("aaaabcde", 4),  # first the run, then the rest
+}
+
+
+@pytest.mark.parametrize(("items", "count"), LISTS.values(), ids=LISTS)
+def test_items_of_a_list(items: str, count: int) -> None:
+    found = find(textbook(len(items), lambda t: Outside(items[t])))
+    assert found[0].count == count
+    kind = found[0].operands[0][0]
+    assert kind == (Same(Outside("a")) if items[3] == "a" else Listed(found_items(items[:count])))
+
+
+def found_items(items: str) -> tuple[Outside, ...]:
+    return tuple(Outside(item) for item in items)
+
+
+def test_states_in_a_list_whose_first_is_from_outside() -> None:
+    """[h0, h1, h2, ...]: along the loop that makes them, but for the first, which is peeled."""
+    calls = rnn(9)
+    states = [Outside("h0"), *(Ref(3 * t + 2) for t in range(8))]
+    calls += [Call("tanh", (h,)) for h in states]
+    _, second = find(calls)
+    assert (second.start, second.count) == (28, 8)
+    assert second.operands == [[Along(0, 2, 0, 1)]]
+
+
+@pytest.mark.parametrize(("layers", "T"), [(3, 9), (5, 8)])
+def test_layers_of_a_deep_network_are_no_steps(layers: int, T: int) -> None:
+    """Weights of the layers are a list too; but each layer is a loop over time."""
+    calls: list[Call] = []
+    below: list[Any] = [Outside(f"x{t}") for t in range(T)]
+    for k in range(layers):
+        states = []
+        for t in range(T):
+            h = states[-1] if t else Outside("h0")
+            calls.append(Call("matmul", (h, Outside(f"W{k}"))))
+            calls.append(Call("add", (below[t], Ref(len(calls) - 1))))
+            states.append(Ref(len(calls) - 1))
+        below = list(states)
+    assert [(loop.period, loop.count) for loop in find(calls)] == [(2, T)] * layers
+
+
+def test_gates_in_a_comprehension_belong_to_their_step() -> None:
+    """z = [h @ U[k] for k in range(4)] in each step: the loop is over time, not over gates."""
+    calls: list[Call] = []
+    h: Any = Outside("h0")
+    for t in range(9):
+        gates = [Call("matmul", (h, Outside(f"U{k}"))) for k in range(4)]
+        calls += [*gates, Call("mix", tuple(Ref(5 * t + k) for k in range(4)))]
+        h = Ref(5 * t + 4)
+    [loop] = find(calls)
+    assert (loop.period, loop.count) == (5, 9)
 
 
 @settings(max_examples=100, deadline=None, derandomize=True)
@@ -185,6 +270,8 @@ def test_unrolling_gives_the_calls_back(seed: int, steps: int, noise: int) -> No
                 for kind, operand in zip(kinds, call.operands, strict=True):
                     if isinstance(kind, Same):
                         assert operand == kind.operand
+                    elif isinstance(kind, Listed):
+                        assert operand == kind.operands[k]
                     elif isinstance(kind, Here):
                         assert operand == Ref(loop.start + k * loop.period + kind.place)
                     elif k < kind.delay:

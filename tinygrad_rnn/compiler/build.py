@@ -10,6 +10,9 @@ from ..op import OPS, primitive
 from ..ops.random import Generator
 from .capture import Symbol, Tape, number_dtype
 from .ir import Instr, Loop, Operand, Prev, Program, Slice, Value
+from .series import Series
+
+SHORTEST = 3  # steps that are worth a loop
 
 
 def _draws_shape(*, generators: tuple[Generator, ...], count: int, reverse: bool) -> Any:
@@ -104,11 +107,16 @@ class _Builder:
     def __init__(self, instrs: list[Instr]):
         self.instrs = instrs
         self.calls = calls_of(instrs)
-        self.found = roll.find(self.calls)
+        self.found = roll.find(self.calls, SHORTEST)
+        self.series = Series(self.found)
+        self.gathered: dict[tuple[roll.Operand, ...], Value] = {}
         self.items: list[Instr | Loop] = []
         self.known: dict[int, Value] = {}  # by call number: a value outside of loops
         self.loops: list[tuple[roll.Found, Loop]] = []
         self.number = {id(instr.out): k for k, instr in enumerate(instrs)}
+        self.by_key: dict[Any, Value] = {
+            id(a): a for i in instrs for a in i.inputs if isinstance(a, Value)
+        }
 
     def program(self, inputs: list[Value], outputs: list[Value]) -> Program:
         """All items, then the outputs."""
@@ -209,6 +217,23 @@ class _Builder:
             y = self.emit("permute_dims", y, axes=order)
         return self.emit("reshape", y, shape=instr.out.shape)
 
+    def gather(self, items: tuple[roll.Operand, ...]) -> Value:
+        """The items of a list as one array, once a call; `_joined` has what loops made at hand."""
+        if items not in self.gathered:
+            values = [self.value(a) for a in items]
+            like = values[0]
+            out = Value((len(items), *like.shape), like.dtype)
+            joined = self._joined(Instr(OPS["stack"], tuple(values), {"axis": 0}, out))
+            values = [self._outside(v) for v in values]
+            self.gathered[items] = joined or self.emit("stack", *values, axis=0)
+        return self.gathered[items]
+
+    def value(self, operand: roll.Operand) -> Any:
+        """The recorded value, or number, of an operand that lies outside of loops."""
+        if isinstance(operand, roll.Ref):
+            return self.instrs[operand.call].out
+        return self.by_key[operand.key] if isinstance(operand, roll.Outside) else operand.value
+
     def _run(self, run: tuple[Any, ...]) -> Value:
         """One run of `_joined` as an array with the steps first."""
         if len(run) == 1:
@@ -228,8 +253,7 @@ class _Builder:
         strides = [a.stride for row in found.operands for a in row if isinstance(a, roll.Moving)]
         back = sum(s < 0 for s in strides) > sum(s > 0 for s in strides)
         loop = Loop(found.count, back)
-        last = found.start + (found.count - 1) * found.period
-        step = self.instrs[last : last + found.period]
+        step = self.instrs[found.end - found.period : found.end]
         outs = [Value(i.out.shape, i.out.dtype) for i in step]
         body = _Body(self, found, loop, outs)
         for j, instr in enumerate(step):
@@ -263,23 +287,8 @@ class _Body:
 
     def _outer(self, operand: roll.Operand) -> Operand:
         """An operand that lies outside of the loop."""
-        if isinstance(operand, roll.Ref):
-            return self.builder._call(operand.call)
-        if isinstance(operand, roll.Outside):
-            return self._by_key[operand.key]
-        assert isinstance(operand, roll.Number)
-        number: Operand = operand.value
-        return number
-
-    @property
-    def _by_key(self) -> dict[Any, Value]:
-        if not hasattr(self.builder, "by_key"):
-            keyed = {
-                id(a): a for i in self.builder.instrs for a in i.inputs if isinstance(a, Value)
-            }
-            self.builder.by_key = keyed  # type: ignore[attr-defined]
-        by_key: dict[Any, Value] = self.builder.by_key  # type: ignore[attr-defined]
-        return by_key
+        value: Operand = self.builder._outside(self.builder.value(operand))
+        return value
 
     def _operand(self, kind: Any, place: int, instr: Instr) -> Operand:
         if isinstance(kind, roll.Same):
@@ -298,6 +307,9 @@ class _Body:
             dtype = number_dtype(instr, place, kind.values)
             table = self.builder.emit("constant", values=kind.values, dtype=dtype)
             return self.slice(table, 0, 1)
+        if isinstance(kind, roll.Listed):
+            items, start, stride = self.builder.series.part(kind.operands)
+            return self.slice(self.builder.gather(items), start, stride)
         assert isinstance(kind, roll.Along)
         return self.slice(*self._along(kind))
 

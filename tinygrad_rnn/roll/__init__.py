@@ -6,6 +6,7 @@ operands do one of these from step to step:
 - stay the same (`Same`);
 - name the same place in this step (`Here`) or d steps before (`Back`);
 - move along the results of an earlier loop (`Along`), or along numbers (`Numbers`);
+- are one item of a list each, of outside values or earlier results (`Listed`);
 - are whole numbers that rise or fall by a constant stride (`Moving`), the t of `x[t]`.
 
 Steps that differ, at the start or the end, stay outside. Several loops in a row
@@ -19,6 +20,7 @@ from .operands import (
     Call,
     Found,
     Here,
+    Listed,
     Moving,
     Number,
     Numbers,
@@ -31,6 +33,6 @@ from .operands import (
 from .search import find
 
 __all__ = [
-    "Along", "Back", "Call", "Found", "Here", "Moving", "Number", "Numbers", "Operand", "Outside",
+    "Along", "Back", "Call", "Found", "Here", "Listed", "Moving", "Number", "Numbers", "Operand", "Outside",
     "Place", "Ref", "Same", "find",
 ]  # fmt: skip

@@ -4,6 +4,8 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+RUN = 4  # operands in a row that stay or move alike are no items of a list
+
 
 class Ref(NamedTuple):
     """Operand: the result of call number `call`."""
@@ -69,6 +71,10 @@ class Numbers(NamedTuple):
     values: tuple[Any, ...]
 
 
+class Listed(NamedTuple):
+    operands: tuple[Operand, ...]  # one a step, all from before the loop
+
+
 @dataclass
 class Found:
     """A loop: calls start ... start + count * period, and what each operand does."""
@@ -76,18 +82,30 @@ class Found:
     start: int
     period: int
     count: int
-    operands: list[list[Any]]  # by place in the step: Same, Here, Back, Along, Moving, Numbers
+    operands: list[
+        list[Any]
+    ]  # by place in the step: Same, Here, Back, Along, Moving, Numbers, Listed
+
+    @property
+    def covered(self) -> int:
+        """How many calls it stands for."""
+        return self.period * self.count
+
+    @property
+    def saved(self) -> int:
+        """By how many calls the recording is shorter with it."""
+        return self.period * (self.count - 1)
 
     @property
     def end(self) -> int:
         """The first call after it."""
-        return self.start + self.period * self.count
+        return self.start + self.covered
 
 
 def kind_of(column: list[Any], i: int, period: int, before: list[Found]) -> tuple[Any, int]:
     """What one operand does over the steps, and for how many of them."""
     first = column[0]
-    if all(a == first for a in column) and not (isinstance(first, Ref) and first.call >= i):
+    if all(a == first for a in column) and not _made_in_loop(first, i):
         return Same(first), len(column)
     if isinstance(first, Place):
         stride = column[1].value - first.value
@@ -96,20 +114,34 @@ def kind_of(column: list[Any], i: int, period: int, before: list[Found]) -> tupl
     if all(isinstance(a, Number) for a in column):
         return Numbers(tuple([a.value for a in column])), len(column)
     options = [_inside(column, i, period), _along(column, before)]
-    same = _prefix(a == first for a in column)
-    if isinstance(first, Ref) and first.call >= i:
-        same = 0
-    return max([*options, (Same(first), same)], key=lambda option: option[1])
+    same = 0 if _made_in_loop(first, i) else _prefix(a == first for a in column)
+    best = max([*options, (Same(first), same)], key=lambda option: option[1])
+    if best[1] < RUN:
+        listed = _listed(column, i, before)
+        best = max([best, (Listed(tuple(column[:listed])), listed)], key=lambda option: option[1])
+    return best
+
+
+def _made_in_loop(a: Operand, i: int) -> bool:
+    return isinstance(a, Ref) and a.call >= i
+
+
+def _listed(column: list[Any], i: int, before: list[Found]) -> int:
+    """For how many steps there are items of a list: until the loop makes one, or a run begins."""
+    for k, a in enumerate(column):
+        window = column[k : k + RUN]
+        run = len(window) == RUN and (
+            all(b == a for b in window) or _along(window, before)[1] == RUN
+        )
+        if run or not isinstance(a, Ref | Outside) or _made_in_loop(a, i):
+            return k
+    return len(column)
 
 
 def _inside(column: list[Any], i: int, period: int) -> tuple[Any, int]:
     """The same place of this step, or of one a fixed number of steps before."""
     offset = next(
-        (
-            a.call - i - k * period
-            for k, a in enumerate(column)
-            if isinstance(a, Ref) and a.call >= i
-        ),
+        (a.call - i - k * period for k, a in enumerate(column) if _made_in_loop(a, i)),
         None,
     )
     if offset is None or offset >= period:
@@ -121,7 +153,7 @@ def _inside(column: list[Any], i: int, period: int) -> tuple[Any, int]:
     valid = _prefix(
         (isinstance(a, Ref) and a.call == i + k * period + offset)
         if k >= delay
-        else not (isinstance(a, Place) or (isinstance(a, Ref) and a.call >= i))
+        else not (isinstance(a, Place) or _made_in_loop(a, i))
         for k, a in enumerate(column)
     )
     kind = Back(place, delay, tuple(column[:delay])) if delay else Here(place)

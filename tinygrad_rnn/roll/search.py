@@ -5,16 +5,17 @@ from typing import Any
 
 import numpy as np
 
-from .operands import Call, Found, Moving, Ref, Same, kind_of
+from .operands import Along, Back, Call, Found, Listed, Moving, Ref, Same, kind_of
 
-SHORTEST = 4  # repeats; below that the steps stay as they are
+LOOP = 4  # repeats of anything that make a loop; fewer must look like steps of time
+MAP = 8  # items of a list from which on a loop without states is one
 CANDIDATES = 256  # periods looked at from one place
 TRIED = 8  # of them, those with repeats enough whose operands are looked at
 FIRST = 8  # steps looked at before all
 
 
-def find(calls: Sequence[Call]) -> list[Found]:
-    """All loops, in order; none is no error.
+def find(calls: Sequence[Call], shortest: int = LOOP) -> list[Found]:
+    """All loops of at least `shortest` steps, in order; none is no error.
 
     >>> from tinygrad_rnn.roll import Call, Outside, Ref, find
     >>> step = lambda t: Call("add", (Ref(t - 1) if t else Outside("h"), Outside("w")))
@@ -27,7 +28,7 @@ def find(calls: Sequence[Call]) -> list[Found]:
     found: list[Found] = []
     i = 0
     while i < len(calls):
-        best = _best_from(calls, codes, i, found)
+        best = _best_from(calls, codes, i, found, shortest)
         if best is None:
             i += 1
         else:
@@ -36,7 +37,7 @@ def find(calls: Sequence[Call]) -> list[Found]:
     return found
 
 
-def _best_from(calls: Any, codes: Any, i: int, before: list[Found]) -> Found | None:
+def _best_from(calls: Any, codes: Any, i: int, before: list[Found], shortest: int) -> Found | None:
     """The loop from call i on that covers most; one that must start a step or two later counts."""
     n = len(codes)
     ahead = min(n - i, 8)
@@ -50,35 +51,69 @@ def _best_from(calls: Any, codes: Any, i: int, before: list[Found]) -> Found | N
     tried = 0
     for q in starts[:CANDIDATES].tolist():
         period = q - i
-        if i + period * SHORTEST > n:
+        if i + period * shortest > n:
             break
         differ = np.flatnonzero(codes[i : n - period] != codes[i + period :])
         run = int(differ[0]) if len(differ) else n - period - i
         count = run // period + 1
-        if count < SHORTEST or (best and best.count * best.period >= count * period):
+        if count < shortest or (best and best.saved >= (count - 1) * period):
             continue
         tried += 1
         if tried > TRIED:
             break
-        loop = _consistent(calls, i, period, count, before)
-        if loop and (best is None or loop.count * period > best.count * best.period):
+        loop = _consistent(calls, i, period, count, before, shortest)
+        if loop and (best is None or _better(loop, best)):
             best = loop
     return best
 
 
-def _consistent(calls: Any, i: int, period: int, count: int, before: list[Found]) -> Found | None:
+def _better(loop: Found, best: Found) -> bool:
+    """Whether a loop of longer steps leaves fewer calls in all.
+
+    The layers of a deep network are no steps when each of them is a loop over time; an
+    inner loop of four gates is none when all of it is a step. Several steps as one, so that
+    an operand which stays for a while looks like items of a list, are no gain either.
+    """
+    rest = loop.period - best.covered
+    if rest >= 0:
+        return loop.period < loop.count * (best.period + rest)
+    if loop.period % best.period == 0 and _has(loop, Listed):
+        return False
+    return loop.saved > best.saved
+
+
+def _has(loop: Found, *kinds: type) -> bool:
+    """Whether an operand is of one of the kinds; one that does not move is not Moving."""
+    return any(
+        isinstance(kind, kinds) and not (isinstance(kind, Moving) and not kind.stride)
+        for row in loop.operands
+        for kind in row
+    )
+
+
+def _is_loop(loop: Found) -> bool:
+    """Whether repeats are steps: few must carry a state and move, a list is no loop by itself."""
+    if loop.count < LOOP:
+        return _has(loop, Back) and _has(loop, Along, Moving, Listed)
+    return not _has(loop, Listed) or loop.count >= MAP or _has(loop, Back, Along, Moving)
+
+
+def _consistent(
+    calls: Any, i: int, period: int, count: int, before: list[Found], shortest: int
+) -> Found | None:
     """The longest run of steps whose operands can be told, from i or a few steps later."""
     for _ in range(3):
         good = _at_most(calls, i, period, count, before)
-        if good >= SHORTEST:
+        if good >= shortest:
             tried = good
             operands, good = _classify(calls, i, period, tried, before)
-            if good >= SHORTEST:
+            if good >= shortest:
                 if good < tried:
                     operands, _ = _classify(calls, i, period, good, before)
-                return Found(i, period, good, operands)
+                loop = Found(i, period, good, operands)
+                return loop if _is_loop(loop) else None
         i, count = i + period * max(good, 1), count - max(good, 1)
-        if count < SHORTEST:
+        if count < shortest:
             return None
     return None
 
