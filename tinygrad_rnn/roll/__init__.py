@@ -33,6 +33,6 @@ from .operands import (
 from .search import find
 
 __all__ = [
-    "Along", "Back", "Call", "Found", "Here", "Listed", "Moving", "Number", "Numbers", "Operand", "Outside",
-    "Place", "Ref", "Same", "find",
+    "Along", "Back", "Call", "Found", "Here", "Listed", "Moving", "Number", "Numbers", "Operand",
+    "Outside", "Place", "Ref", "Same", "find",
 ]  # fmt: skip

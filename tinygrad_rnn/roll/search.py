@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from .operands import Along, Back, Call, Found, Listed, Moving, Ref, Same, kind_of
+from .operands import Along, Back, Call, Found, Here, Listed, Moving, Ref, Same, kind_of
 
 LOOP = 4  # repeats of anything that make a loop; fewer must look like steps of time
 MAP = 8  # items of a list from which on a loop without states is one
@@ -94,8 +94,23 @@ def _has(loop: Found, *kinds: type) -> bool:
 def _is_loop(loop: Found) -> bool:
     """Whether repeats are steps: few must carry a state and move, a list is no loop by itself."""
     if loop.count < LOOP:
-        return _has(loop, Back) and _has(loop, Along, Moving, Listed)
-    return not _has(loop, Listed) or loop.count >= MAP or _has(loop, Back, Along, Moving)
+        return _has(loop, Along, Moving, Listed) and _recurrent(loop)
+    if not _has(loop, Listed) or loop.count >= MAP or _has(loop, Along, Moving):
+        return True
+    return _recurrent(loop)
+
+
+def _recurrent(loop: Found) -> bool:
+    """Whether a place depends on itself, some steps before."""
+    left = set(range(loop.period))
+    sources = [[k.place for k in row if isinstance(k, Here | Back)] for row in loop.operands]
+    before = loop.period + 1
+    while before > len(left) > 0:
+        before = len(left)
+        for place in sorted(left):
+            if not left.intersection(sources[place]):
+                left.discard(place)
+    return bool(left)
 
 
 def _consistent(
