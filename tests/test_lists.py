@@ -10,6 +10,7 @@ import pytest
 import tinygrad_rnn as tg
 from tinygrad_rnn.testing import check_jit
 
+pytestmark = pytest.mark.usefixtures("own_cache")
 B, I, H = 3, 2, 4
 
 
@@ -150,6 +151,15 @@ def test_lists_agree_with_eager(fn: Any, T: int) -> None:
         assert loops(fast)
         assert max(loops(fast)) >= 5
     assert check_jit(lambda: fn(xs), parameters=[*xs, Wx, Ws, S0, b])
+
+
+def test_the_source_holds_no_length() -> None:
+    """So a list of another length compiles nothing."""
+    fast, sources = tg.jit(textbook), set()
+    for T in (5, 50):
+        fast(items(T, B, I)).backward()
+        sources.add(fast.source)
+    assert len(sources) == 1
 
 
 KINDS: dict[str, Callable[[], list[Any]]] = {
