@@ -288,8 +288,10 @@ def test_rolled_has_one_cell():
 
 
 def test_rolled_leaves_nothing_astray_and_says_which_way():
-    """Initial states that only the first steps read are left out; against time it is t+1."""
-    assert not any("zeros" in lines for _, _, lines, _ in boxes(viz.rolled(gallery.custom_cell())))
+    """What states begin with stands before the cell, no other constant; against time it is t+1."""
+    for name, starts in (("custom_cell", 1), ("lstm", 2), ("rnn", 1)):
+        drawn = boxes(viz.rolled(MODELS[name]()))
+        assert [kind for _, kind, _, _ in drawn].count("constant") == starts, name
     texts = [t.text for t in viz.rolled(gallery.bidirectional()).picture.texts]
     assert texts.count("t−1") == texts.count("t+1") == 1
 

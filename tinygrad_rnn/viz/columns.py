@@ -55,13 +55,13 @@ def arrange(graph: Graph, params: str = "stub") -> Columns:
 
     across: list[Edge] = []
     for v in graph.vertices:
-        if v.kind == "parameter" and params != "node":
+        if _beside(v, params):
             continue
         k = index[homes[v.number]]
         stubs = []
         for e in graph.into[v.number]:
             source = graph.vertices[e.source]
-            if source.kind == "parameter" and params != "node":
+            if _beside(source, params):
                 if params == "stub":
                     stubs.append((put(source, k), e))
             elif where[e.source][0] != k:
@@ -74,6 +74,11 @@ def arrange(graph: Graph, params: str = "stub") -> Columns:
     found = Columns(graph, columns, where, across)
     _sign(found)
     return found
+
+
+def _beside(v: Vertex, params: str) -> bool:
+    """Whether it is drawn at each use, if at all: a parameter, but no learnable first state."""
+    return v.kind == "parameter" and params != "node" and not (v.start and params == "stub")
 
 
 def _sections(graph: Graph) -> list[int]:
@@ -171,8 +176,8 @@ def _needs_new(
 def _homes(graph: Graph, sections: list[int]) -> dict[int, tuple[int, int | None]]:
     """Each vertex's column: (section, step); what comes from outside goes to its first use.
 
-    A constant that the first step starts from stands before the section, where other
-    steps have the step before, so that all cells look the same.
+    A constant or a state that the first step starts from stands before the section, where
+    other steps have the step before, so that all cells look the same.
     """
     homes: dict[int, tuple[int, int | None]] = {}
     first: dict[int, int] = {}  # section: its first step
@@ -189,7 +194,11 @@ def _homes(graph: Graph, sections: list[int]) -> dict[int, tuple[int, int | None
         section = min(s for s, _ in uses)
         if v.step is not None and (section, v.step) in uses:
             homes[v.number] = section, v.step
-        elif len(uses) == 1 and (v.kind != "constant" or uses != {(section, first.get(section))}):
+        elif (
+            len(uses) == 1
+            and not v.start
+            and (v.kind != "constant" or uses != {(section, first.get(section))})
+        ):
             homes[v.number] = uses.pop()
         else:
             homes[v.number] = section, None
@@ -197,11 +206,15 @@ def _homes(graph: Graph, sections: list[int]) -> dict[int, tuple[int, int | None
 
 
 def _sign(found: Columns) -> None:
-    """Give columns that look alike, numbers apart, the same signature."""
+    """Give columns that look alike, numbers apart, the same signature: S_1 is S_2, x any input."""
     for column in found.columns:
         looks = tuple(
-            (v.kind, v.op, v.name, len(v.shape), v.scope, _NUMBER.sub("#", v.note), v.dtype)
+            (v.kind, v.op, _name(v), len(v.shape), v.scope, _NUMBER.sub("#", v.note), v.dtype)
             for v in column.members
         )
         inner = tuple((e.source, e.target, e.place) for e in column.inner)
         column.signature = (column.step is not None, looks, inner)
+
+
+def _name(v: Vertex) -> str:
+    return _NUMBER.sub("#", v.name) if v.kind in ("op", "parameter") else ""

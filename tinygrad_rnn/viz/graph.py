@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from .. import roll
-from .._tensor import Tensor
+from .._tensor import Tensor, constant
 from ..errors import GraphError
 from ..graph import FREED, Node, key_of
+from .steps import Steps, find_steps, row_of
 
 Shape = tuple[int, ...]
 
@@ -33,6 +33,7 @@ class Vertex:
     key: int  # how the sweep knows it: the node's sequence number, -id of a leaf
     saved: int | None = 0  # bytes kept for backward; None once they are freed
     note: str = ""  # numbers among its operands, what a slice takes
+    start: bool = False  # a state begins with it
     path: str = ""  # of a parameter: its name after that of the module that uses it first
 
 
@@ -97,9 +98,9 @@ def collect(output: Any, who: str = "viz") -> Graph:
             f"{who}: a compiled call is one node, with nothing inside to draw; make the tensor "
             "again inside `with tg.disable_jit():`"
         )
-    steps = _steps(nodes)
-    builder = _Builder()
-    for node, step in zip(nodes, steps, strict=True):
+    steps = find_steps(nodes)
+    builder = _Builder(steps)
+    for node, step in zip(nodes, steps.of, strict=True):
         builder.add(node, step)
     return _pruned(builder.vertices, builder.edges, builder.numbers[root.seq])
 
@@ -118,47 +119,11 @@ def _pruned(vertices: list[Vertex], edges: list[Edge], output: int) -> Graph:
     return Graph(kept, found, places[output])
 
 
-def _steps(nodes: list[Node]) -> list[int | None]:
-    """The step of each node: as stamped, else as the repeated structure says."""
-    if any(n.step is not None for n in nodes):
-        return [n.step for n in nodes]
-    steps: list[int | None] = [None] * len(nodes)
-    places = {n.seq: k for k, n in enumerate(nodes)}
-    for loop in roll.find([_call(n, places) for n in nodes]):
-        for k in range(loop.start, loop.end):
-            steps[k] = (k - loop.start) // loop.period
-    return steps
-
-
-def _call(node: Node, places: dict[int, int]) -> roll.Call:
-    operands: list[Any] = []
-    for p in node.inputs:
-        if p.__class__ is Node:
-            operands.append(roll.Ref(places[p.seq]))
-        elif isinstance(p, Tensor):
-            sliced = p.label is not None and p.label[0] == "index"
-            operands.append(roll.Outside(("slice", id(p.label[1])) if sliced else id(p)))
-        else:
-            operands.append(roll.Number(p))
-    attrs = dict(node.attrs)
-    row = _row(attrs.get("key"))
-    if row is not None:
-        operands.append(roll.Place(row))
-        del attrs["key"]
-    signature = (node.op.name, node.shape, node.dtype.char, node.scope, repr(attrs))
-    return roll.Call(signature, tuple(operands))
-
-
-def _row(key: Any) -> int | None:
-    """The t of `x[t]`, None for any other index."""
-    one = key[0] if isinstance(key, tuple) and len(key) == 1 else key
-    return int(one) if isinstance(one, int) and not isinstance(one, bool) else None
-
-
 class _Builder:
     """Vertices and edges, made node by node."""
 
-    def __init__(self) -> None:
+    def __init__(self, steps: Steps) -> None:
+        self.steps = steps
         self.vertices: list[Vertex] = []
         self.edges: list[Edge] = []
         self.numbers: dict[int, int] = {}  # by key
@@ -171,12 +136,16 @@ class _Builder:
         """A node and what enters it from outside."""
         if node.op.name == "stack" and not node.attrs.get("axis", 0):
             self.stacks[node.seq] = node
-        sources = [self._source(p, step, node.scope) for p in node.inputs]
+        sources = [self._source(node, k, step) for k in range(len(node.inputs))]
         seen = self._through(node)
         if seen is not None:
             self.numbers[node.seq] = self.numbers[seen]
             return
-        notes = [f"{p:g}" for p in node.inputs if isinstance(p, int | float)]
+        notes = [
+            f"{p:g}"
+            for k, p in enumerate(node.inputs)
+            if sources[k] is None and not self._total(node, k)
+        ]
         if node.op.name == "index":
             notes.append(slice_text(node.attrs["key"], step))
         name = (node.extra or {}).get("name") or ""
@@ -192,25 +161,35 @@ class _Builder:
         """The key of what `stack(hs)[t]` is: h_t, as a person would draw it."""
         if node.op.name != "index" or node.extra:
             return None
-        stack, row = node.inputs[0], _row(node.attrs["key"])
+        stack, row = node.inputs[0], row_of(node.attrs["key"])
         if row is None or stack.__class__ is not Node or stack.seq not in self.stacks:
             return None
         p = stack.inputs[row]
         return p.seq if p.__class__ is Node else None
 
-    def _source(self, p: Any, step: int | None, scope: str) -> int | None:
+    def _source(self, node: Node, k: int, step: int | None) -> int | None:
+        """The vertex of a node's operand; None for a number, unless a state begins with it."""
+        p, start = node.inputs[k], (node.seq, k) in self.steps.starts
         if p.__class__ is Node:
             return self.numbers[p.seq]
         if not isinstance(p, Tensor):
-            return None
+            if not start or self._total(node, k):
+                return None
+            p = constant(np.asarray(p))
         key = key_of(p)
         if key not in self.numbers:
             self.kept.append(p)
-            v = self._leaf(p, step)
+            v = self._leaf(p, step, (node.seq, k) in self.steps.items)
+            v.start = start
             if v.kind == "parameter":
-                v.path = self._path(f"{scope}.{v.name}" if scope else v.name)
+                v.path = self._path(f"{node.scope}.{v.name}" if node.scope else v.name)
             self.numbers[key] = v.number
         return self.numbers[key]
+
+    def _total(self, node: Node, k: int) -> bool:
+        """Whether an operand is the 0 that a running total begins with, which says nothing."""
+        number = node.inputs[k].__class__ in (int, float) and not node.inputs[k]
+        return number and node.op.name == "add" and (node.seq, k) in self.steps.starts
 
     def _path(self, path: str) -> str:
         """A path that no other has: two modules may have one name, and parameters none."""
@@ -218,7 +197,7 @@ class _Builder:
         self.paths[path] = taken
         return path if taken == 1 else f"{path} ({taken})"
 
-    def _leaf(self, p: Tensor, step: int | None) -> Vertex:
+    def _leaf(self, p: Tensor, step: int | None, item: bool) -> Vertex:
         if p.requires_grad:
             name = p.name or self._unnamed(p, "W" if p.ndim > 1 else "b")
             return self._vertex(key_of(p), "parameter", "", name, p, None, "", "")
@@ -229,6 +208,8 @@ class _Builder:
         if p.label is not None:
             name = p.name or "detached"
             return self._vertex(key_of(p), "cut", "detach", name, p, step, "", "")
+        if item:
+            return self._vertex(key_of(p), "input", "", p.name or "x", p, step, "", "")
         name = p.name or ("x" if p.size > 1 and p.numpy().any() else "")
         name = name or (f"{p.item():g}" if p.size == 1 else "zeros")
         return self._vertex(key_of(p), "constant", "", name, p, None, "", "")

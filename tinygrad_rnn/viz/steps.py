@@ -1,0 +1,70 @@
+"""Which step each node of a graph belongs to, and what from outside belongs to a step.
+
+A list of inputs gives each step one; a state's first value stands before the first step.
+"""
+
+from typing import Any, NamedTuple
+
+from .. import roll
+from .._tensor import Tensor
+from ..graph import Node, key_of
+
+SHORTEST = 2  # steps that are worth a column each
+
+
+class Steps(NamedTuple):
+    """The step of each node, and the operands (node's sequence number, place) of two kinds."""
+
+    of: list[int | None]
+    items: set[tuple[int, int]]  # one of a list: inputs of the step
+    starts: set[tuple[int, int]]  # what a state begins with
+
+
+def find_steps(nodes: list[Node]) -> Steps:
+    """Steps as stamped, else as the repeated structure says."""
+    places = {n.seq: k for k, n in enumerate(nodes)}
+    loops = roll.find([_call(n, places) for n in nodes], SHORTEST)
+    found = Steps([None] * len(nodes), set(), set())
+    for loop in loops:
+        for j, row in enumerate(loop.operands):
+            for q, kind in enumerate(row):
+                if isinstance(kind, roll.Listed):
+                    chosen, count = found.items, loop.count
+                elif isinstance(kind, roll.Back):
+                    chosen, count = found.starts, kind.delay
+                else:
+                    continue
+                steps = range(loop.start + j, loop.start + j + count * loop.period, loop.period)
+                chosen.update((nodes[k].seq, q) for k in steps)
+    if any(n.step is not None for n in nodes):
+        return found._replace(of=[n.step for n in nodes])
+    for loop in loops:
+        for k in range(loop.start, loop.end):
+            found.of[k] = (k - loop.start) // loop.period
+    return found
+
+
+def row_of(key: Any) -> int | None:
+    """The t of `x[t]`, None for any other index."""
+    one = key[0] if isinstance(key, tuple) and len(key) == 1 else key
+    return int(one) if isinstance(one, int) and not isinstance(one, bool) else None
+
+
+def _call(node: Node, places: dict[int, int]) -> roll.Call:
+    operands: list[Any] = []
+    for p in node.inputs:
+        if p.__class__ is Node:
+            operands.append(roll.Ref(places[p.seq]))
+        elif isinstance(p, Tensor):
+            sliced = p.label is not None and p.label[0] == "index"
+            operands.append(roll.Outside(("slice", id(p.label[1])) if sliced else key_of(p)))
+        else:
+            operands.append(roll.Number(p))
+    attrs = dict(node.attrs)
+    row = row_of(attrs.get("key"))
+    if row is not None:
+        operands.append(roll.Place(row))
+        del attrs["key"]
+    shapes = tuple([getattr(p, "shape", ()) for p in node.inputs])
+    signature = (node.op.name, shapes, node.dtype.char, node.scope, repr(attrs))
+    return roll.Call(signature, tuple(operands))
