@@ -14,6 +14,7 @@ import scipy.special
 
 from tinygrad_rnn import ops
 from tinygrad_rnn.op import OPS
+from tinygrad_rnn.ops.pick import position
 from tinygrad_rnn.ops.random import Generator
 
 LAYOUTS = ("plain", "strided", "reversed", "transposed")
@@ -385,6 +386,10 @@ def index_cases() -> Iterator[Case]:
         yield case("put_taken", _with(OPS["put_taken"], indices, **attrs),
                    lambda x, k=key: _put(x, k, (3, 2, 3)), [np.take(x, indices, axis=axis).shape],
                    "real", tag)  # fmt: skip
+    pairs = [np.array([[0], [-1]]), np.array([2, 0, -4])]
+    yield Case("position-pairs", "position", _with(position, sizes=(3, 4)),
+               lambda i, j: np.ravel_multi_index((i % 3, j % 4), (3, 4)), pairs, False,
+               {"sizes": (3, 4)})  # fmt: skip
     for tag, indices, axis in (
         ("last", np.array([[0, 3], [1, 1], [2, 0]]), -1),
         ("first", np.array([[0, 1, 2, 2]]), 0),

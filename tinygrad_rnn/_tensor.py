@@ -290,7 +290,12 @@ class Tensor(Traced):
             basic = basic and isinstance(part, np.integer)
         if basic:
             return ops.index.apply((self,), {"key": key})
-        return ops.gather(self, key=_index_key(parts))
+        recorder = local.now.recorder
+        if recorder is not None:
+            picked: Tensor = recorder.pick(self, index_key(parts))
+            return picked
+        key = [part.numpy() if isinstance(part, Tensor) else part for part in index_key(parts)]
+        return ops.gather(self, key=tuple(key))
 
     def __setitem__(self, key: Any, value: Any) -> None:
         raise GraphError(
@@ -384,17 +389,18 @@ def constant(array: Array) -> Tensor:
     return out
 
 
-def _index_key(parts: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Index arrays as plain arrays of integers or booleans."""
+def index_key(parts: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Lists as arrays; what is no whole number, slice or array of integers or booleans raises."""
     key: list[Any] = []
     for part in parts:
-        if isinstance(part, Tensor | list | tuple):
-            part = part.numpy() if isinstance(part, Tensor) else np.asarray(part)
-            part = part.astype(np.int64) if part.size == 0 else part
+        if isinstance(part, list | tuple):
+            part = np.asarray(part)
+        if isinstance(part, Tensor | np.ndarray) and part.size == 0:
+            part = part.astype(np.int64)
         if isinstance(part, float | str) or (
-            isinstance(part, np.ndarray) and part.dtype.kind not in "iub"
+            isinstance(part, Tensor | np.ndarray) and part.dtype.kind not in "iub"
         ):
-            kind = part.dtype if isinstance(part, np.ndarray) else type(part).__name__
+            kind = part.dtype if isinstance(part, Tensor | np.ndarray) else type(part).__name__
             raise DTypeError(f"index: must be integers, slices or booleans, got {kind}")
         key.append(part)
     return tuple(key)

@@ -7,6 +7,7 @@ import numpy as np
 
 from .. import roll
 from ..op import OPS, primitive
+from ..ops.indexing import full_key
 from ..ops.random import Generator
 from .capture import Symbol, Tape, number_dtype
 from .ir import Instr, Loop, Operand, Prev, Program, Slice, Value
@@ -47,7 +48,7 @@ def _split_key(instr: Instr) -> tuple[Hashable, tuple[roll.Operand, ...]]:
     if instr.op.name != "index":
         return _frozen(tuple(sorted(instr.attrs.items()))), ()
     shape = instr.inputs[0].shape  # type: ignore[union-attr]
-    key = _full_key(instr.attrs["key"], shape)
+    key = full_key(instr.attrs["key"], len(shape))
     places: list[roll.Operand] = []
     fixed: list[Hashable] = []
     axis = 0
@@ -59,19 +60,6 @@ def _split_key(instr: Instr) -> tuple[Hashable, tuple[roll.Operand, ...]]:
             fixed.append(_frozen(part))
         axis += part is not None
     return tuple(fixed), tuple(places)
-
-
-def _full_key(key: Any, shape: tuple[int, ...]) -> tuple[Any, ...]:
-    """The key with Ellipsis written out and a slice for every axis it leaves out."""
-    parts = list(key) if isinstance(key, tuple) else [key]
-    used = sum(p is not None and p is not Ellipsis for p in parts)
-    rest = [slice(None)] * (len(shape) - used)
-    if Ellipsis in [p for p in parts if not isinstance(p, np.ndarray)]:
-        k = next(i for i, p in enumerate(parts) if p is Ellipsis)
-        parts[k : k + 1] = rest
-    else:
-        parts += rest
-    return tuple(int(p) if isinstance(p, int | np.integer) else p for p in parts)
 
 
 def calls_of(instrs: list[Instr]) -> list[roll.Call]:
@@ -335,7 +323,7 @@ class _Body:
         """x[..., t, ...]: a slice of x along that axis, then the rest of the key."""
         x = instr.inputs[0]
         assert isinstance(x, Value)
-        key = list(_full_key(instr.attrs["key"], x.shape))
+        key = list(full_key(instr.attrs["key"], x.ndim))
         places = [k for k, part in enumerate(key) if isinstance(part, int)]
         moving = next(
             k

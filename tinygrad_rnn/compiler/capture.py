@@ -14,14 +14,17 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .._record import user_line
-from .._tensor import Tensor
+from .._tensor import Tensor, index_key
 from ..errors import CaptureError, DTypeError
 from ..op import OPS, Array, Op, Spec, local
+from ..ops.pick import pick
 from .ir import Instr, Value
 from .needs import passes_on
 
 _INT = np.dtype(int)
-_OWN_DTYPE = {"draw": np.dtype(np.uint64), "draws": np.dtype(np.uint64)}
+_OWN_DTYPE = {
+    "draw": np.dtype(np.uint64), "draws": np.dtype(np.uint64), "position": np.dtype(np.int64),
+}  # fmt: skip
 
 
 class Symbol(Tensor):
@@ -109,6 +112,7 @@ class Tape:
         self.read_values: dict[int, tuple[Tensor, int]] = {}  # by id: tensor, its version
         self.needs_grad = needs_grad
         self.modules: dict[int, Any] = {}
+        self.lists: dict[Any, Array] = {}  # arrays made of Python lists, by what is in them
 
     def symbol(self, shape: tuple[int, ...], dtype: Any, needs: bool = False) -> Symbol:
         """A new input."""
@@ -128,6 +132,22 @@ class Tape:
             self.lifted[id(a)] = (a, Value(a.shape, a.dtype, needs))
         return self.lifted[id(a)][1]
 
+    def written(self, a: Array) -> Array:
+        """The same array for each list of the same numbers, as one that stands in a loop."""
+        return self.lists.setdefault((a.shape, a.dtype, a.tobytes()), a)
+
+    def pick(self, x: Any, key: tuple[Any, ...]) -> Any:
+        """x[key] with arrays among the key's parts, which are operands of what is recorded."""
+        parts = [self.written(p) if isinstance(p, np.ndarray) else p for p in key]
+        for p in parts:
+            if isinstance(p, bool) or getattr(p, "dtype", None) == np.bool_:
+                raise CaptureError(
+                    f"tg.jit: how much a mask picks (x[mask], at {user_line()}) depends on its "
+                    "values, and a recording has one shape; keep the shape with tg.where(mask, "
+                    "x, 0) and divide by mask.sum() for a mean, or index with whole numbers"
+                )
+        return pick(x, tuple(parts))
+
     def operand(self, op: Op, a: Any) -> Any:
         """A value or a number for an argument of an op."""
         if isinstance(a, Symbol):
@@ -141,7 +161,7 @@ class Tape:
         if isinstance(a, Tensor | np.ndarray):
             return self.lift(a)
         if isinstance(a, list | tuple):
-            return self.lift(np.asarray(a))
+            return self.lift(self.written(np.asarray(a)))
         raise DTypeError(
             f"{op.name}: expected a tensor, an array or a number, got {type(a).__name__}"
         )
@@ -149,10 +169,8 @@ class Tape:
     def __call__(self, op: Op, args: Sequence[Any], attrs: dict[str, Any]) -> Any:
         """Record one op call."""
         if op.name == "gather":
-            raise CaptureError(
-                f"tg.jit: indexing with arrays or masks (at {user_line()}) would be frozen; use "
-                "tg.take(x, indices, axis) or tg.where(mask, x, 0)"
-            )
+            key = attrs["key"]
+            return self.pick(args[0], index_key(key if isinstance(key, tuple) else (key,)))
         inputs = [self.operand(op, a) for a in args]
         if inputs and not any(a.__class__ is Value for a in inputs):
             return op.kernel(*args, **attrs)  # of numbers a number, as eager execution has it

@@ -20,6 +20,15 @@ def _indexed(x: Spec, *, key: Any) -> tuple[int, ...]:
         raise ShapeError(f"index: {error}, in an array of shape {x.shape}") from None
 
 
+def full_key(key: Any, ndim: int) -> tuple[Any, ...]:
+    """The key with Ellipsis written out and a slice for every axis it leaves out."""
+    parts = list(key) if isinstance(key, tuple) else [key]
+    rest = [slice(None)] * (ndim - sum(p is not None and p is not Ellipsis for p in parts))
+    k = next((i for i, p in enumerate(parts) if p is Ellipsis), len(parts))
+    parts[k : k + 1] = rest
+    return tuple([int(p) if isinstance(p, np.integer) else p for p in parts])
+
+
 @primitive(shape=_indexed)
 def index(x, *, key):
     """Take x[key] for whole numbers, slices, None and Ellipsis: a view, O(1).
