@@ -47,6 +47,8 @@ def draw(rng: np.random.Generator, shape: tuple[int, ...], domain: str) -> np.nd
         return np.asarray(x)
     if domain == "bool":
         return np.asarray(sign > 0)
+    if domain == "whole":
+        return np.asarray(rng.integers(-2, 3, shape))
     raise ValueError(domain)
 
 
@@ -107,8 +109,12 @@ COMPARISONS = {
     "le": (np.less_equal, "real"),
     "gt": (np.greater, "real"),
     "ge": (np.greater_equal, "real"),
-    "logical_and": (np.logical_and, "bool"),
-    "logical_or": (np.logical_or, "bool"),
+    "logical_and": (np.logical_and, "whole"),
+    "logical_or": (np.logical_or, "whole"),
+    "logical_xor": (np.logical_xor, "whole"),
+    "bitwise_and": (np.bitwise_and, "whole"),
+    "bitwise_or": (np.bitwise_or, "bool"),
+    "bitwise_xor": (np.bitwise_xor, "whole"),
 }
 PAIRS = {
     "scalars": ((), ()),
@@ -147,8 +153,14 @@ def pointwise_cases() -> Iterator[Case]:
     for tag, shape in {"matrix": (3, 4), "scalar": (), "empty": (0,)}.items():
         call, reference = _with(ops.clip, min=-0.9, max=0.8), _with(np.clip, a_min=-0.9, a_max=0.8)
         yield case("clip", call, reference, [shape], "real", tag)
-    yield case("logical_not", ops.logical_not, np.logical_not, [(2, 3)], "bool", "matrix",
-               differentiable=False, attrs={})  # fmt: skip
+    for name, reference, domain in (
+        ("logical_not", np.logical_not, "whole"),
+        ("invert_bits", np.invert, "whole"),
+        ("bitwise_invert", np.invert, "bool"),
+    ):
+        rest = {"differentiable": False, "attrs": {} if name in OPS else None}
+        call = OPS.get(name) or getattr(ops, name)
+        yield case(name, call, reference, [(2, 3)], domain, "matrix", **rest)
     yield case("detach", OPS["detach"], lambda x: x, [(2, 3)], "real", "same",
                differentiable=False, attrs={})  # fmt: skip
     yield case("astype", _with(ops.astype, dtype=np.dtype("float64")), lambda x: x, [(2, 3)],

@@ -21,6 +21,10 @@ def f64(*shape):
     return tg.ones(*shape, dtype=np.float64)
 
 
+def u8():
+    return tg.tensor(np.array([1, 2], np.uint8))
+
+
 def graph():
     return tg.ones(2, requires_grad=True) * 1
 
@@ -53,6 +57,7 @@ ERRORS = {
     "add": (lambda: f32(2, 3) + f32(2, 4), S, r"add: shapes \(2, 3\) and \(2, 4\) do not broadcast"),
     "matmul": (lambda: f32(2, 3) @ f32(4, 5), S, r"matmul: the last axis of a is 3 but b has 4 rows"),
     "matmul scalar": (lambda: f32() @ f32(2), S, "matmul: needs at least one axis each"),
+    "matmul number": (lambda: f32(2) @ 2, S, r"matmul: needs at least one axis each, got \(2,\) and"),
     "linear x": (lambda: tg.linear(f32(2, 3), f32(4, 5), f32(4)), S, "linear: x is .* W is"),
     "linear b": (lambda: tg.linear(f32(2, 5), f32(4, 5), f32(1)), S, r"linear: b must be \(4,\)"),
     "reshape": (lambda: f32(2, 3).reshape(4), S, "reshape: .* 6 values, which do not fill"),
@@ -76,6 +81,13 @@ ERRORS = {
     "assign_ shape": (lambda: f32(2).assign_([1.0]), S, r"assign_: the shape is \(2,\)"),
     # axes and indices
     "axis": (lambda: f32(2, 3).sum(axis=2), S, "sum: axis 2 is out of range .* use -2 to 1"),
+    "axis of a number": (lambda: f32().sum(axis=0), S, "sum: axis 0 of a single value, which has"),
+    "max axis of a number": (lambda: f32().max(axis=-1), S, "max: axis -1 of a single value"),
+    "norm axis of a number": (lambda: tg.norm(f32(), axis=0), S, "norm: axis 0 of a single"),
+    "mean axis of a number": (lambda: f32().mean(axis=0), S, "mean: axis 0 of a single value"),
+    "softmax axis of a number": (lambda: tg.softmax(f32()), S, "softmax: axis -1 of a single"),
+    "cumsum of a number": (lambda: tg.cumsum(f32(), axis=0), S, "cumsum: axis 0 of a single value"),
+    "cumsum of all": (lambda: tg.cumsum(f32(2, 3), axis=None), S, "cumsum: axis must be an int"),
     "axis twice": (lambda: f32(2, 3).sum(axis=(0, -2)), S, "sum: axis .* twice"),
     "axis type": (lambda: f32(2, 3).max(axis="rows"), S, "max: axis must be an int"),
     "max of nothing": (lambda: f32(0, 3).max(axis=0), S, "max: no value to choose from"),
@@ -97,9 +109,25 @@ ERRORS = {
     "text tensor": (lambda: tg.tensor(["a"]), D, "tensor: dtype <U1"),
     "complex": (lambda: tg.tensor(1j), D, "complex128 is not supported"),
     "complex zeros": (lambda: tg.zeros(2, dtype="c8"), D, "dtype complex64 is not supported"),
+    "half Tensor": (lambda: tg.Tensor(np.ones(2, np.float16)), D, "float16 is not supported"),
+    "object Tensor": (lambda: tg.Tensor(np.array([None])), D, "object is not supported"),
+    "complex like": (lambda: tg.ones_like(np.ones(2, complex)), D, "complex128 is not supported"),
+    "complex number": (lambda: f32(2) * 1j, D, "complex128 is not supported"),
+    "complex scalar": (lambda: f32(2) * np.complex64(1j), D, "complex128 is not supported"),
+    "text scalar": (lambda: f32(2) + np.str_("1"), D, "add: expected a tensor.* got str"),
+    "masked": (lambda: tg.tensor(np.ma.array([1.0])), D, "a masked array would lose its mask"),
+    "masked operand": (lambda: f32(1) + np.ma.array([1.0]), D, "would lose its mask"),
+    "masked Tensor": (lambda: tg.Tensor(np.ma.array([1.0])), D, "would lose its mask"),
+    "masked values": (lambda: f32(1).assign_(np.ma.array([1.0])), D, "would lose its mask"),
+    "number too small": (lambda: u8() + (-3), D, r"add: .*-3 out of bounds for uint8; .*astype"),
+    "number too large": (lambda: 300 * u8(), D, "mul: .*300 out of bounds for uint8"),
+    "condition": (lambda: tg.where(f32(2), 1.0, 2.0), D, "where: the condition must be boolean, got"),
+    "bits of floats": (lambda: f32(2) & f32(2), D, "bitwise_and.*float32"),
     "half": (lambda: tg.tensor(np.ones(2, np.float16)), D, "float16 is not supported"),
     "integer grad": (lambda: tg.tensor([1], requires_grad=True), D, "only float tensors have"),
     "unknown attribute": (lambda: tg.sum(f32(2), dim=0), TypeError, "unknown dim"),
+    "another attribute": (lambda: tg.flip(f32(2), dim=0), TypeError, r"flip\(x.*unknown dim"),
+    "missing attribute": (lambda: tg.flip(f32(2)), TypeError, r"flip\(x.*missing axis"),
     "missing input": (lambda: tg.mul(f32(2)), TypeError, "missing b"),
     "seed": (lambda: tg.manual_seed(-1), S, "manual_seed: .* from 0"),
     "seed type": (lambda: tg.manual_seed("0"), D, "manual_seed: the seed must be an int"),
@@ -120,7 +148,8 @@ ERRORS = {
     "assign_ detached": (lambda: graph().detach().assign_([1.0, 1.0]), G, "make a copy"),
     "hook on a constant": (lambda: f32(2).register_hook(print), G, "does not require a gradient"),
     "hook's shape": (wrong_hook, G, "gradient hook: must return None or a tensor of shape"),
-    "deepcopy": (lambda: copy.deepcopy(graph()), G, "cannot be deep-copied"),
+    "deepcopy": (lambda: copy.deepcopy(graph()), G, "cannot be copied; copy .detach"),
+    "copy": (lambda: copy.copy(graph()), G, "cannot be copied; copy .detach"),
     "pickle": (lambda: pickle.dumps(graph()), G, "cannot be pickled"),
     "copy a node": (lambda: copy.copy(graph().node), G, "a graph cannot be copied"),
     "grad of a constant": (lambda: tg.grad(graph().sum(), f32(2)), G, "grad: an input does not"),

@@ -51,9 +51,7 @@ def full(shape: Shape, value: float, dtype: Any = None, requires_grad: bool = Fa
     sizes = _shape((shape,))
     if dtype is None:
         dtype = np.float32 if isinstance(value, float) else None
-    array = np.full(sizes, value, dtype)
-    _supported(array.dtype)
-    return Tensor(array, requires_grad)
+    return Tensor(np.full(sizes, value, dtype), requires_grad)
 
 
 def zeros(*shape: Any, dtype: Any = np.float32, requires_grad: bool = False) -> Tensor:
@@ -73,17 +71,18 @@ def empty(*shape: Any, dtype: Any = np.float32, requires_grad: bool = False) -> 
 
 def zeros_like(x: Any) -> Tensor:
     """Zeros with the shape and dtype of `x`."""
-    return Tensor(np.zeros(x.shape, x.dtype))
+    return full_like(x, 0)
 
 
 def ones_like(x: Any) -> Tensor:
     """Ones with the shape and dtype of `x`."""
-    return Tensor(np.ones(x.shape, x.dtype))
+    return full_like(x, 1)
 
 
 def full_like(x: Any, value: float) -> Tensor:
     """One value with the shape and dtype of `x`."""
-    return Tensor(np.full(x.shape, value, x.dtype))
+    like = x if isinstance(x, Tensor | np.ndarray) else to_array(x)
+    return Tensor(np.full(like.shape, value, like.dtype))
 
 
 def eye(n: int, m: int | None = None, dtype: Any = np.float32) -> Tensor:

@@ -14,7 +14,7 @@ from . import ops
 from ._tensor import Tensor, constant, count, to_array
 from .errors import AnomalyError, DTypeError, ShapeError
 from .graph import Node
-from .op import Array, Op, local
+from .op import MISFITS, Array, Op, local
 
 _F32, _F64 = np.dtype(np.float32), np.dtype(np.float64)
 _new_tensor, _new_node, _ndarray = Tensor.__new__, Node.__new__, np.ndarray
@@ -24,7 +24,7 @@ _PACKAGE = str(Path(__file__).parent)
 def _outside_value(op: Op, a: Any) -> Any:
     """An argument that is no Tensor: NumPy scalars become weak numbers, the rest arrays."""
     if isinstance(a, np.generic):
-        return a.item()
+        a = a.item()
     if isinstance(a, bool | int | float):
         return a
     if a is None or isinstance(a, str | dict | set):
@@ -85,7 +85,7 @@ def record(_: Tensor, op: Op, args: tuple[Any, ...], attrs: dict[str, Any]) -> T
         y = op.kernel(*values, **attrs) if attrs else op.kernel(*values)
     except (ShapeError, DTypeError):
         raise
-    except (ValueError, TypeError, IndexError) as error:
+    except MISFITS as error:
         raise op.explain(values, attrs, error) from None
     if y.__class__ is not _ndarray:
         y = np.asarray(y)
@@ -145,7 +145,7 @@ def _operator(op: Op, reflected: bool = False) -> Callable[[Tensor, Any], Tensor
 
 for _name, _op in {
     "add": ops.add, "sub": ops.sub, "mul": ops.mul, "truediv": ops.div, "pow": ops.pow,
-    "matmul": ops.matmul, "and": ops.logical_and, "or": ops.logical_or,
+    "matmul": ops.matmul, "and": ops.bitwise_and, "or": ops.bitwise_or, "xor": ops.bitwise_xor,
 }.items():  # fmt: skip
     setattr(Tensor, f"__{_name}__", _operator(_op))
     setattr(Tensor, f"__r{_name}__", _operator(_op, reflected=True))
@@ -153,7 +153,7 @@ for _name, _op in {
     "eq": ops.eq, "ne": ops.ne, "lt": ops.lt, "le": ops.le, "gt": ops.gt, "ge": ops.ge,
 }.items():  # fmt: skip
     setattr(Tensor, f"__{_name}__", _operator(_op))
-for _name, _op in {"neg": ops.neg, "abs": ops.abs, "invert": ops.logical_not}.items():
+for _name, _op in {"neg": ops.neg, "abs": ops.abs}.items():
     setattr(Tensor, f"__{_name}__", lambda self, op=_op: record(self, op, (self,), _NO_ATTRS))
 
 

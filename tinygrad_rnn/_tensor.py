@@ -16,6 +16,21 @@ _F32, _F64 = np.dtype(np.float32), np.dtype(np.float64)
 count = itertools.count(1).__next__  # atomic under the interpreter's lock
 
 
+def supported(array: Array) -> Array:
+    """The array in this machine's byte order; DTypeError for what a Tensor cannot hold."""
+    dtype = array.dtype if array.dtype.isnative else array.dtype.newbyteorder("=")
+    if dtype.kind not in "iub" and dtype not in (_F32, _F64):
+        raise DTypeError(
+            f"tensor: dtype {dtype} is not supported; use float32, float64, integers or bool"
+        )
+    if hasattr(array, "mask"):  # np.ma.MaskedArray, without importing it
+        raise DTypeError(
+            "tensor: a masked array would lose its mask; pass array.filled(0) and the mask "
+            "~np.ma.getmaskarray(array) by itself, as losses take it"
+        )
+    return np.asarray(array) if dtype is array.dtype else array.astype(dtype)
+
+
 def to_array(value: Any, dtype: Any = None) -> Array:
     """Copy of anything array-like; Python floats give float32, arrays keep their dtype."""
     if isinstance(value, Tensor):
@@ -27,7 +42,7 @@ def to_array(value: Any, dtype: Any = None) -> Array:
         and any(isinstance(v, np.ndarray | np.generic) for v in value)
     )
     try:
-        array = np.array(value, order="C")
+        array = np.array(value, order="C", subok=True)
     except ValueError as error:
         raise ShapeError(f"tensor: rows of different lengths ({error})") from None
     if dtype is None and array.dtype == _F64 and not typed:
@@ -36,11 +51,7 @@ def to_array(value: Any, dtype: Any = None) -> Array:
         if array.dtype.kind not in "fiub":
             raise DTypeError(f"tensor: cannot make {np.dtype(dtype)} of {array.dtype} values")
         array = array.astype(dtype)
-    if array.dtype.kind not in "iub" and array.dtype not in (_F32, _F64):
-        raise DTypeError(
-            f"tensor: dtype {array.dtype} is not supported; use float32, float64, integers or bool"
-        )
-    return array
+    return supported(array)
 
 
 class _Step:
@@ -77,7 +88,7 @@ class Tensor(Traced):
     label: Any  # ("index", base, key) of a slice without a node, or ("detach",)
 
     def __init__(self, array: Array, requires_grad: bool = False, name: str | None = None):
-        self._array, self._node, self._leaf = np.asarray(array), None, False
+        self._array, self._node, self._leaf = supported(np.asanyarray(array)), None, False
         self._version, self.grad, self._name, self.label = [0], None, name, None
         self._hooks: dict[int, Any] | None = None
         self.requires_grad = requires_grad
@@ -208,9 +219,12 @@ class Tensor(Traced):
             words.append(f"name={self.name!r}")
         return f"tensor({', '.join(words)})"
 
+    def __copy__(self) -> "Tensor":
+        return self.__deepcopy__({})  # two tensors that share an array would share its version
+
     def __deepcopy__(self, memo: dict[int, Any]) -> "Tensor":
         if self._node is not None:
-            raise GraphError("a tensor of the graph cannot be deep-copied; copy .detach() of it")
+            raise GraphError("a tensor of the graph cannot be copied; copy .detach() of it")
         twin = self.__class__.__new__(self.__class__)
         Tensor.__init__(twin, self._array.copy(), self._leaf, self.name)
         memo[id(self)] = twin
@@ -242,7 +256,7 @@ class Tensor(Traced):
                 "assign_: only a leaf that owns its values can be overwritten, this tensor "
                 "shares another's; make a copy with tg.tensor(...)"
             )
-        source = value._array if isinstance(value, Tensor) else np.asarray(value)
+        source = value._array if isinstance(value, Tensor) else supported(np.asanyarray(value))
         if source.shape != self.shape:
             raise ShapeError(f"assign_: the shape is {self.shape}, got values of {source.shape}")
         if source.dtype.kind not in "fiub":
@@ -333,8 +347,9 @@ class Tensor(Traced):
 
         __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = _binary
         __truediv__ = __rtruediv__ = __pow__ = __rpow__ = __matmul__ = __rmatmul__ = _binary
-        __lt__ = __le__ = __gt__ = __ge__ = __and__ = __or__ = _binary
-        __neg__ = __abs__ = __invert__ = _unary
+        __lt__ = __le__ = __gt__ = __ge__ = _binary
+        __and__ = __or__ = __xor__ = __rand__ = __ror__ = __rxor__ = _binary
+        __neg__ = __abs__ = _unary
 
         def __getattr__(self, name: str) -> Any: ...  # the array functions as methods
 
@@ -359,6 +374,10 @@ class Tensor(Traced):
     def mT(self) -> "Tensor":
         """The last two axes exchanged."""
         return ops.swapaxes(self, -1, -2)
+
+    def __invert__(self) -> "Tensor":
+        y: Tensor = ops.bitwise_invert(self)
+        return y
 
     def reshape(self, *shape: Any) -> "Tensor":
         """The same values in another shape; one size may be -1."""

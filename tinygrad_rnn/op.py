@@ -32,6 +32,8 @@ from .errors import DTypeError, ShapeError
 
 Array = np.ndarray[Any, Any]
 OPS: dict[str, "Op"] = {}
+# what a kernel raises for inputs that do not fit: numbers where it needs arrays, too
+MISFITS = (ValueError, TypeError, IndexError, AttributeError, OverflowError)
 
 
 class Traced:
@@ -146,7 +148,6 @@ class Op:
         self.inputs = tuple(p.name for p in parameters if p.kind is not p.KEYWORD_ONLY)
         self.variadic = any(p.kind is p.VAR_POSITIONAL for p in parameters)
         self.defaults = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
-        self.n_attrs = len(self.defaults)
         self.arity = -1 if self.variadic else len(self.inputs)
         self.free = frozenset(free)  # inputs whose dtype is not the op's: masks, indices
         self.floats = floats  # integers are taken as float32
@@ -159,7 +160,7 @@ class Op:
         OPS[self.name] = self
 
     def __call__(self, *args: Any, **attrs: Any) -> Any:
-        if len(args) != self.arity or len(attrs) != self.n_attrs:
+        if len(args) != self.arity or attrs.keys() != self.defaults.keys():
             args, attrs = self._bind(args, attrs)
         for a in args:
             if isinstance(a, Traced):
@@ -171,7 +172,7 @@ class Op:
             return self.kernel(*args, **attrs)
         except (ShapeError, DTypeError):
             raise
-        except (ValueError, TypeError, IndexError) as error:
+        except MISFITS as error:
             raise self.explain(args, attrs, error) from None
 
     def apply(self, args: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
@@ -286,6 +287,8 @@ class Op:
             self.shape(*specs, **attrs)
         except (ShapeError, DTypeError) as better:
             return better
+        if isinstance(error, OverflowError):
+            return DTypeError(f"{self.name}: {error}; convert with .astype(...)")
         kind = DTypeError if isinstance(error, TypeError) else ShapeError
         came = ", ".join(f"{s.dtype}{list(s.shape)}" for s in specs)
         said = ", ".join(f"{k}={v!r}" for k, v in attrs.items())

@@ -27,6 +27,10 @@ from .linalg import (
 )
 from .logic import (
     astype as astype,
+    bitwise_and as bitwise_and,
+    bitwise_invert as bitwise_invert,
+    bitwise_or as bitwise_or,
+    bitwise_xor as bitwise_xor,
     eq as eq,
     ge as ge,
     gt as gt,
@@ -34,6 +38,7 @@ from .logic import (
     logical_and as logical_and,
     logical_not as logical_not,
     logical_or as logical_or,
+    logical_xor as logical_xor,
     lt as lt,
     ne as ne,
     where as where,

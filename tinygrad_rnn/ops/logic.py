@@ -1,15 +1,27 @@
 """Elementwise comparisons, logic, choice and conversion."""
 
 import operator
+from typing import Any
 
 import numpy as np
 
+from ..errors import DTypeError
 from ..op import pointwise
 
 
-@pointwise(kernel=np.where, free=["condition"])
+def _where(condition: Any, a: Any, b: Any) -> Any:
+    """np.where, in which two Python numbers are float32 if one is a float, as everywhere here."""
+    kind = np.asarray(condition).dtype
+    if kind.kind != "b":
+        raise DTypeError(f"where: the condition must be boolean, got {kind}; write x != 0")
+    if isinstance(a, int | float) and isinstance(b, int | float) and float in (type(a), type(b)):
+        a = np.float32(a)
+    return np.where(condition, a, b)
+
+
+@pointwise(kernel=_where, free=["condition"])
 def where(condition, a, b):
-    """Choose a where the condition holds, else b, elementwise."""
+    """Choose a where the boolean condition holds, else b, elementwise."""
     return a if condition else b
 
 
@@ -59,22 +71,57 @@ def ge(a, b):
     return a >= b
 
 
-@pointwise(kernel=operator.and_)
+@pointwise(kernel=np.logical_and)
 def logical_and(a, b):
-    """Both, elementwise, of boolean inputs."""
-    return a & b
+    """Whether both are true, elementwise; a number is, unless it is 0."""
+    return (a != 0) & (b != 0)
 
 
-@pointwise(kernel=operator.or_)
+@pointwise(kernel=np.logical_or)
 def logical_or(a, b):
-    """Either, elementwise, of boolean inputs."""
-    return a | b
+    """Whether either is true, elementwise; a number is, unless it is 0."""
+    return (a != 0) | (b != 0)
+
+
+@pointwise(kernel=np.logical_xor)
+def logical_xor(a, b):
+    """Whether one of two is true and the other not, elementwise."""
+    return (a != 0) != (b != 0)
 
 
 @pointwise(kernel=np.logical_not)
 def logical_not(x):
-    """Negation, elementwise, of a boolean input."""
-    return not x
+    """Whether it is false, elementwise; a number is, if it is 0."""
+    return x == 0
+
+
+@pointwise(kernel=operator.and_)
+def bitwise_and(a, b):
+    """`a & b` of booleans or integers, elementwise, bit by bit."""
+    return a & b
+
+
+@pointwise(kernel=operator.or_)
+def bitwise_or(a, b):
+    """`a | b` of booleans or integers, elementwise, bit by bit."""
+    return a | b
+
+
+@pointwise(kernel=operator.xor)
+def bitwise_xor(a, b):
+    """`a ^ b` of booleans or integers, elementwise, bit by bit."""
+    return a ^ b
+
+
+@pointwise(kernel=np.invert)
+def invert_bits(x):
+    """All bits of integers turned over."""
+    return ~x
+
+
+def bitwise_invert(x: Any) -> Any:
+    """`~x` of booleans or integers, elementwise: false for true, or all bits turned over."""
+    return logical_not(x) if x.dtype == bool else invert_bits(x)
 
 
 @pointwise(free=["x"])

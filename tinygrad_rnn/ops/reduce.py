@@ -13,7 +13,7 @@ from ..kernels import rows
 from ..op import Spec, primitive
 from .logic import astype, eq, where
 from .pointwise import exp, sqrt, square
-from .shape import broadcast_to, flip, reshape
+from .shape import broadcast_to, flip, one_axis, out_of_range, reshape
 
 
 def axes_of(name: str, axis: Any, ndim: int) -> tuple[int, ...]:
@@ -25,10 +25,7 @@ def axes_of(name: str, axis: Any, ndim: int) -> tuple[int, ...]:
         if not isinstance(a, int | np.integer):
             raise ShapeError(f"{name}: axis must be an int, a tuple of ints or None, got {axis!r}")
         if not -ndim <= a < ndim:
-            raise ShapeError(
-                f"{name}: axis {a} is out of range for an array of {ndim} axes; "
-                f"use {-ndim} to {ndim - 1}"
-            )
+            raise out_of_range(name, a, ndim)
     positive = sorted({int(a) % ndim for a in axes})
     if len(positive) != len(axes):
         raise ShapeError(f"{name}: axis {axis!r} names an axis twice")
@@ -52,6 +49,11 @@ def _reduced(name: str, empty: bool = True) -> Any:
     return shape
 
 
+def _over(name: str, x: Any, axis: Any) -> Any:
+    """The axis, looked at where NumPy does not: it takes axis 0 of a single value."""
+    return axis if np.ndim(x) else axes_of(name, axis, 0)
+
+
 def spread(g: Any, shape: tuple[int, ...], axis: Any) -> Any:
     """Bring a reduced array back to `shape` by repeating it along `axis`."""
     return broadcast_to(reshape(g, shape=_kept("spread", shape, axis)), shape=shape)
@@ -60,7 +62,7 @@ def spread(g: Any, shape: tuple[int, ...], axis: Any) -> Any:
 @primitive(shape=_reduced("sum"))
 def sum(x, *, axis=None, keepdims=False):
     """Sum over `axis`; NumPy's pairwise summation."""
-    return np.add.reduce(x, axis=axis, keepdims=keepdims)
+    return np.add.reduce(x, axis=_over("sum", x, axis), keepdims=keepdims)
 
 
 @sum.vjp
@@ -71,7 +73,7 @@ def sum_vjp(g, x_shape, *, axis):
 @primitive(shape=_reduced("max", empty=False))
 def max(x, *, axis=None, keepdims=False):
     """Largest value over `axis`; NaN if one is there, ties share the gradient."""
-    return np.max(x, axis=axis, keepdims=keepdims)
+    return np.max(x, axis=_over("max", x, axis), keepdims=keepdims)
 
 
 def _chosen(g: Any, y: Any, x: Any, axis: Any) -> Any:
@@ -88,7 +90,7 @@ def max_vjp(g, y, x, *, axis):
 @primitive(shape=_reduced("min", empty=False))
 def min(x, *, axis=None, keepdims=False):
     """Smallest value over `axis`; NaN if one is there, ties share the gradient."""
-    return np.min(x, axis=axis, keepdims=keepdims)
+    return np.min(x, axis=_over("min", x, axis), keepdims=keepdims)
 
 
 @min.vjp
@@ -123,14 +125,14 @@ def logsumexp_vjp(g, y, x, *, axis):
 
 
 def _cumsum_shape(x: Spec, *, axis: Any) -> tuple[int, ...]:
-    axes_of("cumsum", axis, x.ndim)
+    one_axis("cumsum", axis, x.ndim)
     return x.shape
 
 
 @primitive(shape=_cumsum_shape)
 def cumsum(x, *, axis):
     """Running sum along one axis."""
-    return np.cumsum(x, axis=axis)
+    return np.cumsum(x, axis=one_axis("cumsum", axis, x.ndim))
 
 
 @cumsum.vjp
@@ -141,6 +143,7 @@ def cumsum_vjp(g, *, axis):
 @primitive(shape=_reduced("norm"), floats=True)
 def norm(x, *, axis=None, keepdims=False):
     """Euclidean norm over `axis`; the subgradient at 0 is 0."""
+    axis = _over("norm", x, axis)
     return np.sqrt(np.add.reduce(np.square(x), axis=axis, keepdims=keepdims))
 
 

@@ -13,11 +13,18 @@ def one_axis(name: str, axis: Any, ndim: int) -> int:
     if not isinstance(axis, int | np.integer):
         raise ShapeError(f"{name}: axis must be an int, got {axis!r}")
     if not -ndim <= axis < ndim:
-        raise ShapeError(
-            f"{name}: axis {axis} is out of range for an array of {ndim} axes; "
-            f"use {-ndim} to {ndim - 1}"
-        )
+        raise out_of_range(name, axis, ndim)
     return int(axis) % ndim
+
+
+def out_of_range(name: str, axis: Any, ndim: int) -> ShapeError:
+    """The error for an axis that an array does not have."""
+    if not ndim:
+        return ShapeError(f"{name}: axis {axis} of a single value, which has no axes")
+    return ShapeError(
+        f"{name}: axis {axis} is out of range for an array of {ndim} axes; "
+        f"use {-ndim} to {ndim - 1}"
+    )
 
 
 def _reshaped(x: Spec, *, shape: tuple[int, ...]) -> tuple[int, ...]:
