@@ -29,6 +29,10 @@ def graph():
     return tg.ones(2, requires_grad=True) * 1
 
 
+def w():
+    return tg.tensor(1.0, requires_grad=True)
+
+
 def freed():
     y = graph().sum()
     y.backward()
@@ -141,6 +145,8 @@ ERRORS = {
     "in place": (in_place, G, r"in-place operators .* write x = x \+ y"),
     "setitem": (lambda: graph().__setitem__(0, 1.0), G, "build the new one with tg.where"),
     "to numpy": (lambda: np.asarray(graph()), G, r"use \.detach\(\)\.numpy\(\)"),
+    "tensors in a list": (lambda: [w(), w()] + f32(2), G, "would drop the graph; .*tg.stack"),
+    "tensors in lists": (lambda: tg.tensor([[w()], [w()]]), G, "would drop the graph"),
     "ufunc": (lambda: np.exp(graph()), TypeError, "does not support ufuncs"),
     "requires_grad of a result": (
         lambda: setattr(graph(), "requires_grad", False), G, "computed by an op"),
@@ -195,6 +201,11 @@ ERRORS = {
     "classes": (lambda: nn.cross_entropy(f32(2, 3), tg.tensor([0, 3])), S, "index 3 is out of range for classes"),
     "class dtype": (lambda: nn.cross_entropy(f32(2, 3), f32(2)), D, "must be class numbers"),
     "class shape": (lambda: nn.cross_entropy(f32(2, 3), tg.tensor([0])), S, r"must be \(2,\)"),
+    "classes second": (
+        lambda: nn.cross_entropy(f32(2, 3, 4), tg.tensor(np.zeros((2, 4), int))),
+        S, r"fit with the classes on axis 1, as in PyTorch; .* say axis=1"),
+    "classes axis": (
+        lambda: nn.cross_entropy(f32(2, 3), tg.tensor([0, 0]), axis=2), S, "cross_entropy: axis 2"),
     "class weight": (
         lambda: nn.cross_entropy(f32(2, 3), tg.tensor([0, 1]), weight=[1.0]), S, "weight must be"),
     "quantile": (lambda: nn.quantile_loss(f32(2), f32(2), 1.5), ValueError, "between 0 and 1"),

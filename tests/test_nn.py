@@ -344,3 +344,36 @@ def test_lengths_that_a_function_closes_over_are_read_at_every_call():
         lengths.assign_(n)
         wanted = model(x, lengths=n)[0].numpy()
         np.testing.assert_allclose(run(x).numpy(), wanted, rtol=1e-5, atol=1e-6)
+
+
+def test_sequential_is_a_sequence():
+    a, b = nn.Linear(2, 3), nn.Linear(3, 3)
+    net = nn.Sequential(a, tg.tanh, b)
+    assert len(net) == 3
+    assert net[0] is a
+    assert net[-1] is b
+    assert list(net) == [a, tg.tanh, b]
+    assert [n for n, _ in net.named_parameters()] == ["0.weight", "0.bias", "2.weight", "2.bias"]
+    x = tg.ones(4, 2)
+    np.testing.assert_array_equal(net[1:](net[:1](x)).numpy(), net(x).numpy())
+    with pytest.raises(IndexError):
+        net[3]
+
+
+@pytest.mark.parametrize("jit", [False, True])
+def test_an_embedding_refuses_indices_outside_its_table(jit):
+    table = nn.Embedding(4, 2)
+    call = tg.jit(table.forward) if jit else table
+    assert call(tg.tensor([0, 3])).shape == (2, 2)
+    for bad in (-1, 4):
+        with pytest.raises(tg.ShapeError, match=f"index {bad} is out of range"):
+            call(tg.tensor([0, bad]))
+    assert tg.take(table.weight, tg.tensor([-1])).shape == (1, 2)  # as everywhere in Python
+
+
+def test_square_logits_are_not_taken_either_way_in_silence():
+    x, t = tg.randn(4, 3, 3), tg.tensor(np.zeros((4, 3), int))
+    with pytest.warns(UserWarning, match=r"fit with the classes on the last axis and.*axis=1"):
+        taken = nn.cross_entropy(x, t)
+    assert float(taken) == float(nn.cross_entropy(x, t, axis=-1))
+    assert float(taken) != float(nn.cross_entropy(x, t, axis=1))

@@ -36,7 +36,7 @@ def to_array(value: Any, dtype: Any = None) -> Array:
     if isinstance(value, Tensor):
         value = value._array
     if isinstance(value, list | tuple) and any(isinstance(v, Tensor) for v in value):
-        value = [v.numpy() if isinstance(v, Tensor) else v for v in value]
+        value = [np.asarray(v) for v in value]  # raises for what requires a gradient
     typed = isinstance(value, np.ndarray | np.generic) or (
         isinstance(value, list | tuple)
         and any(isinstance(v, np.ndarray | np.generic) for v in value)
@@ -180,7 +180,7 @@ class Tensor(Traced):
         if self.requires_grad:
             raise GraphError(
                 "a tensor that requires a gradient was given to NumPy, which would drop the "
-                "graph; use .detach().numpy(), or an op of tinygrad_rnn"
+                "graph; use .detach().numpy(), or an op of tinygrad_rnn (tg.stack for a list)"
             )
         return np.array(self._values(), dtype=dtype)
 

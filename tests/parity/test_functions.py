@@ -153,6 +153,22 @@ def test_cross_entropy(reduction, weighted):
     np.testing.assert_allclose(X.grad.numpy(), Z.grad.numpy(), rtol=1e-10, atol=1e-15)
 
 
+@pytest.mark.parametrize("reduction", ["mean", "none"])
+@pytest.mark.parametrize("shape", [(4, 3, 5), (4, 3, 3), (2, 3, 4, 5)])
+def test_cross_entropy_with_the_classes_second(shape, reduction):
+    rng = np.random.default_rng(0)
+    x, t = rng.standard_normal(shape), rng.integers(0, 3, shape[:1] + shape[2:])
+    t.flat[1] = -100
+    w = rng.uniform(0.5, 2, 3)
+    X, Z = tg.tensor(x, requires_grad=True), torch.tensor(x, requires_grad=True)
+    a = nn.cross_entropy(X, t, weight=w, reduction=reduction, axis=1)
+    b = F.cross_entropy(Z, torch.tensor(t), torch.tensor(w), reduction=reduction)
+    a.sum().backward()
+    b.sum().backward()
+    np.testing.assert_allclose(a.numpy(), b.detach().numpy(), rtol=1e-12)
+    np.testing.assert_allclose(X.grad.numpy(), Z.grad.numpy(), rtol=1e-10, atol=1e-15)
+
+
 OPTIMISERS = [
     ("SGD", {"lr": 0.1, "momentum": 0.9, "nesterov": True, "weight_decay": 0.01}),
     ("SGD", {"lr": 0.1}),
@@ -223,3 +239,46 @@ def test_layers_without_recurrence():
     (own(tg.tensor(ids)) ** 2).sum().backward()
     (table(torch.tensor(ids)) ** 2).sum().backward()
     np.testing.assert_allclose(own.weight.grad.numpy(), table.weight.grad.numpy(), rtol=1e-6)
+
+
+class Tied(torch.nn.Module):
+    """A language model whose table is its read-out, and one layer used under two names."""
+
+    def __init__(self):
+        super().__init__()
+        self.table, self.out = torch.nn.Embedding(5, 3), torch.nn.Linear(3, 5)
+        self.out.weight = self.table.weight
+        self.first = self.second = torch.nn.Sequential(torch.nn.Linear(3, 3), torch.nn.Tanh())
+
+    def forward(self, i):
+        return self.out(self.second(self.first(self.table(i))))
+
+
+class OwnTied(nn.Module):
+    def __init__(self):
+        self.table, self.out = nn.Embedding(5, 3), nn.Linear(3, 5)
+        self.out.weight = self.table.weight
+        self.first = self.second = nn.Sequential(nn.Linear(3, 3), tg.tanh)
+
+    forward = Tied.forward
+
+
+def test_tied_weights_go_by_all_their_names():
+    theirs, ours = Tied(), OwnTied()
+    state = theirs.state_dict()
+    ours.load_state_dict(state)
+    assert sorted(ours.state_dict()) == sorted(state)
+    assert len(ours.parameters()) == len(list(theirs.parameters()))
+    theirs.load_state_dict({k: torch.tensor(v) for k, v in ours.state_dict().items()})
+    i = np.array([0, 4, 4])
+    a, b = ours(tg.tensor(i)), theirs(torch.tensor(i))
+    np.testing.assert_allclose(a.numpy(), b.detach().numpy(), rtol=1e-5)
+    (a * a).sum().backward()
+    (b * b).sum().backward()
+    np.testing.assert_allclose(ours.table.weight.grad, theirs.table.weight.grad, rtol=1e-4)
+    one = {k: v for k, v in state.items() if not k.startswith(("second", "out.weight"))}
+    ours.load_state_dict(one)  # one of the names is enough
+    with pytest.raises(tg.ShapeError, match=r"shared: table\.weight and out\.weight are one here"):
+        ours.load_state_dict({**state, "out.weight": torch.zeros(5, 3)})
+    with pytest.raises(tg.ShapeError, match=r"missing: table\.weight"):
+        ours.load_state_dict({"first.0.weight": state["first.0.weight"]})

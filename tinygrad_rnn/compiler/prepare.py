@@ -156,7 +156,7 @@ def _hoist(program: Program, loop: Loop) -> None:
             and id(own[0]) in slices
         ):
             p = slices[id(own[0])]
-            whole = make("take", (instr.inputs[0], p.source), {"axis": 0})
+            whole = make("take", (instr.inputs[0], p.source), instr.attrs)
             before.append(whole)
             q = Slice(Value(instr.out.shape, instr.out.dtype), whole.out)
             q.start, q.stride = p.start, p.stride

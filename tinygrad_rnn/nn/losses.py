@@ -6,6 +6,7 @@ the unreduced loss. An empty mean is NaN, as in PyTorch.
 """
 
 import math
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ import numpy as np
 from .. import ops
 from .._tensor import Tensor, constant, to_array
 from ..errors import DTypeError, ShapeError
+from ..ops.shape import one_axis
 
 
 def _keep(name: str, mask: Any, shape: tuple[int, ...]) -> Tensor | None:
@@ -117,11 +119,14 @@ def cross_entropy(
     ignore_index: int = -100,
     reduction: str = "mean",
     mask: Any = None,
+    axis: int | None = None,
 ) -> Tensor:
     """-log softmax(x)[target]: logits (..., classes), class numbers (...).
 
-    The classes are on the last axis, whatever axes come before (PyTorch has them
-    second). `weight` (classes,) scales each class, and the mean is then divided by
+    The classes are on the last axis, whatever axes come before; `axis=1` is PyTorch's
+    layout (N, classes, ...). Logits that only fit the latter are refused, and where
+    both fit, (N, n, n) and targets (N, n), a warning says that the last axis was taken:
+    give `axis=-1` or `axis=1` there. `weight` (classes,) scales each class, and the mean is then divided by
     the weights' sum; targets equal to `ignore_index` do not count.
 
     >>> import tinygrad_rnn as tg
@@ -131,10 +136,14 @@ def cross_entropy(
     classes = target if isinstance(target, Tensor) else constant(np.asarray(target))
     if classes.dtype.kind not in "iu":
         raise DTypeError(f"cross_entropy: targets must be class numbers, got {classes.dtype}")
+    if axis is None:
+        _check_layout(x.shape, classes.shape)
+    elif (k := one_axis("cross_entropy", axis, x.ndim)) != x.ndim - 1:
+        x = ops.permute_dims(x, axes=(*[a for a in range(x.ndim) if a != k], k))
     if classes.shape != x.shape[:-1]:
         raise ShapeError(
-            f"cross_entropy: targets must be {x.shape[:-1]} for logits {x.shape} with the classes "
-            f"last, got {classes.shape}"
+            f"cross_entropy: targets must be {x.shape[:-1]} for {x.shape[:-1]} rows of "
+            f"{x.shape[-1]} logits, got {classes.shape}"
         )
     keep = ops.ne(classes, ignore_index)
     if mask is not None:
@@ -150,6 +159,22 @@ def cross_entropy(
         scale = _only(keep, ops.take(table, used))
         loss = loss * scale
     return _reduce("cross_entropy", loss, reduction, keep, scale)
+
+
+def _check_layout(logits: tuple[int, ...], targets: tuple[int, ...]) -> None:
+    """Notice logits laid out as in PyTorch, with the classes on the second axis."""
+    if len(logits) < 3 or targets != logits[:1] + logits[2:]:
+        return
+    if targets != logits[:-1]:
+        raise ShapeError(
+            f"cross_entropy: logits {logits} and targets {targets} fit with the classes on "
+            "axis 1, as in PyTorch; here they are on the last axis, so say axis=1"
+        )
+    warnings.warn(
+        f"cross_entropy: logits {logits} and targets {targets} fit with the classes on the last "
+        "axis and, as in PyTorch, on axis 1; the last was taken. Say axis=-1 or axis=1",
+        stacklevel=3,
+    )
 
 
 def quantile_loss(

@@ -111,6 +111,15 @@ class Module:
                     seen.add(id(p))
                     yield (f"{path}.{name}" if path else name), p
 
+    def _every_name(self, above: tuple[int, ...] = ()) -> Iterator[tuple[str, Parameter]]:
+        """All paths to all parameters: a shared one under each, as in PyTorch's state dicts."""
+        inside = list(self._named())
+        yield from ((name, p) for name, p in inside if isinstance(p, Parameter))
+        above = (*above, id(self))
+        for name, module in inside:
+            if isinstance(module, Module) and id(module) not in above:
+                yield from ((f"{name}.{n}", p) for n, p in module._every_name(above))
+
     def parameters(self) -> list[Parameter]:
         """All parameters, each once."""
         return [p for _, p in self.named_parameters()]
@@ -145,33 +154,39 @@ class Module:
     # state dicts --------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Array]:
-        """Copies of all parameters as arrays, by path."""
-        return {name: p.numpy().copy() for name, p in self.named_parameters()}
+        """Copies of all parameters as arrays, by path; a shared one under each of its paths."""
+        return {name: p.numpy().copy() for name, p in self._every_name()}
 
     def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> None:
         """Take over values by path, from arrays, Tensors or PyTorch tensors; all or nothing.
 
-        Raises ShapeError with a list of what is missing, unexpected or of another
-        shape; with `strict=False` only shapes must agree. Dtypes stay the module's.
+        Raises ShapeError with a list of what is missing, unexpected, of another shape, or
+        not one value for a parameter that is shared; with `strict=False` nothing need be
+        there. Of a shared parameter's paths one is enough. Dtypes stay the module's.
         """
-        own = dict(self.named_parameters())
+        own: dict[str, Parameter] = dict(self._every_name())
         arrays = {name: _as_array(name, v) for name, v in state.items()}
+        given: dict[int, str] = {}  # by parameter: the path that its value comes from
         problems = []
         for name, p in own.items():
             if name not in arrays:
-                problems += [f"missing: {name} {p.shape}"] if strict else []
-            elif arrays[name].shape != p.shape:
+                continue
+            first = given.setdefault(id(p), name)
+            if arrays[name].shape != p.shape:
                 problems.append(f"shape: {name} is {p.shape} here, {arrays[name].shape} there")
+            elif not np.array_equal(arrays[first], arrays[name], equal_nan=True):
+                problems.append(f"shared: {first} and {name} are one here, of two values there")
         if strict:
+            lost = [(n, p) for n, p in own.items() if id(p) not in given]
+            problems += [f"missing: {name} {p.shape}" for name, p in lost]
             problems += [f"unexpected: {n} {a.shape}" for n, a in arrays.items() if n not in own]
         if problems:
             listing = "\n  ".join(problems)
             raise ShapeError(
                 f"load_state_dict: nothing was loaded into {type(self).__name__}\n  {listing}"
             )
-        for name, p in own.items():
-            if name in arrays:
-                p.assign_(arrays[name])
+        for name in given.values():
+            own[name].assign_(arrays[name])
 
     def __repr__(self) -> str:
         count = sum(p.size for p in self.parameters())
@@ -192,15 +207,29 @@ def _as_array(name: str, value: Any) -> Array:
 class Sequential(Module):
     """Apply modules and functions one after the other.
 
+    The stages are `net[0]`, `net[1]`, ..., and their parameters `0.weight` and so on, as
+    in PyTorch; a slice is a Sequential of the same stages.
+
     >>> import tinygrad_rnn as tg
-    >>> tg.nn.Sequential(tg.nn.Linear(3, 4), tg.tanh)(tg.ones(2, 3)).shape
-    (2, 4)
+    >>> net = tg.nn.Sequential(tg.nn.Linear(3, 4), tg.tanh)
+    >>> net(tg.ones(2, 3)).shape, len(net), list(net.state_dict())
+    ((2, 4), 2, ['0.weight', '0.bias'])
     """
 
     def __init__(self, *stages: Callable[..., Any]):
         if not stages:
             raise GraphError("Sequential: needs at least one module or function")
         self.stages = list(stages)
+
+    def _named(self) -> Iterator[tuple[str, Any]]:
+        for name, child in super()._named():
+            yield name.removeprefix("stages."), child
+
+    def __len__(self) -> int:
+        return len(self.stages)
+
+    def __getitem__(self, key: int | slice) -> Any:
+        return Sequential(*self.stages[key]) if isinstance(key, slice) else self.stages[key]
 
     def forward(self, x: Any) -> Any:
         for stage in self.stages:

@@ -4,7 +4,7 @@ Plain loops over the cells of `cells.py`; backpropagation through time emerges
 when `backward()` walks the graph that the loop leaves behind.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -106,6 +106,10 @@ class Recurrent(Module):
         for name, p in cell._named():
             p.name = None
             setattr(self, f"{name}_{key}", p)
+
+    def _named(self) -> Iterator[tuple[str, Any]]:
+        """The parameters under those names, and not once more inside the cells."""
+        yield from ((name, p) for name, p in super()._named() if isinstance(p, Parameter))
 
     def __setattr__(self, key: str, value: Any) -> None:
         """Give a replaced parameter to the cell that uses it, too."""

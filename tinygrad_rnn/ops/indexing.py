@@ -101,16 +101,19 @@ def check_indices(name: str, indices: Any, n: int, what: str, least: int | None 
         raise ShapeError(f"{name}: index {bad} is out of range for {what} of {n}")
 
 
-def _taken(x: Spec, indices: Spec, *, axis: int) -> tuple[int, ...]:
+def _taken(x: Spec, indices: Spec, *, axis: int, negative: bool) -> tuple[int, ...]:
     k = one_axis("take", axis, x.ndim)
     return x.shape[:k] + indices.shape + x.shape[k + 1 :]
 
 
 @primitive(shape=_taken, free=["indices"])
-def take(x, indices, *, axis=0):
-    """Take slices by number along one axis; indices of any shape, repeats allowed."""
+def take(x, indices, *, axis=0, negative=True):
+    """Take slices by number along one axis; indices of any shape, repeats allowed.
+
+    Negative ones count from the end, unless `negative` is False.
+    """
     k = one_axis("take", axis, x.ndim)
-    check_indices("take", indices, x.shape[k], f"axis {axis}")
+    check_indices("take", indices, x.shape[k], f"axis {axis}", None if negative else 0)
     return np.take(x, indices, axis=k)
 
 
@@ -184,10 +187,13 @@ def put_along_axis_vjp_x(g, indices, *, axis):
 
 
 def embedding(indices: Any, W: Any) -> Any:
-    """Look rows of the table W (n, d) up: y[..., :] = W[indices[...], :]."""
+    """Look rows of the table W (n, d) up: y[..., :] = W[indices[...], :].
+
+    Raises ShapeError for an index outside [0, n).
+    """
     if W.ndim != 2:
         raise ShapeError(f"embedding: the table must have two axes (n, d), got {W.shape}")
-    return take(W, indices, axis=0)
+    return take(W, indices, axis=0, negative=False)
 
 
 @primitive(shape=lambda x, *, num_classes, dtype: (*x.shape, num_classes), free=["x"])
