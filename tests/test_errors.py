@@ -145,7 +145,7 @@ ERRORS = {
     "in place": (in_place, G, r"in-place operators .* write x = x \+ y"),
     "setitem": (lambda: graph().__setitem__(0, 1.0), G, "build the new one with tg.where"),
     "to numpy": (lambda: np.asarray(graph()), G, r"use \.detach\(\)\.numpy\(\)"),
-    "tensors in a list": (lambda: [w(), w()] + f32(2), G, "would drop the graph; .*tg.stack"),
+    "tensors in a list": (lambda: f32(2) * [w(), w()], G, "would drop the graph; .*tg.stack"),
     "tensors in lists": (lambda: tg.tensor([[w()], [w()]]), G, "would drop the graph"),
     "ufunc": (lambda: np.exp(graph()), TypeError, "does not support ufuncs"),
     "requires_grad of a result": (

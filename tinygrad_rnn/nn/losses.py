@@ -126,8 +126,8 @@ def cross_entropy(
     The classes are on the last axis, whatever axes come before; `axis=1` is PyTorch's
     layout (N, classes, ...). Logits that only fit the latter are refused, and where
     both fit, (N, n, n) and targets (N, n), a warning says that the last axis was taken:
-    give `axis=-1` or `axis=1` there. `weight` (classes,) scales each class, and the mean is then divided by
-    the weights' sum; targets equal to `ignore_index` do not count.
+    give `axis=-1` or `axis=1` there. `weight` (classes,) scales each class, and the mean
+    is then divided by the weights' sum; targets equal to `ignore_index` do not count.
 
     >>> import tinygrad_rnn as tg
     >>> round(cross_entropy(tg.zeros(2, 4), tg.tensor([0, 3])).item(), 4)
