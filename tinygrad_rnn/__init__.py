@@ -36,7 +36,6 @@ from .errors import (
     ShapeError as ShapeError,
 )
 from .ops import *  # noqa: F403
-from .ops import abs as abs, max as max, min as min, pow as pow, sum as sum
 
 if TYPE_CHECKING:
     from . import viz as viz
@@ -47,6 +46,14 @@ if TYPE_CHECKING:
         set_num_threads as set_num_threads,
     )
 
+__all__ = [
+    "AnomalyError", "CaptureError", "DTypeError", "DataError", "GraphError", "RenderError",
+    "ShapeError", "Tensor", "arange", "clear_jit_cache", "detect_anomaly", "disable_jit", "empty",
+    "eye", "full", "full_like", "grad", "jit", "nn", "no_grad", "ones", "ones_like", "ops", "optim",
+    "rand", "randn", "scope", "set_num_threads", "step", "tensor", "testing", "viz", "zeros",
+    "zeros_like",
+]  # fmt: skip
+__all__ += ops.__all__
 __version__ = "0.1.0"
 _COMPILER = ("clear_jit_cache", "disable_jit", "jit", "set_num_threads")
 
@@ -61,3 +68,8 @@ def __getattr__(name: str) -> Any:
         globals().update({n: getattr(compiler, n) for n in _COMPILER})
         return globals()[name]
     raise AttributeError(f"module 'tinygrad_rnn' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """What is meant for use; Python adds the files of the package to a module's attributes."""
+    return [*__all__, "__doc__", "__version__"]

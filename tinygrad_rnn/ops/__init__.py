@@ -98,3 +98,16 @@ from .shape import (
     sum_to as sum_to,
     swapaxes as swapaxes,
 )
+
+# the names of `tinygrad_rnn` itself: all but what stands behind x[key] and a weight's gradient
+__all__ = [
+    "Generator", "abs", "add", "astype", "bitwise_and", "bitwise_invert", "bitwise_or",
+    "bitwise_xor", "broadcast_to", "chunk", "clip", "concat", "cos", "cumsum", "div", "dropout",
+    "embedding", "eq", "erf", "exp", "expand_dims", "expm1", "flip", "ge", "gelu", "gt", "le",
+    "linear", "log", "log1p", "log_softmax", "logical_and", "logical_not", "logical_or",
+    "logical_xor", "logsumexp", "lt", "manual_seed", "matmul", "max", "maximum", "mean", "min",
+    "minimum", "mul", "ne", "neg", "norm", "normalize", "one_hot", "outer", "permute_dims",
+    "pow", "relu", "reshape", "sigmoid", "silu", "sin", "softmax", "softmax_cross_entropy",
+    "softplus", "split", "sqrt", "square", "squeeze", "stack", "std", "sub", "sum", "sum_to",
+    "swapaxes", "take", "take_along_axis", "tanh", "unstack", "var", "where",
+]  # fmt: skip

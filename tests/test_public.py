@@ -1,0 +1,44 @@
+"""The public names: meant, documented, and no others."""
+
+import inspect
+import types
+
+import pytest
+
+import tinygrad_rnn as tg
+
+MODULES = {"nn", "ops", "optim", "testing", "viz"}
+
+
+def test_the_namespace_holds_what_is_meant_and_nothing_else():
+    assert set(dir(tg)) == {*tg.__all__, "__doc__", "__version__"}
+    assert len(set(tg.__all__)) == len(tg.__all__)
+    found = {n for n in tg.__all__ if isinstance(getattr(tg, n), types.ModuleType)}
+    assert found == MODULES
+    for name in ("shape", "random", "rows", "reduce", "pointwise", "linalg", "indexing", "logic"):
+        assert not hasattr(tg, name), name
+
+
+def test_every_array_function_is_exported_or_kept_back_on_purpose():
+    own = {n for n, v in vars(tg.ops).items() if not isinstance(v, types.ModuleType)}
+    own = {n for n in own if not n.startswith("_")}
+    assert own - set(tg.ops.__all__) == {"gather", "index", "sum_of_products"}
+    assert set(tg.ops.__all__) <= own
+    assert tg.ops.__all__ == sorted(tg.ops.__all__)
+
+
+@pytest.mark.parametrize("name", sorted(set(tg.__all__) - MODULES))
+def test_every_name_is_documented(name):
+    text = inspect.getdoc(getattr(tg, name))
+    assert text, f"{name} needs a docstring"
+    first = text.split("\n\n")[0]
+    assert first[0].isupper() or first.startswith(("log", "e^", "`", "y ="))
+    assert first.rstrip().endswith((".", ":")), f"the first sentence of {name} has no end"
+
+
+def test_every_method_is_a_function_too():
+    from tinygrad_rnn._record import METHODS
+
+    assert set(METHODS) <= set(tg.ops.__all__)
+    for name in METHODS:
+        assert getattr(tg.Tensor, name).__doc__ == getattr(tg, name).__doc__
