@@ -321,6 +321,8 @@ def linalg_cases() -> Iterator[Case]:
         "batched-vector": ((2, 2, 3), (3,)),
         "empty-inner": ((2, 0), (0, 3)),
         "no-rows": ((0, 3), (3, 2)),
+        "empty-series": ((2, 0, 3), (3, 2)),
+        "empty-inner-series": ((2, 3, 0), (0, 2)),
     }.items():
         yield case("matmul", ops.matmul, np.matmul, shapes, "real", tag, attrs={})
     for layout in LAYOUTS[1:]:
@@ -331,6 +333,7 @@ def linalg_cases() -> Iterator[Case]:
         "series": (2, 2, 3),
         "vector": (3,),
         "empty": (0, 3),
+        "empty-series": (2, 0, 3),
     }.items():
         yield case("linear", ops.linear, lambda x, W, b: x @ W.T + b, [shape, (4, 3), (4,)], "real",
                    tag, attrs={})  # fmt: skip

@@ -16,6 +16,7 @@ GFLOP/s, float32, one core of an AVX-512 server, m x k x n of (m, k) @ (k, n):
 - All else is `np.dot`.
 """
 
+import math
 import weakref
 from typing import Any
 
@@ -87,9 +88,18 @@ def dot(a: Array, b: Array) -> Any:
 
 def matmul(a: Array, b: Array) -> Any:
     """a @ b over the last two axes, 1-D arrays as vectors."""
-    if a.ndim == b.ndim == 2:
-        return dot(a, b)
-    return np.matmul(a, b)
+    if b.ndim != 2 or a.ndim < 2:
+        return np.matmul(a, b)
+    return dot(a, b) if a.ndim == 2 else _by_rows(dot, a, b)
+
+
+def _by_rows(product: Any, x: Array, *rest: Any) -> Any:
+    """A product with a series of matrices as one with all their rows.
+
+    (14, 32, 64) @ (64, 2000): 1.3 ms; np.dot, which has BLAS for two axes only, takes 31.
+    """
+    y = product(x.reshape(math.prod(x.shape[:-1]), x.shape[-1]), *rest)
+    return y.reshape(*x.shape[:-1], y.shape[-1])
 
 
 def forget(W: Array) -> None:
@@ -141,6 +151,8 @@ def linear(x: Array, W: Array, b: Any) -> Any:
     """x @ W.T + b over the last axis of x, W a weight that is used again and again."""
     if W.ndim != 2 or (b.__class__ is not int and b.shape != W.shape[:1]):
         raise ValueError("W must have two axes and b one")
+    if x.ndim > 2:
+        return _by_rows(linear, x, W, b)
     panels = _panels(x, W, True) if W.size >= _LEAST else None
     if panels is None:
         y = np.dot(x, W.T)
@@ -158,6 +170,8 @@ def linear_vjp_x(g: Array, W: Array) -> Any:
     64 x 2048 x 512: 101 GFLOP/s packed, 84 np.dot; 32 x 512 x 128, a small product in
     blocks of 8 rows: 130 packed, 151 so.
     """
+    if g.ndim > 2:
+        return _by_rows(linear_vjp_x, g, W)
     if 8 * W.size <= _SMALL:
         return dot(g, W) if g.ndim == 2 else np.matmul(g, W)
     panels = _panels(g, W, False)
