@@ -135,7 +135,7 @@ class Sweep:
                 watch.total(node, g)
             saved = node.saved
             if saved is FREED or node.versions is not None:
-                _check_intact(node)
+                check_intact(node)
             if node.op.variadic or not arrays:
                 (self._at_once if node.op.selective else self._through)(node, g)
                 if not retain:
@@ -348,7 +348,7 @@ def _reads(sources: Iterable[tuple[str, int]], node: Node, saved: Any) -> list[A
     return values
 
 
-def _check_intact(node: Node) -> None:
+def check_intact(node: Node) -> None:
     """Raise unless what the node saved is still there, and still what it was."""
     if node.saved is FREED:
         raise GraphError(

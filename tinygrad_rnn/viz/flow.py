@@ -19,8 +19,8 @@ from ..op import Array, Deferred, Op
 from ..ops.shape import sum_to
 from .figures import TERMS, Figures
 from .graph import Edge, Graph, Vertex
-from .losses import edge_key, entries
-from .rates import Rate, edges_but_of, fit, groups, loss_steps
+from .losses import edge_key, edges_but_of, entries, reached
+from .rates import Rate, fit, groups, loss_steps
 
 NOTHING = Measured(0.0, 0.0, 1.0, 0)
 
@@ -38,6 +38,7 @@ class Flow(Figures):
         self.slices: set[int] = set()  # keys of index nodes of which we must see the gradient
         self._special: dict[int, Any] = {}  # edge: (kind, vertex, step), or None if blocked
         self._blocked: set[int] = set()
+        self._reached: set[int] | None = None  # vertices that a path leads to; None: all
         self._steps: dict[int, set[int]] = defaultdict(set)  # of parameters, by vertex
         self._to_come: dict[Any, int] = {}
         self._partial: dict[Any, Array] = {}
@@ -61,6 +62,7 @@ class Flow(Figures):
                 self._to_come[group] = len(names)
         if from_step is not None:
             self._blocked = other_losses(graph, from_step)
+            self._reached = reached(graph, self._blocked)
             self._special.update(dict.fromkeys(self._blocked - set(self._special)))
         self._find_alone(graph)
 
@@ -147,9 +149,13 @@ class Flow(Figures):
             key = self._alone[key]
         return self.get(key)
 
+    def _leads_to(self, v: Vertex) -> bool:
+        """Whether a path does: zeros that stand around a slice on their way are none."""
+        return self._reached is None or v.number in self._reached
+
     def total_of(self, v: Vertex) -> Measured | None:
-        """A vertex's whole gradient, None where none arrived."""
-        return self._of(v.key)
+        """A vertex's whole gradient, None where no path leads to it."""
+        return self._of(v.key) if self._leads_to(v) else None
 
     def part_of(self, v: Vertex, step: int) -> Measured | None:
         """A parameter's gradient from one step."""
@@ -157,7 +163,7 @@ class Flow(Figures):
 
     def carried_to(self, v: Vertex) -> Measured | None:
         """What arrives at a state from other steps."""
-        return self._of(("carried", v.number, v.step))
+        return self._of(("carried", v.number, v.step)) if self._leads_to(v) else None
 
     def steps_of(self, v: Vertex) -> list[int]:
         """The steps that send a gradient to a parameter."""
@@ -165,7 +171,7 @@ class Flow(Figures):
 
     def of_edge(self, graph: Graph, e: Edge) -> Measured | None:
         """An edge's own contribution, None where none flowed."""
-        return self._of(edge_key(graph, e))
+        return self._of(edge_key(graph, e)) if self._leads_to(graph.vertices[e.target]) else None
 
     def of_vertex(self, v: Vertex, step: int | None) -> Measured | None:
         """A vertex's whole gradient; of a parameter used in a step, that step's part."""
@@ -218,8 +224,9 @@ class Flow(Figures):
         found = {}
         for name, members in self.states().items():
             figures = self.by_loss.get(self.loss_steps[name])
-            keys = [v.key for _, v in members]
-            found[name] = [self._of(k) if figures is None else figures.get(k) for k in keys]
+            found[name] = [
+                self.total_of(v) if figures is None else figures.get(v.key) for _, v in members
+            ]
         return found
 
     def rates(self) -> dict[str, Rate]:
@@ -253,7 +260,7 @@ def other_losses(graph: Graph, step: int) -> set[int]:
     found = entries(graph)
     if all(entry.step != step for entry in found):
         raise GraphError(f"viz.gradient_flow: no loss enters step {step}; see viz.unrolled(loss)")
-    return edges_but_of(found, step)
+    return edges_but_of(found, {step})
 
 
 def _value(c: Any, p: Any) -> tuple[Any, Array | None]:

@@ -5,6 +5,7 @@ values (`loss = loss + loss_t`), as far as nobody gave them a name.
 """
 
 import math
+from collections.abc import Container, Iterable
 from typing import NamedTuple
 
 from .graph import Edge, Graph, Vertex
@@ -15,7 +16,7 @@ LINEAR = {"add", "sub", "neg", "sum", "mean", "concat", "stack", "reshape", "ind
 class Entry(NamedTuple):
     """One edge into the loss part."""
 
-    step: int
+    step: int | None  # None: from outside the steps, of something that steps read too
     edge: int  # as the sweep knows it
     source: int  # vertex
 
@@ -26,20 +27,34 @@ def edge_key(graph: Graph, e: Edge) -> int:
 
 
 def entries(graph: Graph) -> list[Entry]:
-    """Every edge by which a step's loss enters, in the order of recording."""
+    """Every edge by which a loss enters, in the order of recording."""
     loss, found = {graph.output}, []
     for v in reversed(graph.vertices):
-        if v.number not in loss:
+        inward = [e for e in graph.outof[v.number] if e.target in loss]
+        if v.kind != "op" or not inward:
             continue
-        for e in graph.into[v.number]:
-            source = graph.vertices[e.source]
-            if source.kind != "op":
-                continue
-            if source.step is None or _is_running_sum(graph, source):
-                loss.add(e.source)
-            else:
-                found.append(Entry(source.step, edge_key(graph, e), e.source))
+        of_no_step = v.step is None or _is_running_sum(graph, v)
+        if of_no_step and len(inward) == len(graph.outof[v.number]):
+            loss.add(v.number)
+        else:
+            found += [Entry(v.step, edge_key(graph, e), v.number) for e in inward]
     return found[::-1]
+
+
+def edges_but_of(found: Iterable[Entry], steps: Container[int]) -> set[int]:
+    """The edges by which the losses of all other steps enter."""
+    return {entry.edge for entry in found if entry.step is None or entry.step not in steps}
+
+
+def reached(graph: Graph, blocked: Container[int]) -> set[int]:
+    """The vertices that a gradient comes to from the output, some edges apart."""
+    found, stack = {graph.output}, [graph.output]
+    while stack:
+        for e in graph.into[stack.pop()]:
+            if e.source not in found and edge_key(graph, e) not in blocked:
+                found.add(e.source)
+                stack.append(e.source)
+    return found
 
 
 def _is_running_sum(graph: Graph, v: Vertex) -> bool:

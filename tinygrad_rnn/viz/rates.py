@@ -10,14 +10,14 @@ squares of h alone 14.4.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from ..kernels.measure import Measured
 from .graph import Graph, Vertex
-from .losses import Entry, entries
+from .losses import entries
 
 Members = Sequence[tuple[int, Vertex]]  # (step, vertex) as recorded
 _POINTS = 300  # of which the slopes of all pairs are taken
@@ -45,14 +45,9 @@ def loss_steps(graph: Graph, states: Mapping[str, Members]) -> dict[str, int | N
     for name, members in states.items():
         step, last = members[-1]
         reached = _ahead(graph, last, None)
-        steps = [entry.step for entry in found if entry.source in reached]
+        steps = [e.step for e in found if e.step is not None and e.source in reached]
         chosen[name] = step if step in steps else steps[-1] if steps else None
     return chosen
-
-
-def edges_but_of(found: Iterable[Entry], step: int) -> set[int]:
-    """The edges by which the losses of all other steps enter."""
-    return {entry.edge for entry in found if entry.step != step}
 
 
 def groups(graph: Graph, states: Mapping[str, Members]) -> list[tuple[str, ...]]:

@@ -13,9 +13,8 @@ from ..graph import FREED, Node, Sweep, leading_to
 from ..kernels.measure import Measured, measure_all
 from ..op import local
 from .flow import Flow
-from .graph import Graph, collect, nodes_below, root_of
-from .losses import entries
-from .rates import edges_but_of
+from .graph import Graph, Vertex, collect, nodes_below, root_of
+from .losses import edges_but_of, entries, reached
 
 
 @contextmanager
@@ -55,7 +54,7 @@ class _Recorder:
         follow_losses(self.flow, output.node)
 
 
-class _Gate:
+class Gate:
     """Lets through all but some edges; watches nothing."""
 
     slices: frozenset[int] = frozenset()
@@ -81,25 +80,37 @@ def follow_losses(flow: Flow, root: Node) -> None:
     found = entries(flow.graph)
     if len({entry.step for entry in found}) < 2:
         return
-    by_step: dict[int, set[int]] = {}
+    by_step: dict[int, list[Vertex]] = {}
     for name, members in flow.states().items():
         step = flow.loss_steps[name]
         if step is not None:
-            by_step.setdefault(step, set()).update(v.key for _, v in members)
-    for step, keys in by_step.items():
-        wanted, useful = frozenset(keys), leading_to([root], keys)
-        gate = _Gate(edges_but_of(found, step))
-        run = _own_sweep(root, only=useful, wanted=wanted, watch=gate)
+            by_step.setdefault(step, []).extend(v for _, v in members)
+    for step, vertices in by_step.items():
+        gate = Gate(edges_but_of(found, {step}))
+        paths = reached(flow.graph, gate.blocked)
+        wanted = frozenset(v.key for v in vertices if v.number in paths)
+        useful = leading_to([root], set(wanted))
+        run = own_sweep(root, only=useful, wanted=wanted, watch=gate)
         rows = measure_all([np.asarray(g) for g in run.found.values()])
         figures = [Measured(*row) for row in rows.tolist()]
         flow.by_loss[step] = dict(zip(run.found, figures, strict=True))
 
 
-def _own_sweep(root: Node, **how: Any) -> Sweep:
-    """A sweep that keeps what backward needs."""
-    with no_grad():
-        run = Sweep(lambda a, _: constant(a), retain=True, create_graph=False, **how)
-        run.run([(root, np.ones(root.shape, root.dtype))])
+def own_sweep(root: Node, stacked: bool = False, **how: Any) -> Sweep:
+    """A sweep from `root` that keeps what backward needs.
+
+    `stacked`: through the rules as they are written, in ops, for cotangents that are no
+    plain arrays.
+    """
+    lift = (lambda a, _: a) if stacked else (lambda a, _: constant(a))
+    now = local.now
+    anomaly, now.anomaly = now.anomaly, False
+    try:
+        with no_grad():
+            run = Sweep(lift, retain=True, create_graph=stacked, **how)
+            run.run([(root, np.ones(root.shape, root.dtype))])
+    finally:
+        now.anomaly = anomaly
     return run
 
 
@@ -115,7 +126,7 @@ def sweep(loss: Any, graph: Graph, from_step: int | None) -> Flow:
     flow.begin(graph, from_step)
     if from_step is None:
         follow_losses(flow, root)
-    flow.end(_own_sweep(root, watch=flow).leaves())
+    flow.end(own_sweep(root, watch=flow).leaves())
     return flow
 
 
