@@ -1,4 +1,4 @@
-"""A gallery of diagrams: seven models in three views, and three fates of a gradient.
+"""A gallery: seven models in three views, three fates of a gradient, heat maps through time.
 
     python examples/gallery.py [--out FOLDER]
     sh tools/draw examples/gallery.py:lstm --view gradient -o lstm.html
@@ -147,6 +147,14 @@ def exploding() -> tg.Tensor:
     return _decay(1.5)
 
 
+def waves(steps: int = 40) -> tg.Tensor:
+    """An LSTM of 16 units that follows a sine, with a loss at every step: for heat maps."""
+    net = nn.LSTM(1, 16, forget_bias=1.0, generator=generator())
+    x = 2 * np.sin(np.arange(steps, dtype=np.float32) / 4).reshape(steps, 1, 1)
+    y, _ = net(tg.tensor(x, name="x"))
+    return (y**2).mean()
+
+
 MODELS = (rnn, lstm, gru, two_layers, bidirectional, translator, custom_cell)
 FATES = (vanishing, healthy, exploding)
 VIEWS = {"unrolled": viz.unrolled, "rolled": viz.rolled, "gradient": viz.gradient_flow}
@@ -170,6 +178,10 @@ def write(folder: Path) -> Path:
             )
         title = model.__name__.replace("_", " ")
         rows.append(f"<h2>{title}</h2><p>{escape(model.__doc__ or '')}</p>{''.join(links)}")
+    rows.append("<h2>heat maps</h2>")
+    for what in ("h", "lag"):
+        name = viz.heatmap(waves(), what).save(folder / f"waves-{what}.png").name
+        rows.append(f'<figure><img src="{name}" alt="{name}"></figure>')
     index = folder / "index.html"
     index.write_text(
         '<!DOCTYPE html><html lang="en"><meta charset="utf-8"><title>gallery</title>'

@@ -22,6 +22,7 @@ from . import (
 from .diagram import Diagram as Diagram, GradientDiagram as GradientDiagram
 from .flow import Flow as Flow
 from .graph import Graph, Vertex, collect, root_of
+from .heat import Heatmap as Heatmap, heatmap as heatmap
 from .rolled import roll_up
 from .sweep import record as record
 from .unrolled import Slot, Unrolled, slots

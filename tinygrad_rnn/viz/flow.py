@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import GraphError
-from ..graph import key_of
+from ..graph import Node, key_of
 from ..kernels.measure import Measured
 from ..op import Array, Deferred, Op
 from ..ops.shape import sum_to
@@ -21,6 +21,7 @@ from .figures import TERMS, Figures
 from .graph import Edge, Graph, Vertex
 from .losses import edge_key, edges_but_of, entries, reached
 from .rates import Rate, fit, groups, loss_steps
+from .values import Values
 
 NOTHING = Measured(0.0, 0.0, 1.0, 0)
 
@@ -35,6 +36,10 @@ class Flow(Figures):
         # by step: what its loss alone sends to the states, where several losses enter
         self.by_loss: dict[int | None, dict[int, Measured]] = {}
         self._alone: dict[Any, int] = {}  # the edge that is all of a sum or a total
+        # of named nodes in steps: the arrays themselves, for heat maps
+        self.values: dict[int, Array] = {}
+        self.gradients: dict[int, Array] = {}
+        self._shown: set[int] = set()
         self.slices: set[int] = set()  # keys of index nodes of which we must see the gradient
         self._special: dict[int, Any] = {}  # edge: (kind, vertex, step), or None if blocked
         self._blocked: set[int] = set()
@@ -66,6 +71,27 @@ class Flow(Figures):
             self._special.update(dict.fromkeys(self._blocked - set(self._special)))
         self._find_alone(graph)
 
+    def show(self, root: Node) -> None:
+        """Keep the values of all named nodes in steps, and their gradients as they pass."""
+        assert self.graph is not None
+        values = Values(root)
+        named = set()
+        for v in self.graph.vertices:
+            if v.name and v.step is not None:
+                named |= {u.key for u in (v, self.activation(v)) if u is not None}
+        carried = {v.key for members in self.states().values() for _, v in members}
+        self._shown = {key for key in named | carried if key > 0}  # leaves have keys below 0
+        self.values = {key: values.of(key) for key in self._shown}
+
+    def activation(self, v: Vertex) -> Vertex | None:
+        """The sigmoid or tanh that alone reads a piece of a chunk: the gate itself."""
+        assert self.graph is not None
+        out = self.graph.outof[v.number]
+        if v.op != "index" or len(out) != 1:
+            return None
+        reader = self.graph.vertices[out[0].target]
+        return reader if reader.op in ("sigmoid", "tanh") else None
+
     def _find_alone(self, graph: Graph) -> None:
         """Find what need not be noted: it is just what comes over one edge."""
         for v in graph.vertices:
@@ -88,6 +114,8 @@ class Flow(Figures):
     def total(self, node: Any, g: Any) -> None:
         """A node's whole cotangent, where it is not just what came over its only edge."""
         key = node.seq
+        if key in self._shown:
+            self.gradients[key] = g
         if key not in self._alone or (node.extra is not None and "hooks" in node.extra):
             self._alone.pop(key, None)
             self._alone.pop(key << 32, None)  # a slice hands on what the hook made of it

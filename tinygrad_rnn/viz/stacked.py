@@ -18,10 +18,20 @@ from ..ops.reduce import axes_of
 
 
 class Cotangent(Traced):
-    """What both kinds share: operators, and that NumPy leaves them alone."""
+    """What both kinds share: they take ops over, and NumPy leaves them alone."""
 
     __slots__ = ()
     __array_ufunc__ = None  # else `ndarray * Stacked` would go row by row
+
+    def __apply_op__(self, op: Op, args: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
+        values = [a.whole() if isinstance(a, Rows) else a for a in args]
+        if op is put_slices and all(_row(key) is not None for key in attrs["keys"]):
+            return Rows(values, attrs)
+        first = min(a.first for a in values if isinstance(a, Stacked))
+        end = max(a.end for a in values if isinstance(a, Stacked))
+        lined = [_spread(a, first, end) if isinstance(a, Stacked) else a for a in values]
+        rule = _pointwise if op.pointwise else RULES.get(op.name, _one_by_one)
+        return Stacked(rule(op, lined, attrs), first)
 
     def __neg__(self) -> Any:
         return ops.neg(self)
@@ -78,15 +88,6 @@ class Stacked(Cotangent):
     def __getitem__(self, key: Any) -> Any:
         return ops.index(self, key=key)
 
-    def __apply_op__(self, op: Op, args: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
-        if op is put_slices and all(_row(key) is not None for key in attrs["keys"]):
-            return Rows(args, attrs)
-        first = min(a.first for a in args if isinstance(a, Stacked))
-        end = max(a.end for a in args if isinstance(a, Stacked))
-        lined = [_spread(a, first, end) if isinstance(a, Stacked) else a for a in args]
-        rule = _pointwise if op.pointwise else RULES.get(op.name, _one_by_one)
-        return Stacked(rule(op, lined, attrs), first)
-
 
 class Rows(Cotangent):
     """The cotangent of a series read step by step: pieces in rows, never all rows of all seeds.
@@ -124,9 +125,6 @@ class Rows(Cotangent):
             return self.whole()[key]
         found = [p for p, k in zip(self.pieces, keys, strict=True) if _row(k) == row]
         return functools.reduce(ops.add, found) if found else None
-
-    def __apply_op__(self, op: Op, args: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
-        return op(*[a.whole() if isinstance(a, Rows) else a for a in args], **attrs)
 
 
 def _row(key: Any) -> int | None:

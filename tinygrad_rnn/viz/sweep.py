@@ -51,6 +51,7 @@ class _Recorder:
         if self.flow.graph is not None:
             raise GraphError("viz.record: takes one backward() call, this is the second")
         self.flow.begin(collect(output, "viz.record"))
+        self.flow.show(output.node)
         follow_losses(self.flow, output.node)
 
 
@@ -114,8 +115,11 @@ def own_sweep(root: Node, stacked: bool = False, **how: Any) -> Sweep:
     return run
 
 
-def sweep(loss: Any, graph: Graph, from_step: int | None) -> Flow:
-    """Run a backward sweep of our own, which leaves every `.grad` and saved value alone."""
+def sweep(loss: Any, graph: Graph, from_step: int | None, shown: bool = False) -> Flow:
+    """Run a backward sweep of our own, which leaves every `.grad` and saved value alone.
+
+    `shown`: keep the arrays of what is named, for heat maps.
+    """
     root = root_of(loss, "viz.gradient_flow")
     if any(n.saved is FREED for n in nodes_below(root)):
         raise GraphError(
@@ -124,6 +128,8 @@ def sweep(loss: Any, graph: Graph, from_step: int | None) -> Flow:
         )
     flow = Flow()
     flow.begin(graph, from_step)
+    if shown:
+        flow.show(root)
     if from_step is None:
         follow_losses(flow, root)
     flow.end(own_sweep(root, watch=flow).leaves())
