@@ -69,7 +69,7 @@ def backward(output: Tensor, gradient: Any = None, retain_graph: bool = False) -
     seed = _seed(output, gradient, "backward")
     watch = local.now.watch
     if watch is not None:
-        watch.start(output)
+        watch = watch.start(output)
     sweep = Sweep(_lift, retain_graph, create_graph=False, watch=watch)
     with _recording(False):
         sweep.run([(_root(output), seed._array)])

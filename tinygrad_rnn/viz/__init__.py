@@ -20,6 +20,7 @@ from . import (
     table as _figures,
 )
 from .diagram import Diagram as Diagram, GradientDiagram as GradientDiagram
+from .filming import Film as Film, film as film
 from .flow import Flow as Flow
 from .graph import Graph, Vertex, collect, root_of
 from .heat import Heatmap as Heatmap, heatmap as heatmap

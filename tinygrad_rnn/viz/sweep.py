@@ -46,13 +46,14 @@ class _Recorder:
         self.total, self.passes, self.joined = flow.total, flow.passes, flow.joined
         self.slices, self.end = flow.slices, flow.end
 
-    def start(self, output: Any) -> None:
-        """A sweep begins at `output`."""
+    def start(self, output: Any) -> "_Recorder":
+        """A sweep begins at `output`; what is to watch it."""
         if self.flow.graph is not None:
             raise GraphError("viz.record: takes one backward() call, this is the second")
         self.flow.begin(collect(output, "viz.record"))
         self.flow.show(output.node)
         follow_losses(self.flow, output.node)
+        return self
 
 
 class Gate:
