@@ -31,7 +31,8 @@ from ..kernels import _apart, _jit
 
 _log = logging.getLogger(__name__)
 _loaded: dict[str, Callable[..., Any]] = {}
-_lock = threading.Lock()
+_locks = [threading.RLock()]  # one thread loads or compiles; a forked child has a lock of its own
+os.register_at_fork(after_in_child=lambda: _locks.__setitem__(0, threading.RLock()))
 
 
 def folder() -> Path:
@@ -66,7 +67,7 @@ def key_of(source: str) -> str:
 def load(source: str) -> Callable[..., Any]:
     """The function `kernel` of a source: from memory, from disk, or new."""
     key = key_of(source)
-    with _lock:
+    with _locks[0]:
         if key not in _loaded:
             _loaded[key] = _import(key, source) or _in_memory(source)
         return _loaded[key]
@@ -118,25 +119,25 @@ def ready(source: str, args: tuple[Any, ...], dtypes: set[Any]) -> tuple[Callabl
     `dtypes` are those of the arrays it works on. A damaged file on disk is left alone, and
     the kernel compiled in memory.
     """
-    kernel: Any = load(source)
-    if _jit.DISABLED or kernel.signatures:
-        return kernel, 0.0
-    types = tuple([numba.typeof(a) for a in args])  # type: ignore[no-untyped-call]
-    before = time.perf_counter()
-    with _waiting():
-        _apart.define(dtypes)
-        try:
-            kernel.compile(types)
-        except numba.core.errors.NumbaError:
-            raise
-        except Exception as error:  # whatever a damaged or unreadable file raises
-            _log.warning("a cached kernel could not be read, compiling anew: %s", error)
-            kernel = _in_memory(source)
-            kernel.compile(types)
-            with _lock:
+    with _locks[0]:
+        kernel: Any = load(source)
+        if _jit.DISABLED or kernel.signatures:
+            return kernel, 0.0
+        types = tuple([numba.typeof(a) for a in args])  # type: ignore[no-untyped-call]
+        before = time.perf_counter()
+        with _waiting():
+            _apart.define(dtypes)
+            try:
+                kernel.compile(types)
+            except numba.core.errors.NumbaError:
+                raise
+            except Exception as error:  # whatever a damaged or unreadable file raises
+                _log.warning("a cached kernel could not be read, compiling anew: %s", error)
+                kernel = _in_memory(source)
+                kernel.compile(types)
                 _loaded[key_of(source)] = kernel
-    kernel.disable_compile()  # arguments of other types would be an error of ours: not in silence
-    return kernel, time.perf_counter() - before
+        kernel.disable_compile()  # arguments of other types would be an error of ours: no silence
+        return kernel, time.perf_counter() - before
 
 
 @contextmanager
@@ -158,6 +159,6 @@ def _waiting() -> Iterator[None]:
 
 def clear_jit_cache() -> None:
     """Delete all generated kernels, on disk and in memory; what is in use goes on working."""
-    with _lock:
+    with _locks[0]:
         _loaded.clear()
         shutil.rmtree(folder(), ignore_errors=True)

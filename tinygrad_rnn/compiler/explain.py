@@ -7,7 +7,7 @@ import numpy as np
 
 from .program import Compiled, Interpreted, Part
 from .runtime import Runner
-from .threads import shards_of
+from .threads import num_threads, shards_of
 
 
 def source(compiled: Compiled) -> str:
@@ -58,7 +58,7 @@ def _runner(runner: Runner) -> list[str]:
     way = ", last step first" if loop.reverse else ""
     lines = [f"loop of {loop.count} steps, {len(loop.body)} ops a step{way}"]
     lines += [f"  {note}" for note in kernel.notes]
-    shards = shards_of(kernel)
+    shards = shards_of(kernel, num_threads())
     if len(shards) > 1:
         sizes = ", ".join(str(b - a) for a, b in shards)
         lines.append(f"  batch of {kernel.batch} shared out over {len(shards)} threads: {sizes}")

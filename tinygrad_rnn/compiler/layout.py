@@ -103,11 +103,16 @@ class Layout:
     """
 
     def __init__(
-        self, kernel: Kernel, keep: set[int], head: tuple[Array, Array], results: list[Any]
+        self,
+        kernel: Kernel,
+        keep: set[int],
+        head: tuple[Array, Array],
+        results: list[Any],
+        threads: int,
     ):
         self.kernel, self.head = kernel, head
-        self.shards = shards_of(kernel)
-        self.outer: list[tuple[int, int]] = []  # (argument, id of the value)
+        self.shards = shards_of(kernel, threads)
+        self.outer: list[tuple[int, int, Any]] = []  # (argument, id of the value, shape)
         self.own: list[tuple[int, Any, Any]] = []  # made anew: somebody may hold on to it
         self.zeros: list[tuple[int, Any, Any]] = []
         self.sums: list[tuple[int, Any, Any]] = []  # zeros for each shard
@@ -119,7 +124,7 @@ class Layout:
         for number, a in enumerate(kernel.arguments):
             k = number + HEAD
             if a.kind == "outer":
-                self.outer.append((k, id(a.value)))
+                self.outer.append((k, id(a.value), a.shape))
             elif a.kind == "sum":
                 self.sums.append((k, a.shape or (1,), a.dtype))
             elif a.kind == "storage" and a.rows == "total":
@@ -139,7 +144,7 @@ class Layout:
         self.results = [r for r in results if r not in self.views]
         self.work_bytes = sum(_lines(s, d) for one in self.work for _, s, d in one)
         self.kept_bytes = sum(_lines(s, d) for _, s, d in self.pooled)
-        common = [k for k, _ in self.outer]
+        common = [k for k, _, _ in self.outer]
         common += [k for k, _, _ in self.own + self.zeros]
         self.common = common + [one[0] for one in self.work[0][: self._ring_count()]]
 

@@ -155,11 +155,10 @@ def _hoist(program: Program, loop: Loop) -> None:
             and own == [instr.inputs[1]]
             and id(own[0]) in slices
         ):
-            p = slices[id(own[0])]
-            whole = make("take", (instr.inputs[0], p.source), instr.attrs)
-            before.append(whole)
-            q = Slice(Value(instr.out.shape, instr.out.dtype), whole.out)
-            q.start, q.stride = p.start, p.stride
+            index, start, stride = _rows_read(slices[id(own[0])], loop.count, before)
+            before.append(make("take", (instr.inputs[0], index), {"axis": 0}))
+            like = Value(instr.out.shape, instr.out.dtype)
+            q = Slice(like, before[-1].out, start, stride)
             loop.params.append(q)
             body.append(Instr(OPS["index"], (q.out,), {"key": ()}, instr.out, instr.line))
         else:
@@ -167,6 +166,20 @@ def _hoist(program: Program, loop: Loop) -> None:
     at = program.items.index(loop)
     program.items[at:at] = before
     loop.body = body
+
+
+def _rows_read(p: Slice, count: int, before: list[Instr]) -> tuple[Value, int, int]:
+    """The rows of p's source that the steps read, cut out of it; where the steps find them.
+
+    What lies in other rows may be no index at all.
+    """
+    ends = p.start, p.start + p.stride * (count - 1)
+    if sorted(ends) == [0, p.source.shape[0] - 1] and abs(p.stride) == 1:
+        return p.source, p.start, p.stride
+    rows = slice(min(ends), max(ends) + 1, abs(p.stride) or 1)
+    before.append(make("index", (p.source,), {"key": (rows,)}))
+    sign = (p.stride > 0) - (p.stride < 0)
+    return before[-1].out, count - 1 if sign < 0 else 0, sign
 
 
 def share(loop: Loop) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import numba
 import numpy as np
 
+from ..errors import ShapeError
 from ..op import Array
 from . import cache, interpret
 from .codegen import Kernel
@@ -49,7 +50,7 @@ class Runner:
         """The memory for the number of threads that is set."""
         threads = num_threads()
         if threads not in self.layouts:
-            self.layouts[threads] = Layout(self.kernel, self.keep, self.head, self.results)
+            self.layouts[threads] = Layout(self.kernel, self.keep, self.head, self.results, threads)
         return self.layouts[threads]
 
     def _firsts(self) -> list[tuple[int, Any, Any]]:
@@ -108,13 +109,36 @@ class Runner:
             arena = _arenas.pop()
         except IndexError:
             arena = Arena()
+        try:
+            computed = self._computed(layout, arena, kept, values)
+            if computed is not None:
+                values.update(views)
+                first, sums = computed
+                for result in layout.results:
+                    self._collect(values, first, sums, *result)
+                return
+        finally:  # not before all is taken out of it: another thread may be waiting for it
+            _arenas.append(arena)
+        interpret.run_loop(self.kernel.loop, values)  # raises what eager code does, if it does
+        if not self.failed:
+            _log.warning("a kernel refused an index that its op allows; the loop ran op by op")
+
+    def _computed(
+        self, layout: Layout, arena: Arena, kept: list[list[Any]], values: Values
+    ) -> tuple[list[Any], dict[int, list[Array]]] | None:
+        """The first shard's arguments and all sums, after the call.
+
+        None if it was given up at an index out of range, or the kernel refused by Numba.
+        """
         work = arena.cut.get(layout) or arena.arrays(layout)
         calls = [k.copy() for k in kept]  # only what is kept may be kept alive
         first = calls[0]
         for k, a in work[0]:
             first[k] = a
-        for k, key in layout.outer:
+        for k, key, shape in layout.outer:
             a = values[key]
+            if a.shape != shape:  # the kernel trusts its sizes
+                raise ShapeError(f"tg.jit: a value of shape {a.shape} in place of {shape}")
             first[k] = a if a.ndim and a.flags.carray else _ready(a)
         for k, shape, dtype in layout.zeros:
             first[k] = np.zeros(shape, dtype)
@@ -127,22 +151,15 @@ class Runner:
         for k, row, a in self.firsts:
             first[k][row] = 0 if a is None else values[id(a)] if a.__class__ is Value else a
         if self.call is None and not self._compile(tuple(first)):
-            interpret.run_loop(self.kernel.loop, values)
-            return
+            return None
         assert self.call is not None
         if len(calls) == 1:
-            self.call(*first)
-        else:
-            self._share_out(layout, calls, work, sums)
-            del calls[1:]  # `_collect` holds the last reference to each sum
-        _arenas.append(arena)
-        values.update(views)
-        for result in layout.results:
-            self._collect(values, first, sums, *result)
+            return (first, sums) if self.call(*first) else None
+        return (first, sums) if self._share_out(layout, calls, work, sums) else None
 
     def _share_out(
         self, layout: Layout, calls: list[list[Any]], work: Any, sums: dict[int, list[Array]]
-    ) -> None:
+    ) -> bool:
         """All shards at once: those after the first get what is common, and sums of their own."""
         assert self.call is not None
         for number in range(1, len(calls)):
@@ -155,7 +172,7 @@ class Runner:
                 arguments[k] = parts[number]
             for k, row in self.shared:
                 arguments[k][row] = calls[0][k][row]
-        in_parallel(self.call, calls, self.blas)
+        return all(in_parallel(self.call, calls, self.blas))
 
     def _compile(self, arguments: tuple[Any, ...]) -> bool:
         """Compile the kernel; if Numba refuses it the loop runs op by op, and slowly."""

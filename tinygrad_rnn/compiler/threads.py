@@ -2,9 +2,10 @@
 
 import math
 import os
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import nullcontext
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
@@ -15,20 +16,17 @@ from .ir import Value
 # products and pointwise work of a loop below which a second thread costs more than it brings
 LEAST_WORK = 20_000_000
 _settings = {"threads": os.cpu_count() or 1}
-_workers: list[ThreadPoolExecutor] = []
-_blas: list[ThreadpoolController] = []
 
 
 def set_num_threads(n: int) -> None:
     """Let compiled loops use up to n threads (default: the cores of the machine).
 
-    The rows of a batch are shared out over them; the same n gives the same bits.
+    The rows of a batch are shared out over them; the same n gives the same bits. Calls that
+    are running in other threads go on with what they began with.
     """
     if isinstance(n, bool) or not isinstance(n, int) or n < 1:
         raise ValueError(f"set_num_threads: n must be a whole number from 1, got {n!r}")
     _settings["threads"] = n
-    while _workers:
-        _workers.pop().shutdown(wait=False)
 
 
 def num_threads() -> int:
@@ -36,9 +34,9 @@ def num_threads() -> int:
     return _settings["threads"]
 
 
-def shards_of(kernel: Kernel) -> list[tuple[int, int]]:
+def shards_of(kernel: Kernel, threads: int) -> list[tuple[int, int]]:
     """First and last row of each thread's part of the batch."""
-    n = _settings["threads"] if kernel.split and work(kernel) >= LEAST_WORK else 1
+    n = threads if kernel.split and work(kernel) >= LEAST_WORK else 1
     n = min(n, kernel.batch)
     size = -(-kernel.batch // n)
     if size >= 8:
@@ -63,18 +61,53 @@ def work(kernel: Kernel) -> int:
     return total * kernel.loop.count
 
 
-def in_parallel(call: Callable[..., Any], jobs: list[list[Any]], blas: bool) -> None:
-    """All shards at once, the first on this thread; BLAS gets one thread in each.
+class _Pool:
+    """Threads for all shards but the first, and BLAS held to one thread while they work."""
 
-    Only where it is used: set back to two, OpenBLAS' own threads spin and take a core.
-    """
-    if not _workers:
-        _workers.append(ThreadPoolExecutor(max(1, _settings["threads"] - 1)))
-    if blas and not _blas:
-        _blas.append(ThreadpoolController())
-    limit = _blas[0].limit(limits=1, user_api="blas") if blas else nullcontext()
-    with limit:
-        waiting: list[Future[Any]] = [_workers[0].submit(call, *job) for job in jobs[1:]]
-        call(*jobs[0])
-        for future in waiting:
-            future.result()
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.workers: dict[int, ThreadPoolExecutor] = {}  # the one pool, by its size
+        self.blas: ThreadpoolController | None = None
+        self.limit: Any = None
+        self.holders = 0  # calls that need the limit: the first sets it, the last lifts it
+
+    def submit(self, call: Callable[..., Any], jobs: list[list[Any]]) -> list[Future[Any]]:
+        """Start all jobs."""
+        size = max(1, num_threads() - 1)
+        with self.lock:  # a pool of another size ends once it has done what it was given
+            if size not in self.workers:
+                self.workers = {size: ThreadPoolExecutor(size)}
+            return [self.workers[size].submit(call, *job) for job in jobs]
+
+    @contextmanager
+    def one_blas_thread(self) -> Iterator[None]:
+        """Only where it is used: set back to two, OpenBLAS' own threads spin and take a core."""
+        with self.lock:
+            if not self.holders:
+                self.blas = self.blas or ThreadpoolController()
+                self.limit = self.blas.limit(limits=1, user_api="blas")
+            self.holders += 1
+        try:
+            yield
+        finally:
+            with self.lock:
+                self.holders -= 1
+                if not self.holders:
+                    self.limit.restore_original_limits()
+
+
+_pools = [_Pool()]
+# threads do not live on in a forked child, and what they held stays locked there
+os.register_at_fork(after_in_child=lambda: _pools.__setitem__(0, _Pool()))
+
+
+def in_parallel(call: Callable[..., Any], jobs: list[list[Any]], blas: bool) -> list[Any]:
+    """What all shards give, run at once, the first on this thread; BLAS gets one thread in each."""
+    pool = _pools[0]
+    with pool.one_blas_thread() if blas else nullcontext():
+        waiting = pool.submit(call, jobs[1:])
+        try:
+            own = call(*jobs[0])
+        finally:  # whatever happens: they write to memory that others will use
+            wait(waiting)
+        return [own, *(future.result() for future in waiting)]

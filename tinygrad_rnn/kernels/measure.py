@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import carray
 
-from ._arrays import data, ids, size
+from ._arrays import data, table
 from ._jit import DISABLED, jit
 
 Array = np.ndarray[Any, Any]
@@ -69,25 +69,16 @@ def _finish(found: Array, top: Array, like: Array, n: int) -> None:
 
 
 @jit(reassoc=True)
-def _look_at_all(table: Array, like: Array, bits: Array, found: Array, tops: Array) -> int:
-    """Look at all arrays of a table but the last, which is the model of their dtype.
-
-    Gives back how many could not be looked at; their largest is -1.
-    """
-    odd = 0
-    for k in range(table.size - 1):
-        if k > 0 and table[k] == table[k - 1]:  # a sum hands one array to both its operands
-            found[k] = found[k - 1]
+def _look_at_all(table: Array, like: Array, bits: Array, found: Array, tops: Array) -> None:
+    """Look at all arrays of a table."""
+    for k in range(table.shape[1]):
+        if k > 0 and table[0, k] == table[0, k - 1] and table[1, k] == table[1, k - 1]:
+            found[k] = found[k - 1]  # a sum hands one array to both its operands
             continue
-        n = size(table[k], table[-1])
-        if n < 0:
-            found[k, 1] = -1
-            odd += 1
-            continue
-        x = carray(data(table[k], like), n)
-        _look(x, carray(data(table[k], bits), n), bits, found[k], tops[k : k + 1])
+        n = int(table[1, k])
+        x = carray(data(table[0, k], like), n)
+        _look(x, carray(data(table[0, k], bits), n), bits, found[k], tops[k : k + 1])
         _finish(found[k], tops[k : k + 1], like, n)
-    return odd
 
 
 @jit(reassoc=True)
@@ -127,12 +118,13 @@ def measure_all(arrays: Sequence[Array]) -> Array:
         return np.array([_plain(a) for a in arrays]).reshape(-1, 4)
     if not arrays:
         return np.empty((0, 4))
-    model = np.empty(1, arrays[0].dtype)
-    bits = _bits(model.dtype)
+    places = table(arrays)
+    if places is None:
+        return _measure_odd(arrays)
+    like = np.empty(1, arrays[0].dtype)
+    bits = _bits(like.dtype)
     found, tops = np.zeros((len(arrays), 4)), np.zeros(len(arrays), bits.dtype)
-    if _look_at_all(ids([*arrays, model]), model, bits, found, tops):
-        odd = np.flatnonzero(found[:, 1] < 0)
-        found[odd] = _measure_odd([arrays[k] for k in odd.tolist()])
+    _look_at_all(places, like, bits, found, tops)
     _mend_norms(found, lambda k: arrays[k])
     return found
 
@@ -149,9 +141,11 @@ def _mend_norms(found: Array, array: Callable[[int], Array]) -> None:
 
 
 def _measure_odd(arrays: Sequence[Array]) -> Array:
-    """The figures of what is in another order, or of another dtype."""
+    """The figures of arrays of which some are in another order, read-only, of another dtype."""
     # the transpose has the same figures, and a product often is one
-    plain = [a.T if a.T.flags.c_contiguous else np.array(a, order="C") for a in arrays]
+    plain = [
+        a if a.flags.carray else a.T if a.T.flags.carray else np.array(a, order="C") for a in arrays
+    ]
     rows = np.empty((len(plain), 4))
     for dtype in {a.dtype for a in plain}:
         chosen = [k for k, a in enumerate(plain) if a.dtype == dtype]

@@ -78,11 +78,14 @@ def log_softmax(x: Array, out: Array) -> None:
 
 
 @jit
-def cross_entropy(x: Array, index: Array, out: Array) -> None:
-    """log sum exp(x - max) - (x[index] - max), row by row."""
+def cross_entropy(x: Array, index: Array, out: Array) -> bool:
+    """log sum exp(x - max) - (x[index] - max), row by row; False where x has no such class."""
     for i in range(x.shape[0]):
+        if not 0 <= index[i] < x.shape[1]:
+            return False
         m = _row_max(x[i])
         out[i] = np.log(_sum_of_exp(x[i], m)) - (x[i, index[i]] - m)
+    return True
 
 
 @jit(reassoc=True)

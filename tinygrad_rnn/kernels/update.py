@@ -15,7 +15,7 @@ import numpy as np
 from numba import carray
 from numba.extending import register_jitable
 
-from ._arrays import alike, data, ids, size, writable
+from ._arrays import addresses, data, table
 from ._jit import DISABLED, jit
 
 Array = np.ndarray[Any, Any]
@@ -65,7 +65,7 @@ def adam(p: Any, g: Any, m: Any, v: Any, h: Any) -> Any:
 
 @register_jitable
 def _views(table: Any, k: Any, h: Any) -> Any:
-    n = size(table[0, k], table[0, k])
+    n = int(table[4, k])
     return (
         carray(data(table[0, k], h), n),
         carray(data(table[1, k], h), n),
@@ -74,59 +74,40 @@ def _views(table: Any, k: Any, h: Any) -> Any:
     )
 
 
-@register_jitable
-def _misfit(table: Any, model: Any) -> Any:
-    """First column with an array of another dtype or shape, not in C order, or read-only."""
-    for k in range(table.shape[1]):
-        for row in range(4):
-            a = table[row, k]
-            if size(a, model) < 0 or not alike(a, table[0, k]) or not writable(a):
-                return k
-    return -1
-
-
 @jit
-def _run_sgd(table: Array, model: Any, h: Array) -> int:
-    wrong = _misfit(table, model)
-    for k in range(table.shape[1] if wrong < 0 else 0):
+def _run_sgd(table: Array, h: Array) -> None:
+    for k in range(table.shape[1]):
         p, g, m, v = _views(table, k, h)
         own = h[min(k, h.shape[0] - 1)]
         for i in range(p.size):
             p[i], m[i], v[i] = sgd(p[i], g[i], m[i], v[i], own)
-    return wrong
 
 
 @jit
-def _run_rmsprop(table: Array, model: Any, h: Array) -> int:
-    wrong = _misfit(table, model)
-    for k in range(table.shape[1] if wrong < 0 else 0):
+def _run_rmsprop(table: Array, h: Array) -> None:
+    for k in range(table.shape[1]):
         p, g, m, v = _views(table, k, h)
         own = h[min(k, h.shape[0] - 1)]
         for i in range(p.size):
             p[i], m[i], v[i] = rmsprop(p[i], g[i], m[i], v[i], own)
-    return wrong
 
 
 @jit
-def _run_adagrad(table: Array, model: Any, h: Array) -> int:
-    wrong = _misfit(table, model)
-    for k in range(table.shape[1] if wrong < 0 else 0):
+def _run_adagrad(table: Array, h: Array) -> None:
+    for k in range(table.shape[1]):
         p, g, m, v = _views(table, k, h)
         own = h[min(k, h.shape[0] - 1)]
         for i in range(p.size):
             p[i], m[i], v[i] = adagrad(p[i], g[i], m[i], v[i], own)
-    return wrong
 
 
 @jit
-def _run_adam(table: Array, model: Any, h: Array) -> int:
-    wrong = _misfit(table, model)
-    for k in range(table.shape[1] if wrong < 0 else 0):
+def _run_adam(table: Array, h: Array) -> None:
+    for k in range(table.shape[1]):
         p, g, m, v = _views(table, k, h)
         own = h[min(k, h.shape[0] - 1)]
         for i in range(p.size):
             p[i], m[i], v[i] = adam(p[i], g[i], m[i], v[i], own)
-    return wrong
 
 
 # four loops alike: each is plain code of this file, which is what Numba keeps on disk
@@ -136,13 +117,18 @@ _LOOPS = {sgd: _run_sgd, rmsprop: _run_rmsprop, adagrad: _run_adagrad, adam: _ru
 class Update:
     """A rule's update of many parameters, in one call.
 
-    The table of arrays is kept from call to call: most of it stays the same.
+    The addresses of parameters and moments are kept from call to call with the arrays that
+    they belong to: those of gradients are new ones.
     """
 
     def __init__(self, rule: Callable[..., Any]):
         self.rule = rule
         self.known: list[Array] = []
-        self.table = np.empty((4, 0), np.uint64)
+        self.shapes: list[tuple[int, ...]] = []
+        self.table = np.empty((5, 0), np.uint64)  # addresses of p, g, m, v; sizes
+
+    def __reduce__(self) -> Any:
+        return Update, (self.rule,)  # a copy has arrays of its own: no address goes with it
 
     def __call__(
         self,
@@ -157,43 +143,53 @@ class Update:
         False, and nothing done, unless all have one dtype, C order, and the shape of their
         parameter, and may be written to. A moment that the rule has no use for is None.
         """
-        numbers = np.array(h, p[0].dtype)
-        if DISABLED:
-            return self._plainly(list(zip(p, g, m or g, v or g, strict=True)), numbers)
         known = p + (m or []) + (v or [])
         if len(known) != len(self.known) or not all(map(is_, known, self.known)):
-            self.known, self.table = known, ids(p + g + (m or g) + (v or g)).reshape(4, -1)
-        else:
-            self.table[1] = mine = list(map(id, g))
-            if m is None:
-                self.table[2] = mine
-            if v is None:
-                self.table[3] = mine
-        return bool(_LOOPS[self.rule](self.table, id(numbers), numbers) < 0)
-
-    def _plainly(self, rows: Any, h: Array) -> bool:
-        fit = [
-            a.dtype == h.dtype and a.shape == row[0].shape and a.flags.writeable
-            for row in rows
-            for a in row
-        ]
-        if not all(fit):
+            if not self._meet(p, m, v):
+                return False
+            self.known = known
+        dtype = p[0].dtype
+        now = addresses(g, dtype)
+        if now is None or [a.shape for a in g] != self.shapes:
             return False
-        for k, (p, g, m, v) in enumerate(rows):
-            p[...], m[...], v[...] = self.rule(p, g, m, v, h[min(k, len(h) - 1)])
+        if not all(a.flags.carray for a in p):
+            return False
+        numbers = np.array(h, dtype)
+        if DISABLED:
+            for k, (a, b, c, d) in enumerate(zip(p, g, m or g, v or g, strict=True)):
+                own = numbers[min(k, len(numbers) - 1)]
+                a[...], c[...], d[...] = self.rule(a, b, c, d, own)
+            return True
+        self.table[1] = now
+        if m is None:
+            self.table[2] = now
+        if v is None:
+            self.table[3] = now
+        _LOOPS[self.rule](self.table, numbers)
+        return True
+
+    def _meet(self, p: list[Array], m: list[Array] | None, v: list[Array] | None) -> bool:
+        """Take down where the arrays that stay lie; False if they do not fit."""
+        self.known = []
+        self.shapes = [a.shape for a in p]
+        self.table = np.zeros((5, len(p)), np.uint64)
+        self.table[4] = [a.size for a in p]
+        for row, arrays in ((0, p), (2, m), (3, v)):
+            if arrays is None:
+                continue
+            found = addresses(arrays, p[0].dtype)
+            if found is None or [a.shape for a in arrays] != self.shapes:
+                return False
+            self.table[row] = found
         return True
 
 
 @jit(reassoc=True)
-def _sum_of_squares(table: Array, model: Any, like: Array) -> float:
-    """The sum; -1 if an array has another dtype than the model, is not in C order or read-only."""
+def _sum_of_squares(table: Array, like: Array) -> float:
     total = 0.0
-    for k in range(table.size):
-        n = size(table[k], model)
-        if n < 0 or not writable(table[k]):
-            return -1.0
-        g = carray(data(table[k], like), n)
-        for i in range(n):
+    for k in range(table.shape[1]):
+        g = carray(data(table[0, k], like), int(table[1, k]))
+        for i in range(g.size):
             total += np.float64(g[i]) * np.float64(g[i])
     return total
 
@@ -201,10 +197,9 @@ def _sum_of_squares(table: Array, model: Any, like: Array) -> float:
 @jit
 def _limit(table: Array, factor: Array, bound: Any) -> None:
     """Scale by factor[0], then clip to [-bound, bound]; NaN stays NaN."""
-    for k in range(table.size):
-        n = size(table[k], table[k])
-        g = carray(data(table[k], factor), n)
-        for i in range(n):
+    for k in range(table.shape[1]):
+        g = carray(data(table[0, k], factor), int(table[1, k]))
+        for i in range(g.size):
             x = g[i] * factor[0]
             x = bound if x > bound else x
             g[i] = -bound if x < -bound else x
@@ -215,13 +210,14 @@ def norm(grads: Sequence[Array]) -> float | None:
 
     None for arrays that `limit` could not take: they must be in C order, writable, of one dtype.
     """
-    if DISABLED and not all(g.flags.writeable for g in grads):
+    if not grads:
+        return 0.0
+    places = table(grads)
+    if places is None:
         return None
-    if DISABLED or not grads:
+    if DISABLED:
         return float(np.sqrt(sum(float(np.sum(np.square(g, dtype=np.float64))) for g in grads)))
-    like = np.empty(1, grads[0].dtype)
-    total = _sum_of_squares(ids(grads), id(like), like)
-    return None if total < 0 else math.sqrt(total)
+    return math.sqrt(_sum_of_squares(places, np.empty(1, grads[0].dtype)))
 
 
 def limit(grads: Sequence[Array], factor: float = 1.0, bound: float = np.inf) -> None:
@@ -234,4 +230,4 @@ def limit(grads: Sequence[Array], factor: float = 1.0, bound: float = np.inf) ->
             np.clip(g * g.dtype.type(factor), -bound, bound, out=g)
         return
     dtype = grads[0].dtype
-    _limit(ids(grads), np.array([factor], dtype), dtype.type(bound))
+    _limit(table(grads), np.array([factor], dtype), dtype.type(bound))

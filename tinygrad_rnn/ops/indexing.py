@@ -132,9 +132,8 @@ def put_taken(x, indices, *, axis, shape):
         width = int(np.prod(shape[1:], dtype=np.int64))
         rows = np.require(x.reshape(indices.size, width), requirements=["C", "W"])
         where = indices.reshape(-1).astype(np.int64)
-        scatter.add_rows(
-            y.reshape(shape[0], width), np.where(where < 0, where + shape[0], where), rows
-        )
+        if not scatter.add_rows(y.reshape(shape[0], width), where, rows):
+            check_indices("take", indices, shape[0], f"axis {axis}")
     else:
         np.add.at(y, (slice(None),) * k + (indices,), x)
     return y

@@ -107,7 +107,8 @@ class Optimizer:
             moments = iter(new[1:])
             m_k, v_k = ([next(moments)] if s else None for s in (m, v))
             own = numbers[min(k, len(numbers) - 1)]
-            self._update([new[0]], [np.array(g, order="C")], m_k, v_k, [own])
+            done = self._update([new[0]], [np.array(g, order="C")], m_k, v_k, [own])
+            assert done, "arrays made here fit"
             for a, b in zip(written, new, strict=True):
                 a[...] = b
 

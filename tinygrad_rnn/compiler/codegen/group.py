@@ -96,8 +96,7 @@ class GroupCode:
         if id(v) in self.local:
             return self.local[id(v)]
         if not v.ndim:
-            made = id(v) in code.made and id(v) not in code.aliases
-            return code.name(v) if made else code.view(v)
+            return code.scalar(v)
         row = self.row(v)
         if v.shape[-1] == 1 and out.shape[-1] != 1:
             return self.define(f"{row}_0", f"{row}[0]")

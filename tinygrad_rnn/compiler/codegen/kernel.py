@@ -12,8 +12,9 @@ from tinygrad_rnn.kernels._jit import jit
 from tinygrad_rnn.kernels.philox import keeps
 from tinygrad_rnn.kernels.products import (
     add_product, add_rows, add_transposed, copy_rows, pack, row_sum, set_rows, set_value)
-from tinygrad_rnn.kernels.tiles import free_hand
 from tinygrad_rnn.kernels.scalar import maths as math
+from tinygrad_rnn.kernels.scatter import place
+from tinygrad_rnn.kernels.tiles import free_hand
 from tinygrad_rnn.kernels.views import at, cut, part, row, span
 
 F32, F64, I64, I32, U64, BOOL = np.float32, np.float64, np.int64, np.int32, np.uint64, np.bool_

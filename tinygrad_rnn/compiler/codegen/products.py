@@ -156,7 +156,7 @@ class Products(Views):
             name = f"total_{a}"
             self.setup.append(f"{name} = F64(0)")
             self.after.append(f"{target} = {name}")
-            return [f"{name} += {self.name(v) if id(v) in self.made else self.view(v)}"]
+            return [f"{name} += {self.scalar(v)}"]
         target_name = f"total_{a}"
         self.setup.append(f"{target_name} = {target}")
         return add_elementwise(self, v, target_name)

@@ -18,6 +18,7 @@ WHOLE_OPS = (
 )  # fmt: skip
 SAME_NUMBER = ("reshape", "sum", "sum_to", "permute_dims")  # of a value without axes: itself
 ROW_OPS = ("softmax", "log_softmax", "normalize")
+INDEXED = {"take": 1, "one_hot": 0, "softmax_cross_entropy": 1}  # which input is the index
 
 
 @dataclass(eq=False)
@@ -71,6 +72,9 @@ def unsupported(loop: Loop) -> str:
                 for k in instr.attrs["keys"]
                 for p in (k if isinstance(k, tuple) else (k,))
             )
+        if name in INDEXED:
+            index = instr.inputs[INDEXED[name]]
+            known = known and isinstance(index, Value) and index.dtype.kind in "iu"
         if not known:
             return name
     return ""

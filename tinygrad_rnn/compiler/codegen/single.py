@@ -18,6 +18,11 @@ def _nest(code: "Views", v: Value, inner: list[str]) -> list[str]:
     return text
 
 
+def _kept(code: "Views", v: Value) -> list[str]:
+    """A number of the step, once it has a name, stored where it is kept."""
+    return [f"{code.at(v)} = {code.name(v)}"] if id(v) in code.homes else []
+
+
 def add_elementwise(code: "Views", v: Value, target: str) -> list[str]:
     at = ", ".join(f"i{k}" for k in range(v.ndim))
     return _nest(code, v, [f"{target}[{at}] += {code.view(v)}[{at}]"])
@@ -53,10 +58,7 @@ def _sum(code: "Views", instr: Instr) -> list[str]:
             text = [f"for i{k} in range({code.size(x, k)}):", *indent(text)]
         cast = SHORT[out.dtype]
         lines = [f"{name}_sum = F64(0)", *[s.replace(f"{name} +=", f"{name}_sum +=") for s in text]]
-        lines.append(f"{name} = {cast}({name}_sum)")
-        if id(out) in code.homes:
-            lines.append(f"{code.at(out)} = {name}")
-        return lines
+        return [*lines, f"{name} = {cast}({name}_sum)", *_kept(code, out)]
     if instr.op.name == "sum_to":
         kept = ["0" if k in axes else f"i{k}" for k in range(x.ndim - out.ndim, x.ndim)]
     else:
@@ -91,28 +93,46 @@ def _permute(code: "Views", instr: Instr) -> list[str]:
     return _nest(code, x, [f"{code.view(instr.out)}[{to}] = {source}"])
 
 
+def _placed(code: "Views", index: Value, out: Value, n: str, inner: list[str]) -> list[str]:
+    """For each number of an index array its row `k` of n, and `inner` with it.
+
+    A number out of range ends the call; what eager code raises is raised by running the
+    loop op by op.
+    """
+    at = ", ".join(f"i{k}" for k in range(index.ndim))
+    number = f"{code.view(index)}[{at}]" if at else code.scalar(index)
+    text = [f"k = place({number}, {n})", "if k < 0:", "    return False", *inner]
+    for axis in range(index.ndim - 1, -1, -1):
+        text = [f"for i{axis} in range({code.size(out, axis)}):", *indent(text)]
+    return text
+
+
 def _take(code: "Views", instr: Instr) -> list[str]:
     W, index = instr.inputs
     assert isinstance(W, Value)
     assert isinstance(index, Value)
-    at = ", ".join(f"i{k}" for k in range(index.ndim))
-    rest = [f"i{index.ndim + k}" for k in range(W.ndim - 1)]
-    row = f"{code.view(index)}[{at}]" if at else code.view(index)
-    source = f"{code.view(W)}[{', '.join([row, *rest])}]"
-    to = ", ".join([f"i{k}" for k in range(instr.out.ndim)])
-    return _nest(code, instr.out, [f"{code.view(instr.out)}[{to}] = {source}"])
+    out, rows = instr.out, code.size(W, 0)
+    if not out.ndim:
+        name = code.name(out)
+        return _placed(code, index, out, rows, [f"{name} = {code.view(W)}[k]", *_kept(code, out)])
+    rest = [f"i{k}" for k in range(index.ndim, out.ndim)]
+    to = ", ".join(f"i{k}" for k in range(out.ndim))
+    text = [f"{code.view(out)}[{to}] = {code.view(W)}[{', '.join(['k', *rest])}]"]
+    for axis in range(out.ndim - 1, index.ndim - 1, -1):
+        text = [f"for i{axis} in range({code.size(out, axis)}):", *indent(text)]
+    return _placed(code, index, out, rows, text)
 
 
 def _one_hot(code: "Views", instr: Instr) -> list[str]:
     index, target = instr.inputs[0], code.view(instr.out)
     assert isinstance(index, Value)
     cast = SHORT[instr.out.dtype]
-    at = ", ".join(f"i{k}" for k in range(index.ndim))
-    hot = f"{code.view(index)}[{at}]" if at else code.view(index)
-    to = f"{at}, {hot}" if at else hot
+    to = ", ".join([*(f"i{k}" for k in range(index.ndim)), "k"])
+    classes = code.size(instr.out, index.ndim)
+    hot = [f"{target}[{to}] = {cast}(1)"]
     return [
         f"set_value({target}, {cast}(0))",
-        *_nest(code, index, [f"{target}[{to}] = {cast}(1)"]),
+        *_placed(code, index, instr.out, classes, hot),
     ]
 
 
@@ -147,7 +167,8 @@ def _cross_entropy(code: "Views", instr: Instr) -> list[str]:
     x, target = instr.inputs
     assert isinstance(x, Value)
     assert isinstance(target, Value)
-    return [f"rows.cross_entropy({code.view(x)}, {code.view(target)}, {code.view(instr.out)})"]
+    call = f"rows.cross_entropy({code.view(x)}, {code.view(target)}, {code.view(instr.out)})"
+    return [f"if not {call}:", "    return False"]
 
 
 def _copy_view(code: "Views", instr: Instr) -> list[str]:
@@ -160,8 +181,7 @@ def _copy_view(code: "Views", instr: Instr) -> list[str]:
         name = code.name(out)
         if instr.op.name == "reshape":
             source = f"{code.view(x)}[{', '.join('0' * x.ndim)}]"
-        lines = [f"{name} = {source}"]
-        return lines + ([f"{code.at(out)} = {name}"] if id(out) in code.homes else [])
+        return [f"{name} = {source}", *_kept(code, out)]
     at = ", ".join(f"i{k}" for k in range(out.ndim))
     name = f"{code.name(out)}_from"
     return [f"{name} = {source}", *_nest(code, out, [f"{code.view(out)}[{at}] = {name}[{at}]"])]

@@ -43,6 +43,11 @@ class Views(Memory):
             self._outer_view(v, name)
         return name
 
+    def scalar(self, v: Value) -> str:
+        """Text of a value without axes: those of a step have a name and no memory."""
+        made = id(v) in self.made and id(v) not in self.aliases
+        return self.name(v) if made else self.view(v)
+
     def _outer_view(self, v: Value, name: str) -> None:
         assert id(v) not in self.made, f"{name} has no memory"
         a = self.outside(v)

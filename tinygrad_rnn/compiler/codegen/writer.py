@@ -5,7 +5,8 @@
 runs all `n` steps for the rows b0 to b1 of the batch, `block` steps at a time: products
 of what is known before the steps first, the steps, then the products that sum over
 steps. Sizes and offsets come in `ints`, Python numbers in `numbers`; every array is
-C-contiguous. What each array is, is said by `Kernel.arguments`.
+C-contiguous. What each array is, is said by `Kernel.arguments`. The kernel gives True, or
+False as soon as it meets an index out of range.
 """
 
 from ..ir import Instr, Loop
@@ -88,7 +89,8 @@ class Code(Products):
         text = [*blocks, "    m = t1 - t0", *indent(before)]
         text += [f"    {order}", *indent(indent(self.step_views + steps or ["pass"]))]
         text += indent(self.flush) + end
-        return HEADER + head + "\n" + "\n".join(indent(body + text + self.after)) + "\n"
+        lines = [*body, *text, *self.after, "return True"]
+        return HEADER + head + "\n" + "\n".join(indent(lines)) + "\n"
 
     def _single(self, instr: Instr) -> list[str]:
         """An op that is neither a product nor pointwise."""
