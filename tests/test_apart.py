@@ -1,5 +1,8 @@
 """What generated kernels call by address, and the parts of arrays that they take."""
 
+import os
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -119,3 +122,48 @@ def test_a_damaged_file_is_compiled_anew(caplog):
     x = np.zeros((2, 2), np.float32)
     function.kernels[types.float32](x[:, ::-1])
     assert x[0, 1] == 1
+
+
+CHECKED = """
+import numpy as np
+from tinygrad_rnn.kernels import _apart, products
+from tinygrad_rnn.kernels._jit import jit
+from tinygrad_rnn.kernels.views import at, cut, part, row, span
+
+_apart.define([np.dtype("float32")])
+
+@jit(cache=False)
+def step(A, W, t): at(A, t)
+@jit(cache=False)
+def shard(A, W, t): part(A, 1, 1, t + 2)
+@jit(cache=False)
+def block(A, W, t): span(A, 0, t + 1)
+@jit(cache=False)
+def one_row(A, W, t): row(A, (0, t + 1))[0]
+@jit(cache=False)
+def number_of_row(A, W, t): row(A, (0, 0))[t + 2]
+@jit(cache=False)
+def rest_of_row(A, W, t): cut(row(A, (0, 0)), 2)[t]
+@jit(cache=False)
+def product(A, W, t):  # by address
+    products.add_product(at(A, 0)[:, : t + 1], W, at(A, 1))
+
+A, W = np.zeros((2, 3, 4), "f"), np.zeros(products.panel_shape(2, 4, "f"), "f")
+for kernel in (step, shard, block, one_row, number_of_row, rest_of_row, product):
+    kernel(A, W, 1)
+    for t in (2, 3, 2**40, *[-1] * (kernel is step)):
+        try:
+            kernel(A, W, t)
+        except IndexError:
+            continue
+        raise SystemExit(f"{kernel.__name__} leaves its array at {t}")
+print("checked")
+"""
+
+
+@pytest.mark.skipif(DISABLED, reason="NumPy checks its bounds itself")
+def test_bounds_are_checked_where_numba_is_told_to(tmp_path):
+    """What kernels take by bare pointers and call by address, under NUMBA_BOUNDSCHECK."""
+    env = {**os.environ, "NUMBA_BOUNDSCHECK": "1", "NUMBA_CACHE_DIR": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", CHECKED], env=env, capture_output=True, text=True)
+    assert done.stdout == "checked\n", done.stdout + done.stderr[-2000:]

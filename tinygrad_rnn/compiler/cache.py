@@ -55,7 +55,7 @@ def _surroundings() -> str:
     kernels = Path(_jit.__file__).parent
     parts = [p.read_text() for p in sorted(kernels.glob("*.py"))]
     parts += [numba.__version__, llvmlite.__version__, np.__version__, sys.version]
-    parts += [platform.machine(), llvmlite.binding.get_host_cpu_name()]
+    parts += [platform.machine(), llvmlite.binding.get_host_cpu_name(), str(_jit.CHECKED)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 

@@ -20,7 +20,7 @@ from numba.core.errors import NumbaError
 from numba.extending import intrinsic
 from numba.np import numpy_support
 
-from ._jit import DISABLED, jit
+from ._jit import CHECKED, DISABLED, jit
 from .views import as_matrix
 
 _log = logging.getLogger(__name__)
@@ -143,7 +143,11 @@ def _caller(fn: Any, function: _Function) -> Any:
                 convention.get_function_type(resty, inner.args),
                 function.symbol(dtype),
             )
-            return convention.call_function(builder, callee, resty, inner.args, operands)[1]
+            status, result = convention.call_function(builder, callee, resty, inner.args, operands)
+            if CHECKED:  # nothing else raises in them
+                with cgutils.if_unlikely(builder, status.is_error):
+                    convention.return_status_propagate(builder, status)
+            return result
 
         return inner.return_type(*outer), codegen
 

@@ -16,6 +16,7 @@ import numba
 from numba.core import event
 
 DISABLED = bool(numba.config.DISABLE_JIT)
+CHECKED = bool(numba.config.BOUNDSCHECK)
 _log = logging.getLogger(__name__)
 _told = False
 

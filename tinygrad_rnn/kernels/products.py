@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 from numba import types
+from numba.extending import register_jitable
 
 from ._apart import NUMBER, apart
-from ._jit import DISABLED
+from ._jit import CHECKED, DISABLED
 from .blas import add_gemm, add_gemm_turned
 from .tiles import LANES, copy_line, fetch, part_1, part_4, part_8, tile_1, tile_4, tile_8
 from .views import at, line
@@ -33,6 +34,13 @@ def panel_shape(rows: int, columns: int, dtype: Any) -> tuple[int, int, int]:
     return (-(-columns // WIDTH), rows, WIDTH)
 
 
+@register_jitable
+def _fit(sizes: bool) -> None:
+    """Under NUMBA_BOUNDSCHECK: what works by addresses is given sizes that fit each other."""
+    if CHECKED and not sizes:
+        raise IndexError("arrays of a product do not fit each other")
+
+
 def _plain_pack(W: Array, turned: bool, panels: Array) -> None:
     panels[0] = W.T if turned else W
 
@@ -46,6 +54,7 @@ def pack(W: Array, turned: bool, panels: Array) -> None:
     strips, _, width = panels.shape
     rows, columns = W.shape[::-1] if turned else W.shape
     whole = columns // width
+    _fit(whole <= strips and rows <= panels.shape[1])
     for p in range(whole, strips):
         for j in range(rows):
             for c in range(width):
@@ -122,6 +131,7 @@ def _plain_product(a: Array, panels: Array, out: Array) -> None:
 
 
 def _product64(a: Array, panels: Array, out: Array) -> None:
+    _fit(a.shape[1] == panels.shape[1] and out.shape == (a.shape[0], panels.shape[2]))
     add_gemm(a, at(panels, 0), out)
 
 
@@ -131,6 +141,8 @@ def add_product(a: Array, panels: Array, out: Array) -> None:
     m, k = a.shape
     across, ldc = a.strides[0] // 4, out.strides[0] // 4
     strips, height = panels.shape[:2]
+    _fit(out.shape[0] == m and k <= height and panels.shape[2] == WIDTH)
+    _fit(out.shape[1] <= strips * WIDTH)
     _tiles(
         a.ctypes.data, across, across, 1, m, k,
         panels.ctypes.data, strips, height, out.ctypes.data, ldc, out.shape[1],
@@ -152,6 +164,7 @@ def _plain_transposed(a: Array, b: Array, columns: Array, strip: Array, out: Arr
 
 
 def _transposed64(a: Array, b: Array, columns: Array, strip: Array, out: Array) -> None:
+    _fit(a.shape[0] == b.shape[0] and out.shape == (a.shape[1], b.shape[1]))
     add_gemm_turned(a, b, out)
 
 
@@ -167,6 +180,7 @@ def add_transposed(a: Array, b: Array, columns: Array, strip: Array, out: Array)
     m, k = a.shape
     n, ldc = out.shape[1], out.strides[0] // 4
     start, step, along = a.ctypes.data, 1, a.strides[0] // 4
+    _fit(b.shape == (m, n) and out.shape[0] == k and strip.size >= STRIP * WIDTH)
     if k >= 8:
         pack(a, False, columns)
         start, step, along = columns.ctypes.data, columns.shape[1], 8

@@ -3,7 +3,8 @@
 Numba's own slices clamp every bound and count references, 60 to 200 lines of LLVM's
 language each: an LSTM's backward was 16,600 lines so, and compiled twice as long. These
 trust their bounds, and are a pointer and sizes; no reference is held, since a kernel's
-arguments live as long as its call.
+arguments live as long as its call. Under NUMBA_BOUNDSCHECK they check every bound, negative
+ones too, and rows stay arrays, whose every number Numba then checks.
 """
 
 from typing import Any
@@ -11,13 +12,23 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
-from ._jit import DISABLED
+from ._jit import CHECKED, DISABLED
 
 Array = np.ndarray[Any, Any]
 _WORD = ir.IntType(64)
 _DATA, _SHAPE, _STRIDES = 4, 5, 6  # places in Numba's record of an array
+
+
+def _check(context: Any, builder: Any, array: Any, index: Any, ends: int = 0) -> None:
+    """IndexError in the kernel for an index outside its axis, `ends` of which may be its end."""
+    for axis, i in enumerate(index if CHECKED else ()):
+        size = builder.extract_value(array, [_SHAPE, axis])
+        if axis >= len(index) - ends:
+            size = builder.add(size, _WORD(1))
+        cgutils.do_boundscheck(context, builder, i, size, axis)
 
 
 def _moved(builder: Any, array: Any, index: Any) -> Any:
@@ -68,6 +79,7 @@ def _at(typingctx: Any, A: Any, t: Any) -> Any:
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         shape, strides = _axes(builder, args[0], A.ndim)
+        _check(context, builder, args[0], args[1:])
         data = _moved(builder, args[0], args[1:])
         return _array(context, builder, target, data, shape[1:], strides[1:])
 
@@ -80,6 +92,8 @@ def _part(typingctx: Any, A: Any, t: Any, b0: Any, b1: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         array, t, b0, b1 = args
         shape, strides = _axes(builder, array, A.ndim)
+        _check(context, builder, array, [t, b0], ends=1)
+        _check(context, builder, array, [t, b1], ends=1)
         data = _moved(builder, array, [t, b0])
         shape = [builder.sub(b1, b0), *shape[2:]]
         return _array(context, builder, target, data, shape, strides[1:])
@@ -95,6 +109,8 @@ def _span(typingctx: Any, A: Any, first: Any, stop: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         array, first, stop = args
         shape, strides = _axes(builder, array, A.ndim)
+        _check(context, builder, array, [first], ends=1)
+        _check(context, builder, array, [stop], ends=1)
         rows = builder.sub(stop, first)
         for n in shape[1:-1]:
             rows = builder.mul(rows, n)
@@ -110,11 +126,13 @@ def _pointer(trust: bool) -> Any:
     def row(typingctx: Any, x: Any, index: Any) -> Any:
         places = types.UniTuple(types.int64, x.ndim - 1) if x.ndim > 1 else index
         plain = (trust or x.layout == "C") and x.dtype != types.boolean  # a pointer has no bits
+        plain = plain and not CHECKED
         target = types.CPointer(x.dtype) if plain else x.copy(ndim=1)
 
         def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             array, index = args
             at = [builder.extract_value(index, k) for k in range(x.ndim - 1)]
+            _check(context, builder, array, at)
             data = _moved(builder, array, at)
             if plain:
                 return data
@@ -131,6 +149,7 @@ def _cut(typingctx: Any, x: Any, start: Any) -> Any:
         if isinstance(x, types.CPointer):
             return builder.gep(args[0], [args[1]])
         shape, strides = _axes(builder, args[0], 1)
+        _check(context, builder, args[0], args[1:], ends=1)
         shape = [builder.sub(shape[0], args[1])]
         return _array(context, builder, x, _moved(builder, args[0], [args[1]]), shape, strides)
 
