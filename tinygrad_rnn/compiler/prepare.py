@@ -156,7 +156,7 @@ def _hoist(program: Program, loop: Loop) -> None:
             and id(own[0]) in slices
         ):
             index, start, stride = _rows_read(slices[id(own[0])], loop.count, before)
-            before.append(make("take", (instr.inputs[0], index), {"axis": 0}))
+            before.append(make("take", (instr.inputs[0], index), dict(instr.attrs)))
             like = Value(instr.out.shape, instr.out.dtype)
             q = Slice(like, before[-1].out, start, stride)
             loop.params.append(q)

@@ -22,6 +22,12 @@ def place(i: Any, n: int) -> Any:
     return np.int64(i) if i < n else np.int64(-1)
 
 
+@register_jitable
+def place_from_start(i: Any, n: int) -> Any:
+    """The same where no number counts from the end."""
+    return np.int64(i) if 0 <= i < n else np.int64(-1)
+
+
 @jit
 def add_rows(out: Array, index: Array, rows: Array) -> bool:
     """out[index[i]] += rows[i] in order of i; repeated indices accumulate.

@@ -93,7 +93,9 @@ def _permute(code: "Views", instr: Instr) -> list[str]:
     return _nest(code, x, [f"{code.view(instr.out)}[{to}] = {source}"])
 
 
-def _placed(code: "Views", index: Value, out: Value, n: str, inner: list[str]) -> list[str]:
+def _placed(
+    code: "Views", index: Value, out: Value, n: str, inner: list[str], place: str = "place"
+) -> list[str]:
     """For each number of an index array its row `k` of n, and `inner` with it.
 
     A number out of range ends the call; what eager code raises is raised by running the
@@ -101,7 +103,7 @@ def _placed(code: "Views", index: Value, out: Value, n: str, inner: list[str]) -
     """
     at = ", ".join(f"i{k}" for k in range(index.ndim))
     number = f"{code.view(index)}[{at}]" if at else code.scalar(index)
-    text = [f"k = place({number}, {n})", "if k < 0:", "    return False", *inner]
+    text = [f"k = {place}({number}, {n})", "if k < 0:", "    return False", *inner]
     for axis in range(index.ndim - 1, -1, -1):
         text = [f"for i{axis} in range({code.size(out, axis)}):", *indent(text)]
     return text
@@ -112,15 +114,17 @@ def _take(code: "Views", instr: Instr) -> list[str]:
     assert isinstance(W, Value)
     assert isinstance(index, Value)
     out, rows = instr.out, code.size(W, 0)
+    place = "place" if instr.attrs.get("negative", True) else "place_from_start"
     if not out.ndim:
         name = code.name(out)
-        return _placed(code, index, out, rows, [f"{name} = {code.view(W)}[k]", *_kept(code, out)])
+        inner = [f"{name} = {code.view(W)}[k]", *_kept(code, out)]
+        return _placed(code, index, out, rows, inner, place)
     rest = [f"i{k}" for k in range(index.ndim, out.ndim)]
     to = ", ".join(f"i{k}" for k in range(out.ndim))
     text = [f"{code.view(out)}[{to}] = {code.view(W)}[{', '.join(['k', *rest])}]"]
     for axis in range(out.ndim - 1, index.ndim - 1, -1):
         text = [f"for i{axis} in range({code.size(out, axis)}):", *indent(text)]
-    return _placed(code, index, out, rows, text)
+    return _placed(code, index, out, rows, text, place)
 
 
 def _one_hot(code: "Views", instr: Instr) -> list[str]:
