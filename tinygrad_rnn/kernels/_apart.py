@@ -20,6 +20,7 @@ from numba.core.errors import NumbaError
 from numba.extending import intrinsic
 from numba.np import numpy_support
 
+from . import blas
 from ._jit import CHECKED, DISABLED, jit
 from .views import as_matrix
 
@@ -75,6 +76,7 @@ _functions: list[_Function] = []
 
 def define(dtypes: Iterable[Any]) -> None:
     """Make every function callable for arrays of these NumPy dtypes."""
+    blas.define()
     for dtype in {numpy_support.from_dtype(d) for d in dtypes}:
         for function in _functions:
             function.define(dtype)
