@@ -6,28 +6,22 @@ whole or not at all; where nothing can be written, or what is there is damaged,
 the kernel is compiled in memory: a cache never stops a training run.
 """
 
-import functools
 import hashlib
 import importlib.util
 import logging
 import os
-import platform
 import shutil
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
-import llvmlite
-import llvmlite.binding
 import numba
-import numpy as np
 
 from ..kernels import _apart, _jit
+from ..kernels._ground import folder, machine, write
 
 _log = logging.getLogger(__name__)
 _loaded: dict[str, Callable[..., Any]] = {}
@@ -35,33 +29,9 @@ _locks = [threading.RLock()]  # one thread loads or compiles; a forked child has
 os.register_at_fork(after_in_child=lambda: _locks.__setitem__(0, threading.RLock()))
 
 
-def folder() -> Path:
-    """Where generated modules live: TINYGRAD_RNN_CACHE, or the user's cache folder."""
-    named = os.environ.get("TINYGRAD_RNN_CACHE")
-    if named:
-        return Path(named)
-    if sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
-    else:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return base / "tinygrad_rnn"
-
-
-@functools.cache
-def _surroundings() -> str:
-    """What the machine code depends on beside the source of a module."""
-    kernels = Path(_jit.__file__).parent
-    parts = [p.read_text() for p in sorted(kernels.glob("*.py"))]
-    parts += [numba.__version__, llvmlite.__version__, np.__version__, sys.version]
-    parts += [platform.machine(), llvmlite.binding.get_host_cpu_name(), str(_jit.CHECKED)]
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
-
-
 def key_of(source: str) -> str:
     """Name of the module for a source."""
-    return hashlib.sha256((source + _surroundings()).encode()).hexdigest()[:24]
+    return hashlib.sha256((source + machine()).encode()).hexdigest()[:24]
 
 
 def load(source: str) -> Callable[..., Any]:
@@ -78,7 +48,7 @@ def _import(key: str, source: str) -> Callable[..., Any] | None:
     try:
         path = folder() / f"k_{key}.py"
         if not path.exists() or path.read_text() != source:
-            _write(path, source)
+            write(path, source)
         spec = importlib.util.spec_from_file_location(f"tinygrad_rnn_jit.k_{key}", path)
         assert spec is not None
         assert spec.loader is not None
@@ -90,19 +60,6 @@ def _import(key: str, source: str) -> Callable[..., Any] | None:
     except (OSError, ValueError, SyntaxError, AttributeError) as error:
         _log.warning("generated kernels are not kept on disk: %s", error)
         return None
-
-
-def _write(path: Path, source: str) -> None:
-    """Put a file in place whole: another process sees the old one or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-    try:
-        with os.fdopen(handle, "w") as file:
-            file.write(source)
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
 
 
 def _in_memory(source: str) -> Callable[..., Any]:

@@ -69,7 +69,7 @@ def _runner(runner: Runner) -> list[str]:
     size = sum(r.out.nbytes for r in stacks)
     lines.append(f"  hands out {len(loop.results)} results, {len(stacks)} a step ({size:,} bytes)")
     if runner.failed:
-        lines.append(f"  runs op by op: Numba refuses the kernel ({runner.failed})")
+        lines.append(f"  runs op by op: {runner.failed}")
     else:
         lines.append(f"  compiled in {runner.seconds:.2f} s")
     return lines

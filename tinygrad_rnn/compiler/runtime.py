@@ -8,6 +8,7 @@ import numba
 import numpy as np
 
 from ..errors import ShapeError
+from ..kernels import _ground
 from ..op import Array
 from . import cache, interpret
 from .codegen import Kernel
@@ -33,7 +34,7 @@ class Runner:
         )
         self.seconds = 0.0
         self.blas = any(a.dtype == np.float64 for a in kernel.arguments)  # float32 has our tiles
-        self.failed = ""  # why Numba refused it
+        self.failed = ""  # why the loop runs op by op
         self.firsts = self._firsts()
         self.shared = [(k, row) for k, row, _ in self.firsts if self._of_each_shard(k - HEAD)]
         self.results = [(id(r.out), *self._where(r)) for r in kernel.loop.results]
@@ -176,12 +177,15 @@ class Runner:
 
     def _compile(self, arguments: tuple[Any, ...]) -> bool:
         """Compile the kernel; if Numba refuses it the loop runs op by op, and slowly."""
+        self.failed = _ground.shaken()
+        if self.failed:
+            return False
         dtypes = {a.dtype for a in self.kernel.arguments}
         try:
             self.call, self.seconds = cache.ready(self.kernel.source, arguments, dtypes)
         except numba.core.errors.NumbaError as error:
-            self.failed = str(error).splitlines()[0]
-            _log.warning("a generated kernel does not compile, running op by op: %s", self.failed)
+            self.failed = f"Numba refuses the kernel: {str(error).splitlines()[0]}"
+            _log.warning("a loop runs op by op: %s", self.failed)
         return not self.failed
 
     def _collect(

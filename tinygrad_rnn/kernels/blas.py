@@ -53,7 +53,7 @@ def _call_gemm(turned: bool, context: Any, builder: Any, signature: Any, args: A
         return [builder.trunc(n, _INT) for n in cgutils.unpack_tuple(builder, m.shape)]
 
     def matrix(m: Any) -> list[Any]:
-        """Its numbers, and how far its rows are apart: of one row BLAS wants at least its length."""
+        """Its numbers, and how far apart its rows are: BLAS wants at least their length."""
         apart = builder.sdiv(cgutils.unpack_tuple(builder, m.strides)[0], size)
         apart, least = builder.trunc(apart, _INT), shape(m)[1]
         for n in (least, _INT(1)):

@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from . import _ground
 from ._jit import DISABLED, jit
 from .tiles import LANES, tile_1, tile_8
 
@@ -139,7 +140,7 @@ def _panels(x: Array, W: Array, turned: bool) -> Array | None:
     if entry is None or entry[0]() is not W:
         _seen[key] = weakref.ref(W, lambda _: _seen.pop(key, None)), None
         return None
-    if entry[1] is not None:
+    if entry[1] is not None or not _ground.holds("tiles"):
         return entry[1]
     panels = _aligned((columns // WIDTH, rows, WIDTH))
     _pack(W, turned, panels)

@@ -13,13 +13,17 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
+from numba.core.datamodel import default_manager
 from numba.extending import intrinsic
 
 from ._jit import CHECKED, DISABLED
 
 Array = np.ndarray[Any, Any]
 _WORD = ir.IntType(64)
-_DATA, _SHAPE, _STRIDES = 4, 5, 6  # places in Numba's record of an array
+# places in Numba's record of an array, by the names of its fields
+_FIELDS = ("meminfo", "parent", "nitems", "itemsize", "data", "shape", "strides")
+_PLACES = [default_manager[types.float32[::1]].get_field_position(name) for name in _FIELDS]
+_DATA, _SHAPE, _STRIDES = _PLACES[-3:]
 
 
 def _check(context: Any, builder: Any, array: Any, index: Any, ends: int = 0) -> None:
@@ -49,7 +53,7 @@ def _array(context: Any, builder: Any, kind: Any, data: Any, shape: Any, strides
     for n in shape:
         items = builder.mul(items, n)
     size = _WORD(context.get_abi_sizeof(context.get_data_type(kind.dtype)))
-    for place, part in enumerate((nothing, nothing, items, size, data)):
+    for place, part in zip(_PLACES, (nothing, nothing, items, size, data), strict=False):
         record = builder.insert_value(record, part, place)
     for axis, (n, stride) in enumerate(zip(shape, strides, strict=True)):
         record = builder.insert_value(record, n, [_SHAPE, axis])
