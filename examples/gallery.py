@@ -1,4 +1,4 @@
-"""A gallery: seven models in three views, three fates of a gradient, heat maps through time.
+"""A gallery: seven models in three views, three fates of a gradient, heat maps, a film of training.
 
     python examples/gallery.py [--out FOLDER]
     sh tools/draw examples/gallery.py:lstm --view gradient -o lstm.html
@@ -15,7 +15,7 @@ import numpy as np
 from tqdm import tqdm
 
 import tinygrad_rnn as tg
-from tinygrad_rnn import nn, viz
+from tinygrad_rnn import nn, optim, viz
 
 T, N, I, H = 6, 2, 3, 4
 
@@ -155,6 +155,28 @@ def waves(steps: int = 40) -> tg.Tensor:
     return (y**2).mean()
 
 
+def healing(updates: int = 400) -> viz.Film:
+    """A net that is to remember its first input: its gradient vanishes until it has learnt to."""
+    g, rng = generator(), np.random.default_rng(0)
+    net, head = (
+        nn.RNN(1, 32, recurrent_init="orthogonal", generator=g),
+        nn.Linear(32, 1, generator=g),
+    )
+    net.weight_hh_l0.assign_(net.weight_hh_l0.numpy() * np.float32(0.5))
+    params = [*net.parameters(), *head.parameters()]
+    optimiser = optim.Adam(params, lr=3e-3)
+    with viz.film() as film:
+        for _ in range(updates):
+            x = np.zeros((20, 32, 1), np.float32)
+            x[0] = rng.uniform(-1, 1, (32, 1))
+            y, _ = net(tg.tensor(x))
+            nn.mse_loss(head(y[-1]), tg.tensor(x[0])).backward()
+            optim.clip_grad_norm_(params, 1.0)
+            optimiser.step()
+            optimiser.zero_grad()
+    return film
+
+
 MODELS = (rnn, lstm, gru, two_layers, bidirectional, translator, custom_cell)
 FATES = (vanishing, healthy, exploding)
 VIEWS = {"unrolled": viz.unrolled, "rolled": viz.rolled, "gradient": viz.gradient_flow}
@@ -182,6 +204,8 @@ def write(folder: Path) -> Path:
     for what in ("h", "lag"):
         name = viz.heatmap(waves(), what).save(folder / f"waves-{what}.png").name
         rows.append(f'<figure><img src="{name}" alt="{name}"></figure>')
+    name = healing().save(folder / "healing.png").name
+    rows.append(f'<figure><img src="{name}" alt="{name}"></figure>')
     index = folder / "index.html"
     index.write_text(
         '<!DOCTYPE html><html lang="en"><meta charset="utf-8"><title>gallery</title>'

@@ -13,7 +13,6 @@ import numpy as np
 
 from ..errors import GraphError
 from ..graph import Node
-from ..kernels.measure import measure_all
 from ..op import Array, local
 from . import panels
 from .flow import Flow
@@ -92,9 +91,10 @@ def film(every: int = 10, share: float | None = 0.05) -> Iterator[Film]:
     Each is the norm of a state's whole gradient, as a hook on it would see it. Eager code
     pays a percent or two. A function under `tg.jit` has no states to be seen, so it runs
     eagerly from the end of the call of backward() before a frame to the end of the frame's
-    own, with the same numbers but for rounding; frames are left out as long as what they
-    cost is above `share` of the time passed (None: none is). So a film of compiled training
-    has fewer frames, at multiples of `every` all the same.
+    own, with the same numbers but for rounding. After the first update, which is always a
+    frame, frames are left out as long as one more would cost above `share` of the CPU time
+    passed (None: none is). So a film of compiled training has fewer frames, at multiples of
+    `every` all the same.
 
     >>> import tinygrad_rnn as tg
     >>> net, x = tg.nn.RNN(3, 4), tg.ones(6, 2, 3)
@@ -107,57 +107,77 @@ def film(every: int = 10, share: float | None = 0.05) -> Iterator[Film]:
     if not isinstance(every, int) or every < 1:
         raise GraphError(f"viz.film: every must be a whole number above 0, got {every!r:.40}")
     found, now = Film(), local.now
-    camera = _Camera(found, every, share)
     watch, jit = now.watch, now.jit
-    now.watch = camera
-    camera.arm(jit)
+    now.watch = _Camera(found, every, share)
     try:
         yield found
     finally:
         now.watch, now.jit = watch, jit
 
 
+class _Off:
+    """False, as the switch of the jit, and remembers whether a jitted function asked."""
+
+    asked = False
+
+    def __bool__(self) -> bool:
+        self.asked = True
+        return False
+
+
 class _Camera:
-    """Counts calls of backward(), and looks at those that are to be frames."""
+    """Counts calls of backward(), and looks at those that are to be frames.
+
+    Times are CPU seconds, in which other programs do not count.
+    """
 
     def __init__(self, found: Film, every: int, share: float | None):
         self.found, self.every, self.share = found, every, share
         self.update = 0  # the call to come
         self.armed = False  # whether it will be a frame
-        self.jit = True  # whether jitted functions ran compiled before the film
-        self.begun = self.last = time.perf_counter()
+        self.jit: Any = local.now.jit  # the switch outside the film
+        self.begun = self.last = time.process_time()
         self.usual: list[float] = []  # seconds from one call without a frame to the next
-        self.spent, self.extra = 0.0, 0.0  # on all frames, on the last of them
+        self.spent = 0.0  # seconds on all frames
+        self.eager: list[float] = []  # seconds of frames that ran compiled functions eagerly
+        self.arm()
 
-    def arm(self, jit: bool | None = None) -> None:
+    def arm(self) -> None:
         """Decide whether the call to come is a frame, before its forward pass."""
-        self.jit = self.jit if jit is None else jit
         due = self.update % self.every == 0
         self.armed = due and (self.share is None or self._within(self.share))
+        self.off = _Off()
         local.now.jit = self.jit and not self.armed
+        if self.jit and self.armed:
+            local.now.jit = self.off  # type: ignore[assignment]
 
     def _within(self, share: float) -> bool:
-        passed = time.perf_counter() - self.begun
-        return not self.found.frames or self.spent + self.extra <= share * passed
+        """Whether one more frame like those before is within the share; the first always is."""
+        frames = len(self.found.frames)
+        if not frames:
+            return True
+        usual = median(self.usual) if self.usual else 0.0
+        cost = self.spent + sum(max(0.0, taken - usual) for taken in self.eager)
+        return cost * (1 + 1 / frames) <= share * (time.process_time() - self.begun)
 
     def start(self, output: Any) -> "_Shot | None":
         """A call of backward() begins: what is to watch it."""
         if self.armed:
             return _Shot(self, output)
-        clock = time.perf_counter()
+        clock = time.process_time()
         self.usual = [*self.usual[1 - _BASELINE :], clock - self.last]
         self.last = clock
         self.update += 1
         self.arm()
         return None
 
-    def taken(self, norms: dict[str, tuple[Array, Array]]) -> None:
-        """A frame is done: what it cost is what it took beyond the usual."""
+    def taken(self, norms: dict[str, tuple[Array, Array]], spent: float) -> None:
+        """A frame is done, on which the camera itself spent so long."""
         self.found.frames.append(Frame(self.update, norms))
-        clock = time.perf_counter()
-        if self.usual:
-            self.extra = max(0.0, clock - self.last - median(self.usual))
-            self.spent += self.extra
+        clock = time.process_time()
+        self.spent += spent
+        if self.off.asked:
+            self.eager.append(clock - self.last - spent)
         self.last = clock
         self.update += 1
         self.arm()
@@ -167,11 +187,13 @@ class _Shot:
     """Notes the gradients of the states in one sweep."""
 
     def __init__(self, camera: _Camera, output: Any):
+        clock = time.process_time()
         self.camera = camera
         self.states = states_below(output)
         self.keys = {key for members in self.states.values() for _, key in members}
         self.slices = frozenset(self.keys)
         self.gradients: dict[int, Any] = {}
+        self.spent = time.process_time() - clock
 
     def total(self, node: Any, g: Any) -> None:
         """A node's whole cotangent."""
@@ -188,14 +210,27 @@ class _Shot:
 
     def end(self, leaves: Any) -> None:
         """The sweep is over: take the norms."""
-        norms = measure_all(list(self.gradients.values()))[:, 0].tolist()
-        norm = dict(zip(self.gradients, norms, strict=True))
+        clock = time.process_time()
         found = {}
         for name, members in self.states.items():
             ordered = sorted(members)
-            values = [norm.get(key, np.nan) for _, key in ordered]
-            found[name] = np.array([t for t, _ in ordered]), np.array(values)
-        self.camera.taken(found)
+            norms = [_norm(self.gradients.get(key)) for _, key in ordered]
+            found[name] = np.array([t for t, _ in ordered]), np.array(norms)
+        self.camera.taken(found, self.spent + time.process_time() - clock)
+
+
+def _norm(g: Array | None) -> float:
+    """The Euclidean norm, whose squares may leave the dtype's range; NaN of nothing.
+
+    In plain NumPy: loading a kernel would cost a short training a tenth of its time.
+    """
+    if g is None:
+        return math.nan
+    largest = float(np.abs(g).max(initial=0.0))
+    if largest == 0 or not math.isfinite(largest):
+        return largest
+    wide = (g / g.dtype.type(largest)).astype(np.float64).reshape(-1)
+    return largest * math.sqrt(float(wide @ wide))
 
 
 def states_below(output: Any) -> Mapping[str, Sequence[tuple[int, int]]]:
