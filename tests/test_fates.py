@@ -90,7 +90,7 @@ def test_absent_is_not_zero(recorded):
     assert states["fate"].tolist() == [A] * 6 + [F] * 3 + [A]
     assert not states["norm"][:6].any()
     assert "absent at 7 of 10 steps (t = 0 … 5, 9)" in diagram.summary()
-    words = {line.data["class"]: line.title for line in diagram.picture.lines if line.title}
+    words = {line.look: line.title for line in diagram.picture.lines if line.title}
     assert words[A] == "gradient: absent, no path from the loss"
     other = dead()
     if recorded:

@@ -7,12 +7,14 @@
 unrolled: 110 vertices, 157 edges, 6 steps, 3 kinds of column
 """
 
+import functools
 from collections.abc import Collection
 from typing import Any
 
 from ..errors import GraphError
 from . import (
     columns as _columns,
+    dot as _dot,
     fates as _fates,
     gradient as _gradient,
     labels as _labels,
@@ -20,15 +22,18 @@ from . import (
     table as _figures,
 )
 from .diagram import Diagram as Diagram, GradientDiagram as GradientDiagram
+from .elide import slots
 from .filming import Film as Film, film as film
 from .flow import Flow as Flow
 from .graph import Graph, Vertex, collect, root_of
+from .grid import Grid
 from .heat import Heatmap as Heatmap, heatmap as heatmap
-from .rolled import roll_up
+from .picture import Picture
+from .rolled import paint_rolled, roll_up
 from .sweep import record as record
-from .unrolled import Slot, Unrolled, slots
+from .unrolled import paint
 
-OPTIONS = {"params": ("stub", "node", "hide"), "direction": ("down", "up")}
+OPTIONS = {"params": ("stub", "node", "hide"), "direction": ("up", "down", "right")}
 
 
 def _arranged(
@@ -72,7 +77,7 @@ def unrolled(
     steps: Any = "auto",
     show: Collection[str] = ("shape",),
     max_steps: int = 10,
-    direction: str = "down",
+    direction: str = "up",
 ) -> Diagram:
     """Draw the graph of `output` unrolled over time, one column a step, time to the right.
 
@@ -97,15 +102,22 @@ def unrolled(
     found = _arranged(output, who, params, direction)
     shown = _labels.check_show(who, show)
     chosen = slots(found, steps, max_steps, who)
-    geometry = Unrolled(found, chosen, lambda v, t: _labels.lines_of(v, shown, t))
-    return Diagram(geometry.paint("unrolled graph", direction), _summary("unrolled", found))
+
+    def text(v: Vertex, time: str) -> list[str]:
+        return _labels.lines_of(v, shown, time)
+
+    return Diagram(
+        lambda: paint(Grid(found, chosen, text, direction), "unrolled graph"),
+        _summary("unrolled", found),
+        lambda: _dot.unplaced(found, text),
+    )
 
 
 def rolled(
     output: Any,
     params: str = "stub",
     show: Collection[str] = ("shape",),
-    direction: str = "down",
+    direction: str = "up",
 ) -> Diagram:
     """Draw the graph of `output` rolled up: one cell, its states curving back as t-1.
 
@@ -121,9 +133,15 @@ def rolled(
     found = _arranged(output, who, params, direction)
     shown = _labels.check_show(who, show)
     cells, headers = roll_up(found)
-    chosen = [Slot(k, k, True) for k in range(len(cells.columns))]
-    geometry = Unrolled(cells, chosen, lambda v, t: _labels.lines_of(v, shown, t), headers)
-    return Diagram(geometry.paint("rolled graph", direction), _summary("rolled", found))
+
+    def text(v: Vertex, time: str) -> list[str]:
+        return _labels.lines_of(v, shown, time)
+
+    return Diagram(
+        lambda: paint_rolled(cells, headers, text, direction),
+        _summary("rolled", found),
+        lambda: _dot.unplaced(cells, text, headers),
+    )
 
 
 def gradient_flow(
@@ -134,7 +152,7 @@ def gradient_flow(
     steps: Any = "auto",
     show: Collection[str] = (),
     max_steps: int = 10,
-    direction: str = "down",
+    direction: str = "up",
 ) -> GradientDiagram:
     """Draw how the gradient of `loss` flows back through the unrolled graph.
 
@@ -167,11 +185,29 @@ def gradient_flow(
         figures = measured.of_vertex(v, int(time) if time else None)
         return [*_labels.lines_of(v, shown, time), f"|g| {_figures.short(figures)}"]
 
-    geometry = Unrolled(found, chosen, text)
-    picture = geometry.paint("gradient flow", direction)
-    forward = geometry.paint("forward graph", direction)
+    @functools.cache
+    def grid() -> Grid:
+        return Grid(found, chosen, text, direction)
+
     scale = _fates.scale_of(measured)
     table = _figures.tabulate(measured, scale)
-    _gradient.paint(picture, measured, scale, table)
+
+    def painted() -> Picture:
+        picture = paint(grid(), "gradient flow")
+        _gradient.paint(picture, measured, scale, table)
+        return picture
+
+    def forward() -> Picture:
+        picture = paint(grid(), "forward graph")
+        for b in picture.boxes:
+            b.lines = [line for line in b.lines if not line.startswith("|g|")]
+        return picture
+
     words = [_summary("gradient flow", found), *_figures.summary(table)]
-    return GradientDiagram(picture, "\n".join(words), forward, table)
+    return GradientDiagram(
+        painted,
+        "\n".join(words),
+        lambda: _dot.unplaced(found, text),
+        forward,
+        table=table,
+    )

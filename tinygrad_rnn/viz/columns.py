@@ -43,7 +43,8 @@ def arrange(graph: Graph, params: str = "stub") -> Columns:
     """
     sections = _sections(graph)
     homes = _homes(graph, sections)
-    names = sorted(set(homes.values()), key=lambda k: (k[0], k[1] is not None, k[1] or 0))
+    drawn = {homes[v.number] for v in graph.vertices if not _beside(v, params)}
+    names = sorted(drawn, key=lambda k: (k[0], k[1] is not None, k[1] or 0))
     columns = [Column(*name) for name in names]
     index = {name: k for k, name in enumerate(names)}
     where: dict[int, tuple[int, int]] = {}

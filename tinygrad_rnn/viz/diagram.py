@@ -1,57 +1,94 @@
 """A diagram: its DOT source, files in five forms, and what a notebook shows."""
 
 import os
+import re
 import tempfile
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import graphviz
+
 from ..errors import RenderError
-from . import dot, engine, svg
+from . import dot, engine, page
 from .picture import Picture
 
-FORMS = (".svg", ".png", ".pdf", ".gv", ".html")
+FORMS = (".svg", ".png", ".pdf", ".gv", ".dot", ".html")
 
 
 class Diagram:
     """A picture of a graph; made by `viz.unrolled`, `viz.rolled` and `viz.gradient_flow`.
 
-    `.svg`, `.html` and `.gv` need no other program; `.png` and `.pdf` need Graphviz or
-    the extra `render`.
+    Graphviz draws: its program `dot` on PATH, or the extra `render`, which brings the engine.
     """
 
-    def __init__(self, picture: Picture, summary: str, forward: Picture | None = None):
-        self.picture, self._summary = picture, summary
-        self.forward = forward  # the same graph without gradients, for the page's switch
+    def __init__(
+        self,
+        draw: Callable[[], Picture],
+        summary: str,
+        plain: Callable[[], graphviz.Digraph],
+        forward: Callable[[], Picture] | None = None,
+    ):
+        self._draw, self._summary, self._plain = draw, summary, plain
+        self._forward = forward  # the same graph without gradients, for the page's switch
 
     @cached_property
+    def picture(self) -> Picture:
+        """Boxes, lines and texts, each with its place."""
+        return self._draw()
+
+    @cached_property
+    def dot(self) -> graphviz.Digraph:
+        """The diagram as a `graphviz.Digraph`, every place given: any tool that opens it paints.
+
+        Where no engine is at hand to find the places, the same graph without them.
+        """
+        try:
+            return dot.write(self.picture)
+        except RenderError:
+            return self._plain()
+
+    @property
     def source(self) -> str:
-        """The diagram in DOT, every place given: `neato -n2` paints it."""
-        return dot.write(self.picture)
+        """The diagram in DOT."""
+        return str(self.dot.source)
 
     @cached_property
     def svg(self) -> str:
-        """The diagram as SVG."""
-        return svg.write(self.picture)
+        """The diagram as SVG; it scales down to the width of what it stands in."""
+        return scaled(engine.paint(dot.write(self.picture).source, "svg").decode())
 
     @cached_property
     def html(self) -> str:
         """The diagram as a page of its own: pan, zoom, search, and a slider through the sweep."""
-        from .page import write
-
-        return write(self)
+        views = [("gradient" if self._forward else "forward", self.picture)]
+        if self._forward:
+            views.append(("forward", self._forward()))
+        drawn = [
+            (name, picture, scaled(engine.paint(dot.write(picture).source, "svg").decode()))
+            for name, picture in views
+        ]
+        return page.write(self._summary, drawn)
 
     def summary(self) -> str:
         """What the diagram shows, in words."""
         return self._summary
 
-    def save(self, path: str | os.PathLike[str], seconds: float = engine.SECONDS) -> Path:
-        """Write a file, its form by the suffix: .svg, .png, .pdf, .gv (DOT) or .html.
+    def save(
+        self, path: str | os.PathLike[str], seconds: float = engine.SECONDS, dpi: int = 96
+    ) -> Path:
+        """Write a file, its form by the suffix: .svg, .png, .pdf, .gv or .dot (DOT), .html.
 
-        Either the whole file is there in the end or what was there before. Raises
-        RenderError for another suffix, a PNG over 32,767 pixels, or where no engine is
+        `dpi` is that of a PNG. Either the whole file is there in the end or what was there before.
+        Raises RenderError for another suffix, a PNG over 32,767 pixels, or where no engine is
         installed or one takes longer than `seconds`; the DOT file is written then.
+
+        >>> import tinygrad_rnn as tg
+        >>> y, _ = tg.nn.RNN(3, 4)(tg.ones(9, 2, 3))
+        >>> tg.viz.rolled(y.sum()).save("rolled.gif")
+        Traceback (most recent call last):
+        tinygrad_rnn.errors.RenderError: save: the suffix of 'rolled.gif' must be one of ...
         """
         target = Path(path)
         form = target.suffix.lower()
@@ -59,47 +96,70 @@ class Diagram:
             raise RenderError(
                 f"save: the suffix of {target.name!r} must be one of {', '.join(FORMS)}"
             )
-        if form in (".png", ".pdf"):
-            _write(target, self._painted(target, form[1:], seconds))
-        else:
-            texts: dict[str, Callable[[], str]] = {
-                ".svg": lambda: self.svg, ".gv": lambda: self.source, ".html": lambda: self.html
-            }  # fmt: skip
-            _write(target, texts[form]().encode())
+        _write(target, self._content(target, form[1:], seconds, dpi))
         return target
 
-    def _painted(self, target: Path, form: str, seconds: float) -> bytes:
-        if form == "png":
-            pixels = max(self.picture.width, self.picture.height) / 72 * 96 + 40
-            if pixels > engine.PIXELS:
-                raise RenderError(
-                    f"save: a PNG of this diagram would be {pixels:,.0f} pixels wide or high, over "
-                    f"{engine.PIXELS:,}; show fewer steps, or write .svg or .html"
-                )
+    def show(self) -> Path:
+        """Write the page to a temporary file, open it in the browser, and say where it is."""
+        import webbrowser
+
+        path = self.save(Path(tempfile.mkdtemp(prefix="tinygrad_rnn-")) / "diagram.html")
+        webbrowser.open(path.as_uri())
+        return path
+
+    def _content(self, target: Path, form: str, seconds: float, dpi: int) -> bytes:
+        if form in ("gv", "dot"):
+            return self.source.encode()
         try:
-            return engine.paint(self.source, form, seconds=seconds)
+            if form in ("svg", "html"):
+                return (self.svg if form == "svg" else self.html).encode()
+            if form == "png":
+                pixels = max(self.picture.width, self.picture.height) / 72 * dpi + 40
+                if pixels > engine.PIXELS:
+                    raise TooLarge(
+                        f"save: a PNG of this diagram would be {pixels:,.0f} pixels wide or high, "
+                        f"over {engine.PIXELS:,}; show fewer steps, or write .svg or .html"
+                    )
+            placed = dot.write(self.picture)
+            placed.graph_attr["dpi"] = str(dpi)
+            return engine.paint(placed.source, form, seconds)
+        except TooLarge:
+            raise
         except RenderError as error:
             beside = target.with_suffix(".gv")
             _write(beside, self.source.encode())
             raise RenderError(f"save: {error}. The DOT file is {beside}") from None
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        return {"image/svg+xml": self.svg, "text/plain": self.summary()}
+        try:
+            return {"image/svg+xml": self.svg, "text/plain": self.summary()}
+        except RenderError as error:  # words rather than a traceback
+            return {"text/plain": f"{self.summary()}\n{error}"}
 
     def __repr__(self) -> str:
         return f"<Diagram: {self.summary().splitlines()[0]}>"
 
 
+class TooLarge(RenderError):
+    """A PNG that no engine paints."""
+
+
 class GradientDiagram(Diagram):
     """A diagram with the figures behind it."""
 
-    def __init__(self, picture: Picture, summary: str, forward: Picture, table: Any):
-        super().__init__(picture, summary, forward)
+    def __init__(self, *args: Any, table: Any):
+        super().__init__(*args)
         self._table = table
 
     def table(self) -> Any:
         """The figures as arrays: `edges`, `states`, `parameters`, `rates`, `totals`."""
         return self._table
+
+
+def scaled(svg: str) -> str:
+    """The engine's SVG without its prologue, fitting into what it stands in."""
+    whole = svg[svg.index("<svg") :]
+    return re.sub("<svg ", '<svg style="max-width:100%;height:auto" role="img" ', whole, count=1)
 
 
 def _write(path: Path, content: bytes) -> None:

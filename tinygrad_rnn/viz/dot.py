@@ -1,106 +1,157 @@
-"""A picture in Graphviz' DOT language, every place given: `neato -n2` only paints it."""
+"""A picture in Graphviz' DOT language, every place given: any tool that opens it only paints."""
 
 import math
+from collections.abc import Callable, Mapping
 
-from .picture import EDGES, FONT, KINDS, SIZE, Box, Line, Picture, Point, text_width
+import graphviz
 
-LEFT = "\x1f"  # ends a line that is flush left
-_TIP = 5.0  # length of an arrowhead, in points
+from .columns import Columns
+from .graph import Vertex
+from .picture import EDGES, FONT, KINDS, SHAPES, SIZE, Box, Line, Picture, Point, text_width
+
+HEAD = 10.0  # length of an arrowhead of arrowsize 1, in points
 
 
-def write(picture: Picture) -> str:
-    """The whole DOT file."""
-    lines = [
-        "digraph {",
-        "graph [outputorder=nodesfirst, splines=true, pad=0.2, bgcolor=white];",
-        f'node [fixedsize=true, fontname={quote(FONT)}, fontsize={SIZE:g}, style="filled"];',
-        "edge [arrowsize=0.5];",
-    ]
-    names: dict[str, str] = {}
+def write(picture: Picture) -> graphviz.Digraph:
+    """The whole picture; boxes first, so that lines lie on top."""
+    g = graphviz.Digraph(
+        name=picture.title,
+        engine="neato",
+        graph_attr={"layout": "nop2", "outputorder": "nodesfirst", "splines": "true",
+                    "pad": "0.1", "bgcolor": "white", "fontname": FONT},
+        node_attr={"fixedsize": "true", "fontname": FONT, "fontsize": f"{SIZE:g}",
+                   "shape": "box", "style": "filled"},
+        edge_attr={"fontname": FONT, "fontsize": f"{SIZE:g}"},
+    )  # fmt: skip
+    names = {b.name for b in picture.boxes if b.name}
     for k, b in enumerate(picture.boxes):
-        names[b.name] = f"b{k}"
-        lines.append(_box(f"b{k}", b, picture.height))
+        g.node(b.name or f"b{k}", **_box(b, picture.height))
+    for k, line in enumerate(picture.lines):
+        ends = []
+        for end, name, (x, y) in (("s", line.source, line.points[0]),
+                                  ("e", line.target, line.points[-1])):  # fmt: skip
+            ends.append(name if name in names else f"l{k}{end}")
+            if name not in names:  # an end in a gap: a point of its own
+                place = f"{x:.1f},{picture.height - y:.1f}"
+                g.node(ends[-1], label="", shape="point", style="invis", width="0.01", pos=place)
+        g.edge(*ends, **_line(f"e{k}", line, picture.height))
+        if line.label and line.at:
+            g.node(f"l{k}", **_text(line.label, *line.at, SIZE, picture.height))
     for k, t in enumerate(picture.texts):
         w = text_width(t.text, t.size)
-        x = t.x + (w / 2 if t.start else 0)
-        lines.append(
-            f"t{k} [label={quote(t.text + t.start * LEFT)}, shape=plaintext, style=solid, "
-            f"fontsize={t.size:g}, "
-            f'pos="{x:.1f},{picture.height - t.y + t.size * 0.35:.1f}", '
-            f"width={w / 72:.3f}, height={t.size / 48:.3f}];"
-        )
-    for k, line in enumerate(picture.lines):
-        source, target = names.get(line.source), names.get(line.target)
-        if source is None or target is None:  # an end in a gap: a point of its own
-            for end, (x, y) in (("s", line.points[0]), ("e", line.points[-1])):
-                lines.append(
-                    f'p{k}{end} [shape=point, style=invis, label="", width=0.01, height=0.01, '
-                    f'pos="{x:.1f},{picture.height - y:.1f}"];'
-                )
-        lines.append(_line(source or f"p{k}s", target or f"p{k}e", line, picture.height))
-    return "\n".join([*lines, "}", ""])
+        x, y = t.x + (w / 2 if t.start else 0), t.y - t.size * 0.35
+        g.node(f"t{k}", **_text(t.text, x, y, t.size, picture.height, t.start))
+    return g
 
 
-def _box(name: str, b: Box, height: float) -> str:
+def unplaced(
+    columns: Columns,
+    text: Callable[[Vertex, str], list[str]],
+    headers: Mapping[int, str] | None = None,
+) -> graphviz.Digraph:
+    """A graph without places, one cluster a column, for where no engine is at hand to find them."""
+    g = graphviz.Digraph(graph_attr={"rankdir": "BT"}, node_attr={"shape": "box"})
+    names: dict[tuple[int, int], str] = {}
+    for k, c in enumerate(columns.columns):
+        step = "" if c.step is None else str(c.step) if headers is None else "t"
+        with g.subgraph(name=f"cluster{k}") as cluster:
+            title = f"t = {step}" if headers is None else headers.get(k, "")
+            cluster.attr(label=escape(title) if step else "", style="rounded")
+            for i, v in enumerate(c.members):
+                names[k, i] = f"n{k}x{i}"
+                cluster.node(names[k, i], label=escape("\n".join(text(v, step))))
+        for e in c.inner:
+            g.edge(names[k, e.source], names[k, e.target])
+    for e in columns.across:
+        ends = names[columns.where[e.source]], names[columns.where[e.target]]
+        g.edge(*ends, constraint="false" if e.delay else "true")
+    return g
+
+
+def _box(b: Box, height: float) -> dict[str, str]:
     fill, outline = KINDS[b.kind]
     fill, outline = b.fill or fill, b.outline or outline
+    shape = b.shape or SHAPES.get(b.kind, "box")
     style = ["filled" if fill != "none" else "solid"]
-    if b.kind not in ("strip", "constant", "parameter"):
+    if shape == "box" and b.kind not in ("strip", "constant", "parameter", "junction"):
         style.append("rounded")
     if b.dash:
         style.append(b.dash)
     words = {
-        "label": quote("\n".join(b.lines)),
-        "shape": "box",
-        "pos": f'"{b.x:.1f},{height - b.y:.1f}"',
+        "label": escape("\n".join(b.lines)),
+        "pos": f"{b.x:.1f},{height - b.y:.1f}",
         "width": f"{b.w / 72:.3f}",
         "height": f"{b.h / 72:.3f}",
-        "style": quote(",".join(style)),
-        "color": quote(outline if outline != "none" else "transparent"),
+        "style": ",".join(style),
+        "color": outline if outline != "none" else "transparent",
         "penwidth": f"{b.pen:g}",
+        "class": f"node {b.kind}" if b.vertex >= 0 else b.kind,
     }
+    if shape != "box":
+        words["shape"] = "circle" if b.kind == "junction" else shape
     if fill != "none":
-        words["fillcolor"] = quote(fill)
-    if b.title:
-        words["tooltip"] = quote(b.title)
-    return f"{name} [{', '.join(f'{k}={v}' for k, v in words.items())}];"
+        words["fillcolor"] = fill
+    if b.name:
+        words["id"] = b.name
+    if b.step is not None:
+        words["class"] += f" step{b.step}"
+    if b.facts or b.title:
+        words["tooltip"] = escape(", ".join(b.facts) or b.title)
+    return words
 
 
-def _line(source: str, target: str, line: Line, height: float) -> str:
+def _line(name: str, line: Line, height: float) -> dict[str, str]:
     points = [(x, height - y) for x, y in line.points]
-    tip, points = _shortened(points) if line.head != "none" else ("", points)
+    size = 0.42 + 0.08 * line.pen
+    tip, points = _shortened(points, HEAD * size) if line.head != "none" else ("", points)
     words = {
-        "pos": quote(tip + " ".join(f"{x:.1f},{y:.1f}" for x, y in points)),
-        "color": quote(line.colour or EDGES[line.kind]),
+        "pos": tip + " ".join(f"{x:.1f},{y:.1f}" for x, y in points),
+        "color": line.colour or EDGES[line.kind],
         "penwidth": f"{line.pen:g}",
         "arrowhead": line.head,
+        "arrowsize": f"{size:.2f}",
+        "class": f"link {line.kind}",
+        "id": name,
     }
     if line.dash:
         words["style"] = line.dash
     if line.title:
-        words["tooltip"] = quote(line.title)
-    return f"{source} -> {target} [{', '.join(f'{k}={v}' for k, v in words.items())}];"
+        words["tooltip"] = escape(line.title)
+    return words
 
 
-def _shortened(points: list[Point]) -> tuple[str, list[Point]]:
+def _text(
+    text: str, x: float, y: float, size: float, height: float, start: bool = False
+) -> dict[str, str]:
+    return {
+        "label": escape(text) + ("\\l" if start else ""),
+        "shape": "plaintext",
+        "style": "solid",
+        "class": "text",
+        "fontsize": f"{size:g}",
+        "pos": f"{x:.1f},{height - y:.1f}",
+        "width": f"{text_width(text, size) / 72:.3f}",
+        "height": f"{size / 48:.3f}",
+    }
+
+
+def _shortened(points: list[Point], length: float) -> tuple[str, list[Point]]:
     """The tip of the arrow, and the curve up to where the head begins."""
     (x, y), (px, py) = points[-1], points[-2]
     for px, py in reversed(points[:-1]):
         if (px, py) != (x, y):
             break
-    length = math.hypot(x - px, y - py) or 1.0
-    back = min(_TIP, length / 2) / length
+    whole = math.hypot(x - px, y - py) or 1.0
+    back = min(length, whole / 2) / whole
     end = (x - (x - px) * back, y - (y - py) * back)
     return f"e,{x:.1f},{y:.1f} ", [*points[:-1], end]
 
 
-def quote(text: str) -> str:
-    """Any text as a DOT string: never markup, whatever it holds.
+def escape(text: str) -> str:
+    """Any text as a label: never markup, and without what neither DOT nor XML can hold.
 
-    >>> print(quote('say "no"'))
-    "say \\"no\\""
+    >>> print(escape("<b> a" + chr(92) + "n"))
+    <b> a\\\\n
     """
-    clean = "".join(c if c in ("\n", LEFT) or c.isprintable() else " " for c in text)
-    clean = clean.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-    clean = clean.replace(LEFT, "\\l")
-    return f'"{clean}"'
+    clean = "".join(c if c == "\n" or c.isprintable() else " " for c in text)
+    return graphviz.escape(clean)

@@ -7,6 +7,7 @@ several edges, their sum is held until the last has come.
 
 import math
 from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -35,13 +36,13 @@ class Flow(Figures):
         self.from_step: int | None = None  # the only one whose loss is let through
         # by step: what its loss alone sends to the states, where several losses enter
         self.by_loss: dict[int | None, dict[int, Measured]] = {}
-        self._alone: dict[Any, int] = {}  # the edge that is all of a sum or a total
+        self._alone: dict[Any, Any] = {}  # the edge, or group, that is all of a sum or a total
         # of named nodes in steps: the arrays themselves, for heat maps
         self.values: dict[int, Array] = {}
         self.gradients: dict[int, Array] = {}
         self._shown: set[int] = set()
         self.slices: set[int] = set()  # keys of index nodes of which we must see the gradient
-        self._special: dict[int, Any] = {}  # edge: (kind, vertex, step), or None if blocked
+        self._special: dict[int, list[Any]] = defaultdict(list)  # edge: groups; none if blocked
         self._blocked: set[int] = set()
         self._reached: set[int] | None = None  # vertices that a path leads to; None: all
         self._steps: dict[int, set[int]] = defaultdict(set)  # of parameters, by vertex
@@ -54,21 +55,26 @@ class Flow(Figures):
         self.graph, self.from_step = graph, from_step
         edges: dict[Any, list[int]] = defaultdict(list)
         for e in graph.edges:
-            group = group_of(graph, e)
-            if group is not None:
+            for group in groups_of(graph, e):
                 edges[group].append(edge_key(graph, e))
                 if group[0] == "parameter" and group[2] is not None:
                     self._steps[group[1]].add(group[2])
+        known: dict[tuple[int, ...], Any] = {}  # what comes over the same edges is summed once
         for group, names in edges.items():
+            alike = known.setdefault(tuple(names), group)
             if len(names) == 1:
                 self._alone[group] = names[0]
+            elif alike is not group:
+                self._alone[group] = alike
             else:
-                self._special.update(dict.fromkeys(names, group))
+                for name in names:
+                    self._special[name].append(group)
                 self._to_come[group] = len(names)
         if from_step is not None:
             self._blocked = other_losses(graph, from_step)
             self._reached = reached(graph, self._blocked)
-            self._special.update(dict.fromkeys(self._blocked - set(self._special)))
+            for name in self._blocked:
+                self._special[name]  # so that `passes` looks twice
         self._find_alone(graph)
 
     def show(self, root: Node) -> None:
@@ -143,8 +149,7 @@ class Flow(Figures):
         c, value = _value(c, p)
         if value is not None and value.dtype.kind == "f":
             self.note(name, value)
-            group = self._special.get(name)
-            if group is not None:
+            for group in self._special.get(name, ()):
                 self._gather(group, value)
         return c
 
@@ -200,6 +205,20 @@ class Flow(Figures):
     def of_edge(self, graph: Graph, e: Edge) -> Measured | None:
         """An edge's own contribution, None where none flowed."""
         return self._of(edge_key(graph, e)) if self._leads_to(graph.vertices[e.target]) else None
+
+    def of_edges(self, graph: Graph, edges: Sequence[Edge]) -> Measured | None:
+        """What edges of one source into one column contribute together.
+
+        Where only some of those into a step are given, the largest of them stands for the sum.
+        """
+        if len(edges) == 1 or not any(self._leads_to(graph.vertices[e.target]) for e in edges):
+            return self.of_edge(graph, edges[0]) if edges else None
+        source, step = graph.vertices[edges[0].source], graph.vertices[edges[0].target].step
+        into = [e for e in graph.outof[source.number] if graph.vertices[e.target].step == step]
+        if len(into) == len(edges):
+            return self._of(("to", source.number, step))
+        found = [m for e in edges if (m := self.of_edge(graph, e)) is not None]
+        return max(found, key=lambda m: m.norm, default=None)
 
     def of_vertex(self, v: Vertex, step: int | None) -> Measured | None:
         """A vertex's whole gradient; of a parameter used in a step, that step's part."""
@@ -275,12 +294,18 @@ def is_carried(graph: Graph, e: Edge) -> bool:
     return bool(a.name) or math.prod(a.shape) > 1
 
 
-def group_of(graph: Graph, e: Edge) -> Any:
-    """Whose sum a contribution belongs to: a parameter's in one step, or a state's from others."""
+def groups_of(graph: Graph, e: Edge) -> Iterator[Any]:
+    """The sums a contribution belongs to.
+
+    A parameter's in one step, a state's from all other steps, any op's from one column.
+    """
     a, b = graph.vertices[e.source], graph.vertices[e.target]
     if a.kind == "parameter":
-        return "parameter", a.number, b.step
-    return ("carried", a.number, a.step) if is_carried(graph, e) else None
+        yield "parameter", a.number, b.step
+    if is_carried(graph, e):
+        yield "carried", a.number, a.step
+    if a.kind == "op" and a.step != b.step:
+        yield "to", a.number, b.step
 
 
 def other_losses(graph: Graph, step: int) -> set[int]:

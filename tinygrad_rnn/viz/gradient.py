@@ -9,7 +9,7 @@ from ..kernels.measure import Measured
 from ..op import Array
 from .fates import Scale
 from .flow import Flow
-from .graph import Edge, Graph
+from .graph import Graph
 from .picture import Box, Line, Picture, Text, text_width
 from .table import Table, rate_text, words_of
 
@@ -20,35 +20,30 @@ def paint(picture: Picture, flow: Flow, scale: Scale, table: Table) -> None:
     """Turn the arrows round and draw them, and the boxes, by their norms; add strips and legend."""
     graph = flow.graph
     assert graph is not None
-    vertices = {b.name: int(b.data["vertex"]) for b in picture.boxes if "vertex" in b.data}
     for line in picture.lines:
-        _paint_line(line, graph, flow, scale, vertices)
+        _paint_line(line, graph, flow, scale)
     for b in picture.boxes:
-        if "vertex" not in b.data:
+        if b.vertex < 0:
             continue
-        m = flow.of_vertex(graph.vertices[vertices[b.name]], b.step)
+        m = flow.of_vertex(graph.vertices[b.vertex], b.step)
         look = scale.look(m)
         b.outline, b.dash = look.colour, look.dash
         b.pen = min(look.pen, 3.0)
-        b.title += f"; gradient: {words_of(m)}"
-        b.data["norm"] = f"{m.norm:.6g}" if m else "0"
+        b.facts.append(f"gradient: {words_of(m)}")
     y = _strips(picture, table, scale, picture.height + 16)
     picture.height = _legend(picture, scale, y + 12)
 
 
-def _paint_line(
-    line: Line, graph: Graph, flow: Flow, scale: Scale, vertices: dict[str, int]
-) -> None:
-    target = vertices[line.target] if line.target else int(line.data["hidden"])
-    m = flow.of_edge(graph, Edge(-1, target, int(line.data["place"])))
+def _paint_line(line: Line, graph: Graph, flow: Flow, scale: Scale) -> None:
+    """Turn an arrow round and draw it by what flows back along its edges."""
+    m = flow.of_edges(graph, line.edges)
     look = scale.look(m)
     line.points = line.points[::-1]
     line.source, line.target = line.target, line.source
-    line.colour, line.pen, line.head = look.colour, look.pen, look.head
-    line.dash = look.dash
+    whole = not line.target.startswith("j")  # up to a box, not to where a state fans out
+    line.colour, line.pen, line.head = look.colour, look.pen, look.head if whole else "none"
+    line.dash, line.look = look.dash, look.fate
     line.title = f"gradient: {words_of(m)}"
-    line.data["norm"] = f"{m.norm:.6g}" if m else "0"
-    line.data["class"] = look.fate
 
 
 def _strips(picture: Picture, table: Table, scale: Scale, y: float) -> float:

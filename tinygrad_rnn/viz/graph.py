@@ -45,6 +45,7 @@ class Edge:
     target: int
     place: int
     delay: int = 0  # in a rolled graph: steps from source to target
+    label: str = ""  # a parameter that acts along it
 
 
 @dataclass

@@ -53,8 +53,8 @@ def lines_of(v: Vertex, show: Collection[str], step: str) -> list[str]:
     return lines
 
 
-def title_of(v: Vertex) -> str:
-    """All that is known about a vertex, for a tooltip."""
+def facts_of(v: Vertex) -> list[str]:
+    """All that is known about a vertex."""
     words = {
         "op": f"op {v.op} {v.note}".rstrip(),
         "parameter": "parameter",
@@ -62,18 +62,18 @@ def title_of(v: Vertex) -> str:
         "constant": "constant",
         "cut": "detached: gradients stop here",
     }
-    parts = [words[v.kind]]
+    facts = [words[v.kind]]
     if v.name:
-        parts.insert(0, shorten(v.path if v.kind == "parameter" else v.name, 300))
+        facts.insert(0, shorten(v.path if v.kind == "parameter" else v.name, 300))
     if v.step is not None:
-        parts.append(f"step {v.step}")
+        facts.append(f"step {v.step}")
     if v.scope:
-        parts.append(f"in {shorten(v.scope, 200)}")
-    parts += [f"shape {v.shape}", v.dtype]
+        facts.append(f"in {shorten(v.scope, 200)}")
+    facts += [f"shape {v.shape}", v.dtype]
     if v.kind == "op":
         kept = "what it kept is freed" if v.saved is None else f"keeps {bytes_text(v.saved)}"
-        parts.append(f"{kept} for backward" if v.saved is not None else kept)
-    return ", ".join(parts)
+        facts.append(f"{kept} for backward" if v.saved is not None else kept)
+    return facts
 
 
 def bytes_text(n: int) -> str:

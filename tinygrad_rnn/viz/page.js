@@ -1,36 +1,36 @@
 "use strict";
 const $ = (id) => document.getElementById(id);
 const stage = $("stage"), views = [...stage.querySelectorAll("section")];
-let view = views[0], scale = 1, x = 0, y = 0, timer = null;
+const figures = JSON.parse($("data").textContent);
+let view = views[0], scale = 1, x = 0, y = 0;
 
 // Each view's nodes and links, looked up once: 5,000 nodes need no search of the page per click.
 const parts = new Map(views.map((v) => {
-  const nodes = [...v.querySelectorAll(".node")], links = [...v.querySelectorAll(".link")];
-  const plain = (id) => `${v.id}-${id}`;
-  for (const l of links) {
-    l.from = plain(v.id === "gradient" ? l.dataset.target : l.dataset.source);
-    l.to = plain(v.id === "gradient" ? l.dataset.source : l.dataset.target);
+  const found = figures[v.id], byId = new Map(), links = [], down = new Map(), up = new Map();
+  for (const [id, about] of Object.entries(found.nodes)) {
+    const element = document.getElementById(`${v.id}-${id}`);
+    if (!element) continue;
+    Object.assign(element, { about, key: id, tabIndex: 0 });
+    element.setAttribute("role", "button");
+    element.setAttribute("aria-label", about.facts.join(", "));
+    byId.set(id, element);
   }
-  const down = new Map(), up = new Map();
-  for (const l of links) {
-    if (!down.has(l.from)) down.set(l.from, []);
-    if (!up.has(l.to)) up.set(l.to, []);
-    down.get(l.from).push(l);
-    up.get(l.to).push(l);
+  for (const [id, about] of Object.entries(found.links)) {
+    const element = document.getElementById(`${v.id}-${id}`);
+    if (!element) continue;
+    const link = { element, from: about.from, to: about.to };
+    links.push(link);
+    for (const [map, end] of [[down, link.from], [up, link.to]]) {
+      if (!map.has(end)) map.set(end, []);
+      map.get(end).push(link);
+    }
   }
-  const byId = new Map(nodes.map((n) => [n.id, n]));
-  // the sweep meets nodes in descending order of recording
-  const order = [...nodes].sort((a, b) => b.dataset.vertex - a.dataset.vertex);
-  const stops = [];
-  order.forEach((n, k) => {
-    if (k + 1 === order.length || order[k + 1].dataset.step !== n.dataset.step) stops.push(k + 1);
-  });
-  return [v, { nodes, links, down, up, byId, order, stops }];
+  return [v, { nodes: [...byId.values()], byId, links, down, up, stops: found.stops }];
 }));
 const now = () => parts.get(view);
 
 // moving and zooming
-function place() { view.style.transform = `translate(${x}px, ${y}px) scale(${scale})`; }
+function place() { view.style.transform = `translate(${x.toFixed(2)}px, ${y.toFixed(2)}px) scale(${scale.toFixed(5)})`; }
 function zoom(factor, cx = stage.clientWidth / 2, cy = stage.clientHeight / 2) {
   const next = Math.min(8, Math.max(0.005, scale * factor));
   x = cx - (cx - x) * next / scale;
@@ -38,46 +38,85 @@ function zoom(factor, cx = stage.clientWidth / 2, cy = stage.clientHeight / 2) {
   scale = next;
   place();
 }
-function fit() {
+function size() {
   const box = view.querySelector("svg");
-  const w = box.width.baseVal.value, h = box.height.baseVal.value;
-  scale = Math.min(stage.clientWidth / w, stage.clientHeight / h, 1.5);
-  x = (stage.clientWidth - w * scale) / 2;
+  return [box.width.baseVal.value, box.height.baseVal.value];
+}
+function whole() {
+  const [w, h] = size();
+  return Math.min(stage.clientWidth / w, stage.clientHeight / h, 1.5);
+}
+// at first as large as can be read, from the left; `fit` shows all of it
+const LEAST = 0.6;
+function open() { settle(Math.max(whole(), LEAST)); }
+function fit() { settle(whole()); }
+function settle(to) {
+  const [w, h] = size();
+  scale = to;
+  x = Math.max((stage.clientWidth - w * scale) / 2, 0);
   y = Math.max((stage.clientHeight - h * scale) / 2, 0);
   place();
 }
 function show(node) {
-  const a = node.getBoundingClientRect(), b = stage.getBoundingClientRect();
-  if (scale < 0.6) zoom(0.9 / scale, a.x - b.x, a.y - b.y);
+  const b = stage.getBoundingClientRect();
+  if (scale < LEAST) {
+    const a = node.getBoundingClientRect();
+    zoom(0.9 / scale, a.x - b.x, a.y - b.y);
+  }
   const c = node.getBoundingClientRect();
   x += b.x + b.width / 2 - (c.x + c.width / 2);
   y += b.y + b.height / 2 - (c.y + c.height / 2);
   place();
 }
-let held = null;
-stage.addEventListener("pointerdown", (e) => { held = { x: e.clientX - x, y: e.clientY - y, moved: false, px: e.clientX, py: e.clientY }; });
+
+// one pointer moves, two pinch, a click chooses
+const held = new Map();
+let moved = false;
+stage.addEventListener("pointerdown", (e) => {
+  held.set(e.pointerId, [e.clientX, e.clientY]);
+  moved = held.size > 1;
+});
 window.addEventListener("pointermove", (e) => {
-  if (!held) return;
-  if (Math.abs(e.clientX - held.px) + Math.abs(e.clientY - held.py) > 4) {
-    held.moved = true;
-    stage.classList.add("held");
+  const before = held.get(e.pointerId);
+  if (!before) return;
+  const dx = e.clientX - before[0], dy = e.clientY - before[1];
+  if (!moved && Math.abs(dx) + Math.abs(dy) < 4) return;
+  moved = true;
+  stage.classList.add("held");
+  const b = stage.getBoundingClientRect();
+  if (held.size === 2) {
+    const [, other] = [...held].find(([id]) => id !== e.pointerId);
+    const far = (p) => Math.hypot(p[0] - other[0], p[1] - other[1]) || 1;
+    zoom(far([e.clientX, e.clientY]) / far(before), other[0] - b.x, other[1] - b.y);
+  } else {
+    x += dx;
+    y += dy;
+    place();
   }
-  if (held.moved) { x = e.clientX - held.x; y = e.clientY - held.y; place(); }
+  held.set(e.pointerId, [e.clientX, e.clientY]);
 });
-window.addEventListener("pointerup", (e) => {
-  stage.classList.remove("held");
-  const drag = held && held.moved;
-  held = null;
-  if (drag || !stage.contains(e.target)) return;
-  choose(e.target.closest ? e.target.closest(".node") : null);
-});
+for (const end of ["pointerup", "pointercancel"]) {
+  window.addEventListener(end, (e) => {
+    const mine = held.delete(e.pointerId);
+    if (held.size) return;
+    stage.classList.remove("held");
+    if (mine && !moved && stage.contains(e.target)) choose(node_of(e.target));
+  });
+}
+const node_of = (target) => {
+  const found = target.closest ? target.closest("g.node") : null;
+  return found && found.about ? found : null;
+};
 stage.addEventListener("wheel", (e) => {
   e.preventDefault();
   const b = stage.getBoundingClientRect();
   zoom(Math.exp(-e.deltaY * 0.0015), e.clientX - b.x, e.clientY - b.y);
 }, { passive: false });
+stage.addEventListener("focusin", (e) => {
+  if (node_of(e.target) && e.target.matches(":focus-visible")) show(e.target);
+});
 
-// what leads to a node, and what it leads to
+// what leads to a node, and what it leads to; a point where a state fans out is passed through
 function reach(id, links, far) {
   const seen = new Set(), todo = [id], used = [];
   while (todo.length) {
@@ -91,25 +130,25 @@ function reach(id, links, far) {
 }
 function choose(node) {
   const p = now();
-  for (const e of [...p.nodes, ...p.links]) e.classList.remove("near", "chosen");
+  for (const e of [...p.nodes, ...p.links.map((l) => l.element)]) e.classList.remove("near", "chosen");
   view.classList.toggle("focus", Boolean(node));
   $("panel").hidden = !node;
   if (!node) return;
-  const up = reach(node.id, p.up, (l) => l.from), down = reach(node.id, p.down, (l) => l.to);
-  for (const id of [node.id, ...up.seen, ...down.seen]) p.byId.get(id)?.classList.add("near");
-  for (const l of [...up.used, ...down.used]) l.classList.add("near");
+  const up = reach(node.key, p.up, (l) => l.from), down = reach(node.key, p.down, (l) => l.to);
+  for (const id of [node.key, ...up.seen, ...down.seen]) p.byId.get(id)?.classList.add("near");
+  for (const l of [...up.used, ...down.used]) l.element.classList.add("near");
   node.classList.add("chosen");
-  const title = node.querySelector("title");
-  $("panel").textContent = `${title ? title.textContent.replaceAll(", ", "\n") : ""}
-${up.seen.size} before it, ${down.seen.size} after it`;
+  const count = (r) => [...r.seen].filter((id) => p.byId.has(id)).length;
+  $("panel").textContent = `${node.about.facts.join("\n")}\n${count(up)} before it, ${count(down)} after it`;
 }
 
-// search
+// search; subscripts are found by their digits
 let hits = [], at = -1;
+const plain = (text) => text.toLowerCase().normalize("NFKD");
 function search(text) {
   for (const n of now().nodes) n.classList.remove("hit");
-  const words = text.trim().toLowerCase();
-  hits = words ? now().nodes.filter((n) => n.textContent.toLowerCase().includes(words)) : [];
+  const words = plain(text.trim()).replaceAll("_", "");
+  hits = words ? now().nodes.filter((n) => plain(n.textContent).replaceAll("_", "").includes(words)) : [];
   for (const n of hits) n.classList.add("hit");
   $("found").textContent = words ? `${hits.length} found` : "";
   at = -1;
@@ -120,31 +159,48 @@ function next() {
   show(hits[at]);
 }
 
-// the backward sweep, a step at a time
+// the backward sweep: what follows the loop, a stop for each step, what comes before
+let timer = null, seconds = 0.8;
+const slider = $("sweep");
 function sweepTo(k) {
-  const p = now(), stop = k ? p.stops[Math.min(k, p.stops.length) - 1] : 0;
+  const p = now(), lit = new Set();
+  slider.value = k;
   view.classList.toggle("sweeping", k > 0);
-  const lit = new Set();
-  p.order.forEach((n, i) => {
-    n.classList.toggle("lit", i < stop);
-    n.classList.toggle("now", k > 0 && i < stop && i >= (k > 1 ? p.stops[k - 2] : 0));
-    if (i < stop) lit.add(n.id);
+  for (const n of p.nodes) n.classList.remove("lit", "now");
+  p.stops.slice(0, k).forEach((stop, i) => {
+    for (const id of stop.nodes) {
+      lit.add(id);
+      p.byId.get(id)?.classList.add(...(i === k - 1 ? ["lit", "now"] : ["lit"]));
+    }
   });
-  for (const l of p.links) l.classList.toggle("lit", lit.has(l.to) || (!l.dataset.place && k > 0));
-  const last = stop ? p.order[stop - 1] : null;
-  const step = last && last.dataset.step !== undefined ? `t = ${last.dataset.step}` : "outside the loop";
-  $("where").textContent = last ? `${step}, ${stop} of ${p.order.length} nodes` : "";
+  // a line is lit when the gradient has passed along it: from the node that reads to what it reads
+  const passed = (id) => (p.byId.has(id) ? lit.has(id) : (p.down.get(id) || []).some((l) => lit.has(l.to)));
+  for (const l of p.links) l.element.classList.toggle("lit", passed(l.to));
+  if (k) follow(p.stops[k - 1].nodes.map((id) => p.byId.get(id)));
+  $("where").textContent = k ? `${p.stops[k - 1].title}: ${k} of ${p.stops.length}` : "";
 }
+// the step that is on goes to the middle when it is out of sight
+function follow(nodes) {
+  const b = stage.getBoundingClientRect(), boxes = nodes.map((n) => n.getBoundingClientRect());
+  const left = Math.min(...boxes.map((r) => r.left)), right = Math.max(...boxes.map((r) => r.right));
+  if (left >= b.left && right <= b.right) return;
+  x += b.left + b.width / 2 - (left + right) / 2;
+  place();
+}
+function step(by) { sweepTo(Math.min(Math.max(Number(slider.value) + by, 0), Number(slider.max))); }
 function play() {
   if (timer) { clearInterval(timer); timer = null; $("play").textContent = "play"; return; }
-  const slider = $("sweep");
-  if (Number(slider.value) >= Number(slider.max)) slider.value = 0;
+  if (slider.value === slider.max) sweepTo(0);
   $("play").textContent = "pause";
   timer = setInterval(() => {
-    slider.value = Number(slider.value) + 1;
-    sweepTo(Number(slider.value));
-    if (Number(slider.value) >= Number(slider.max)) play();
-  }, 350);
+    step(1);
+    if (slider.value === slider.max) play();
+  }, 1000 * seconds);
+}
+function speed() {
+  seconds = { 0.8: 0.4, 0.4: 1.6, 1.6: 0.8 }[seconds];
+  $("speed").textContent = { 0.8: "1×", 0.4: "2×", 1.6: "½×" }[seconds];
+  if (timer) { play(); play(); }
 }
 
 // forward or gradient
@@ -154,13 +210,13 @@ function turn() {
   view.hidden = true;
   view = view === views[0] ? views[1] : views[0];
   view.hidden = false;
-  $("switch").textContent = view.id === "gradient" ? "forward" : "gradient";
+  $("switch").textContent = `show ${views.find((v) => v !== view).id}`;
   place();
   start();
 }
 function start() {
-  $("sweep").max = now().stops.length;
-  sweepTo(Number($("sweep").value));
+  slider.max = now().stops.length;
+  sweepTo(Number(slider.value));
   search($("search").value);
 }
 function dark() {
@@ -174,16 +230,21 @@ $("in").onclick = () => zoom(1.25);
 $("out").onclick = () => zoom(0.8);
 $("switch").onclick = turn;
 $("play").onclick = play;
+$("back").onclick = () => step(-1);
+$("on").onclick = () => step(1);
+$("speed").onclick = speed;
 $("theme").onclick = dark;
 $("search").oninput = (e) => search(e.target.value);
 $("search").onkeydown = (e) => { if (e.key === "Enter") next(); if (e.key === "Escape") { e.target.value = ""; search(""); stage.focus(); } };
-$("sweep").oninput = (e) => sweepTo(Number(e.target.value));
+slider.oninput = (e) => sweepTo(Number(e.target.value));
 window.addEventListener("keydown", (e) => {
   if (e.target.tagName === "INPUT" && e.target.type !== "range") return;
   if (e.ctrlKey || e.metaKey || e.altKey) return;
+  if (e.key === "Enter" && node_of(e.target)) { choose(e.target); return; }
   const keys = {
     "0": fit, "+": () => zoom(1.25), "=": () => zoom(1.25), "-": () => zoom(0.8),
-    g: turn, d: dark, " ": play, n: next, "/": () => $("search").focus(), Escape: () => choose(null),
+    g: turn, d: dark, " ": play, n: next, s: speed, ",": () => step(-1), ".": () => step(1),
+    "/": () => $("search").focus(), Escape: () => choose(null),
     ArrowLeft: () => { x += 60; place(); }, ArrowRight: () => { x -= 60; place(); },
     ArrowUp: () => { y += 60; place(); }, ArrowDown: () => { y -= 60; place(); },
   };
@@ -192,7 +253,7 @@ window.addEventListener("keydown", (e) => {
   e.preventDefault();
   keys[e.key]();
 });
-window.addEventListener("resize", fit);
+window.addEventListener("resize", open);
 if (window.matchMedia("(prefers-color-scheme: dark)").matches) dark();
 start();
-fit();
+open();

@@ -1,17 +1,19 @@
-"""What is drawn, before anything paints it: boxes, lines and text at fixed places.
+"""What is drawn, before Graphviz paints it: boxes, lines and text at fixed places.
 
-Points are 1/72 inch; x grows to the right, y downwards. The DOT and the SVG writer
-both read this, so a picture is the same with any engine.
+Points are 1/72 inch; x grows to the right, y downwards.
 """
 
 import unicodedata
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .graph import Edge
 
 Point = tuple[float, float]
 
 FONT = "Helvetica,Arial,sans-serif"
 SIZE = 10.0  # of text in boxes
-LINE = 12.0  # from one line of text to the next
 
 # kind: fill, outline. Told apart by shape or place as well, never by colour alone
 KINDS = {
@@ -26,7 +28,9 @@ KINDS = {
     "frame": ("none", "#9fb4c8"),
     "gap": ("none", "none"),
     "strip": ("#888888", "none"),
+    "junction": ("#1f6fb2", "none"),
 }
+SHAPES: dict[str, str] = {}  # of kinds that are no boxes
 
 
 @dataclass
@@ -46,7 +50,10 @@ class Box:
     outline: str = ""
     pen: float = 1.0
     dash: str = ""  # "", "dashed", "dotted"
-    data: dict[str, str] = field(default_factory=dict)  # for the page's search and lists
+    shape: str = ""  # in place of the kind's
+    vertex: int = -1  # of the graph; -1 for none
+    column: int = 0
+    facts: list[str] = field(default_factory=list)  # all that is known, for the page
 
 
 @dataclass
@@ -62,7 +69,10 @@ class Line:
     dash: str = ""
     head: str = "normal"  # "normal", "diamond", "box", "none"
     title: str = ""
-    data: dict[str, str] = field(default_factory=dict)
+    edges: "tuple[Edge, ...]" = ()  # of the graph, that it stands for
+    look: str = ""  # the class of a gradient
+    label: str = ""
+    at: Point | None = None  # of the label
 
 
 @dataclass
@@ -86,17 +96,6 @@ class Picture:
     texts: list[Text] = field(default_factory=list)
     width: float = 0.0
     height: float = 0.0
-
-    def turn_up(self, top: float) -> None:
-        """Mirror what is below `top`, so that what ran down runs up; text stays upright."""
-        whole = top + self.height
-        for b in self.boxes:
-            b.y = whole - b.y
-        for line in self.lines:
-            line.points = [(x, whole - y) for x, y in line.points]
-        for t in self.texts:
-            if t.y > top:
-                t.y = whole - t.y + 0.7 * t.size  # y is that of the baseline
 
 
 EDGES = {"edge": "#444444", "state": "#1f6fb2"}

@@ -1,9 +1,15 @@
 """The graph rolled back up: one cell for each section, states curving back into it."""
 
 from collections import Counter
+from collections.abc import Callable
 
 from .columns import MANY, Column, Columns
-from .graph import Edge
+from .graph import Edge, Vertex
+from .labels import facts_of, kind_of
+from .picture import SHAPES, Box, Line, Picture, Text
+from .rows import rows_of
+from .template import Row, Template, place
+from .unrolled import framed
 
 
 def roll_up(columns: Columns) -> tuple[Columns, dict[int, str]]:
@@ -95,3 +101,70 @@ def _rolled(
     many = len(columns.graph.into[e.target]) > MANY  # a stack of all steps is entered once
     operand = 0 if many else e.place
     return Edge(chosen[a].members[i].number, chosen[b].members[j].number, operand, delay)
+
+
+def paint_rolled(
+    cells: Columns,
+    headers: dict[int, str],
+    text: Callable[[Vertex, str], list[str]],
+    direction: str = "up",
+) -> Picture:
+    """The picture of a rolled graph, laid out by `dot` as a whole."""
+    members: list[tuple[int, int]] = []
+    rows: list[Row] = []
+    scopes: dict[Row, str] = {}
+    for k, c in enumerate(cells.columns):
+        own, scopes_of = rows_of(c, k)
+        members += [(k, i) for i in range(len(c.members))]
+        rows += own
+        framed_too = len(scopes_of) > 1 and k in headers
+        scopes |= scopes_of if framed_too else dict.fromkeys(scopes_of, "")
+    at = {name: n for n, name in enumerate(members)}
+    vertices = [cells.columns[k].members[i] for k, i in members]
+    edges = [
+        (at[k, e.source], at[k, e.target], e) for k, c in enumerate(cells.columns) for e in c.inner
+    ]
+    edges += [(at[cells.where[e.source]], at[cells.where[e.target]], e) for e in cells.across]
+    lines = [
+        text(v, "t" if k in headers else "") for v, (k, _) in zip(vertices, members, strict=True)
+    ]
+    output = cells.graph.output
+    (placed,) = place([Template(
+        lines,
+        [SHAPES.get(kind_of(v, output), "box") for v in vertices],
+        rows,
+        scopes,
+        [(s, t) for s, t, _ in edges],
+        [_moment(e, vertices[s]) if e.delay else e.label for s, _, e in edges],
+        {},
+        direction,
+        {n for n, (_, _, e) in enumerate(edges) if e.delay},
+        {words: [at[k, i] for i in range(len(cells.columns[k].members))]
+         for k, words in headers.items()},
+    )])  # fmt: skip
+    picture = Picture("rolled graph", width=placed.width, height=placed.height)
+    for words, x0, y0, x1, y1 in placed.clusters:
+        picture.boxes.append(
+            Box((x0 + x1) / 2, (y0 + y1) / 2, x1 - x0, y1 - y0, "column", title=words)
+        )
+        picture.texts.append(Text(x0 + 10, y0 + 17, words, 13.0, start=True))
+    for scope, x0, y0, x1, y1 in placed.frames:
+        framed(picture, scope, (x0, y0), (x1, y1))
+    for n, (v, box) in enumerate(zip(vertices, placed.boxes, strict=True)):
+        name = f"n{v.number}" if cells.where[v.number] == members[n] else f"n{v.number}at{n}"
+        picture.boxes.append(
+            Box(*box, kind_of(v, output), lines[n], name=name, vertex=v.number, facts=facts_of(v))
+        )
+    ids = [b.name for b in picture.boxes if b.vertex >= 0]
+    for n, (s, t, e) in enumerate(edges):
+        picture.lines.append(
+            Line(placed.edges[n], ids[s], ids[t], "state" if e.delay else "edge", edges=(e,),
+                 label=_moment(e, vertices[s]) if e.delay else e.label, at=placed.labels[n])
+        )  # fmt: skip
+    return picture
+
+
+def _moment(e: Edge, source: Vertex) -> str:
+    """What a loop carries, and how far: `h, t−1`; against time it is t+1."""
+    word = f"t−{e.delay}" if e.delay > 0 else f"t+{-e.delay}"
+    return f"{source.name}, {word}" if source.name else word

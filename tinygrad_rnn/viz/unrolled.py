@@ -1,265 +1,160 @@
-"""The unrolled graph, one column a step: each kind of column is laid out once and stamped.
+"""The unrolled graph, one column a step, as a picture."""
 
-Edges between columns leave and enter at the borders, in lanes between the layers,
-and run through the gutters: none passes through a column it does not belong to.
-"""
+from collections.abc import Iterator
+from dataclasses import replace
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
-
-from ..errors import GraphError
-from .columns import MANY, Columns
-from .graph import Edge, Vertex
-from .labels import kind_of, title_of
-from .layered import MARGIN, Placed, Port, place
-from .picture import LINE, Box, Line, Picture, Point, Text, text_width
-from .routes import BUS, GAP_WIDTH, LOOP, Routes
-
-EDGE_STEPS = 3  # shown at either end of a long sequence
-HEADER = 22.0
+from .elide import Slot
+from .graph import Edge
+from .grid import GAP, HEADER, Grid, Way
+from .labels import facts_of, kind_of
+from .picture import Box, Line, Picture, Point, Text
+from .template import MARGIN
 
 
-class Slot(NamedTuple):
-    """One place along the time axis: a column, or columns left out."""
-
-    first: int
-    last: int  # the column itself, or the last one hidden
-    shown: bool
-
-
-def slots(columns: Columns, steps: Any, max_steps: int, who: str) -> list[Slot]:
-    """Which columns are shown: `steps` is "auto", "all", a slice or a list of step numbers."""
-    if not isinstance(max_steps, int) or max_steps < 1:
-        raise GraphError(f"{who}: max_steps must be a whole number above 0, got {max_steps!r:.40}")
-    by_section: dict[int, list[int]] = defaultdict(list)
-    for k, c in enumerate(columns.columns):
-        if c.step is not None:
-            by_section[c.section].append(k)
-    shown = {k for k, c in enumerate(columns.columns) if c.step is None}
-    for members in by_section.values():
-        shown.update(members[i] for i in _chosen(len(members), steps, max_steps, who))
-    found: list[Slot] = []
-    for k in range(len(columns.columns)):
-        if k in shown:
-            found.append(Slot(k, k, True))
-        elif found and not found[-1].shown:
-            found[-1] = Slot(found[-1].first, k, False)
-        else:
-            found.append(Slot(k, k, False))
-    return found
+def paint(grid: Grid, title: str) -> Picture:
+    """The picture without any gradient."""
+    picture = Picture(title, width=grid.width, height=grid.height)
+    for i, s in enumerate(grid.slots):
+        (_column if s.shown else _gap)(grid, picture, i, s)
+    for i, s in enumerate(grid.slots):
+        if s.shown:
+            picture.lines += _inner(grid, i, s.first)
+    for w in grid.ways:
+        _way(grid, picture, w)
+    return picture
 
 
-def _chosen(n: int, steps: Any, max_steps: int, who: str) -> Iterable[int]:
-    if isinstance(steps, slice):
-        return range(n)[steps]
-    if isinstance(steps, str) and steps == "all":
-        return range(n)
-    if isinstance(steps, str) and steps == "auto":
-        if n <= max_steps:
-            return range(n)
-        ends = max(1, min(EDGE_STEPS, max_steps // 2))
-        return [*range(ends), *range(n - ends, n)]
-    if isinstance(steps, Sequence) and not isinstance(steps, str):
-        if all(isinstance(t, int) and -n <= t < n for t in steps) and len(steps):
-            return [t % n for t in steps]
-    raise GraphError(
-        f"{who}: steps must be 'auto', 'all', a slice or a list of numbers from {-n} to {n - 1}; "
-        f"got {steps!r:.80}"
+def framed(picture: Picture, scope: str, start: Point, end: Point) -> None:
+    """A dashed frame around what one module did."""
+    (x0, y0), (x1, y1) = start, end
+    picture.boxes.append(
+        Box((x0 + x1) / 2, (y0 + y1) / 2, x1 - x0, y1 - y0, "frame", dash="dashed", title=scope)
+    )
+    picture.texts.append(Text(x0 + 5, y0 + 10, scope[-40:], 9.0, start=True))
+
+
+def _column(grid: Grid, picture: Picture, i: int, s: Slot) -> None:
+    column, placed = grid.columns.columns[s.first], grid.shown[i]
+    assert placed is not None
+    if column.step is not None:
+        (x0, y0), (x1, y1) = grid.moved(
+            i, [(-MARGIN, -MARGIN), (placed.width + MARGIN, placed.height + MARGIN)]
+        )
+        box = Box((x0 + x1) / 2, (y0 + y1) / 2, x1 - x0, y1 - y0, "column", step=column.step)
+        picture.boxes.append(box)
+        picture.texts.append(Text(box.x, HEADER - 8, f"t = {column.step}", 13.0))
+    for scope, x0, y0, x1, y1 in placed.frames:
+        framed(picture, scope, *grid.moved(i, [(x0, y0), (x1, y1)]))
+    for k, v in enumerate(column.members):
+        x, y, w, h = placed.boxes[k]
+        ((x, y),) = grid.moved(i, [(x, y)])
+        kind = kind_of(v, grid.columns.graph.output)
+        picture.boxes.append(
+            Box(x, y, w, h, kind, grid.texts[s.first, k], name=grid.name(s.first, k),
+                step=column.step, vertex=v.number, column=s.first, facts=facts_of(v))
+        )  # fmt: skip
+
+
+def _gap(grid: Grid, picture: Picture, i: int, s: Slot) -> None:
+    hidden = [grid.columns.columns[k] for k in range(s.first, s.last + 1)]
+    around = [
+        grid.top + grid.tops[k] + p.height / 2
+        for k in (i - 1, i + 1)
+        if 0 <= k < len(grid.slots) and (p := grid.shown[k])
+    ]
+    x, y = grid.x[i] + GAP / 2, min(around, default=grid.top)
+    word = "step" if len(hidden) == 1 else "steps"
+    same = " identical" if len({c.signature for c in hidden}) == 1 < len(hidden) else ""
+    span = f"t = {hidden[0].step}" + (f" … {hidden[-1].step}" if len(hidden) > 1 else "")
+    for k, text in enumerate((f"{len(hidden)}{same}", f"{word} hidden", span)):
+        picture.texts.append(Text(x, y + 16 * (k - 1), text, 12.0))
+
+
+def _inner(grid: Grid, i: int, k: int) -> Iterator[Line]:
+    column, placed = grid.columns.columns[k], grid.shown[i]
+    assert placed is not None
+    for e, points, at in zip(column.inner, placed.edges, placed.labels, strict=True):
+        source, target = (column.members[end].number for end in (e.source, e.target))
+        yield Line(
+            grid.moved(i, points),
+            grid.name(k, e.source),
+            grid.name(k, e.target),
+            edges=(replace(e, source=source, target=target),),
+            label=e.label,
+            at=grid.moved(i, [at])[0] if at else None,
+        )
+
+
+def _way(grid: Grid, picture: Picture, w: Way) -> None:
+    """A state's way into another column, and its branches where it is read more than once."""
+    source = grid.name(*grid.columns.where[w.source]) if grid.shown[w.a] else ""
+    there = grid.shown[w.b]
+    path = _between(grid, w)
+    if not there:
+        picture.lines.append(_line(grid, w, path, w.edges, source, ""))
+        return
+    column = grid.slots[w.b].first
+    places = {grid.columns.where[e.target][1] for e in w.edges}
+    branches = {
+        k: grid.moved(w.b, points)
+        for (port, k), points in there.branches.items()
+        if port == w.into and k in places
+    }
+    if len(branches) == 1:
+        ((k, points),) = branches.items()
+        whole = [*path, *points[1:]]
+        picture.lines.append(_line(grid, w, whole, w.edges, source, grid.name(column, k)))
+        return
+    name = f"j{w.b}x{len(picture.boxes)}"
+    step = grid.columns.columns[column].step
+    picture.boxes.append(Box(*path[-1], 3.0, 3.0, "junction", name=name, step=step))
+    picture.lines.append(_line(grid, w, path, w.edges, source, name))
+    picture.lines[-1].head = "none"
+    for k, points in branches.items():
+        some = [e for e in w.edges if grid.columns.where[e.target][1] == k]
+        picture.lines.append(_line(grid, w, points, some, name, grid.name(column, k)))
+
+
+def _between(grid: Grid, w: Way) -> list[Point]:
+    """From the node that is left to the point where a state enters, or to a stretch not shown."""
+    here, there, side = grid.shown[w.a], grid.shown[w.b], w.out.side
+    out: list[Point] = []
+    into: list[Point] = []
+    if here:
+        _, k = grid.columns.where[w.source]
+        branch = here.branches[w.out, k]
+        border = here.width + MARGIN if side > 0 else -MARGIN
+        out = grid.moved(w.a, [*branch, *_straight(branch[-1], (border, branch[-1][1]))])
+    if there:
+        x, y = there.ports[w.into]
+        border = -MARGIN if side > 0 else there.width + MARGIN
+        into = grid.moved(w.b, [(border, y), *_straight((border, y), (x, y))])
+    if not there:
+        edge = grid.x[w.b] + (22.0 if side > 0 else GAP - 22.0)
+        return [*out, *_straight(out[-1], (edge, out[-1][1]))]
+    if not here:
+        edge = grid.x[w.a] + (GAP - 22.0 if side > 0 else 22.0)
+        start = (edge, into[0][1])
+        return [start, *_straight(start, into[0]), *into[1:]]
+    ends = [*grid.x, grid.width]
+    return [*out, *grid.routes.path(w.rail, out[-1], into[0], ends, grid.top)[1:], *into[1:]]
+
+
+def _line(
+    grid: Grid, w: Way, points: list[Point], edges: list[Edge], source: str, target: str
+) -> Line:
+    steps = [grid.columns.columns[grid.slots[k].first].step for k in (w.a, w.b)]
+    return Line(
+        points,
+        source,
+        target,
+        "state" if None not in steps else "edge",
+        dash="" if grid.shown[w.b] and (grid.shown[w.a] or source) else "dashed",
+        head="normal" if target else "none",
+        edges=tuple(edges),
     )
 
 
-class Unrolled:
-    """Geometry of all columns shown; `paint` turns it into a picture."""
-
-    def __init__(
-        self,
-        columns: Columns,
-        shown: list[Slot],
-        text: Callable[[Vertex, str], list[str]],
-        headers: Mapping[int, str] | None = None,
-    ):
-        self.columns, self.slots, self.text = columns, shown, text
-        self.headers = headers  # by column, in a rolled graph
-        self.at = {
-            k: i for i, s in enumerate(shown) for k in range(s.first, s.last + 1)
-        }  # column: slot
-        self.lines_of_text: dict[tuple[int, int], list[str]] = {}
-        self.sizes: dict[Any, list[tuple[float, float]]] = {}
-        self._measure()
-        self.crossing = [e for e in columns.across if self._visible(e)]
-        self.placed = self._layouts()
-        self._stamp()
-
-    def _visible(self, e: Edge) -> bool:
-        """Whether at least one end is shown, and the other is shown or in the next gap."""
-        a, b = self.at[self.columns.where[e.source][0]], self.at[self.columns.where[e.target][0]]
-        here, there = self.slots[a].shown, self.slots[b].shown
-        return (here and there) or ((here or there) and abs(a - b) == 1)
-
-    def _measure(self) -> None:
-        """Size of each box: that of the longest text in its place in columns of its kind."""
-        for s in self.slots:
-            if not s.shown:
-                continue
-            column = self.columns.columns[s.first]
-            widest = self.sizes.setdefault(column.signature, [(0.0, 0.0)] * len(column.members))
-            for i, v in enumerate(column.members):
-                lines = self.text(v, self._time(column.step))
-                self.lines_of_text[s.first, i] = lines
-                w = max(text_width(t) for t in lines) + 12
-                h = LINE * len(lines) + 8
-                widest[i] = max(widest[i][0], w, 34.0), max(widest[i][1], h)
-
-    def _time(self, step: int | None) -> str:
-        return "" if step is None else "t" if self.headers is not None else str(step)
-
-    def ports_of(self, e: Edge) -> tuple[Port, Port]:
-        """Where an edge between columns leaves and enters."""
-        (a, i), (b, j) = self.columns.where[e.source], self.columns.where[e.target]
-        side = 1 if (a, 0) < (b, e.delay) else -1
-        # what gathers many steps has one entrance for all
-        many = len(self.columns.graph.into[e.target]) > MANY
-        return Port(i, side, -1), Port(j, -side, 0 if many else e.place)
-
-    def _layouts(self) -> dict[Any, Placed]:
-        """One layout for each kind of column."""
-        ports: dict[Any, set[Port]] = defaultdict(set)
-        for e in self.crossing:
-            leave, enter = self.ports_of(e)
-            a, b = self.columns.where[e.source][0], self.columns.where[e.target][0]
-            ports[self.columns.columns[a].signature].add(leave)
-            ports[self.columns.columns[b].signature].add(enter)
-        found = {}
-        for s in self.slots:
-            column = self.columns.columns[s.first]
-            if not s.shown or column.signature in found:
-                continue
-            sizes = self.sizes[column.signature]
-            found[column.signature] = place(
-                sizes,
-                [(e.source, e.target) for e in column.inner],
-                [v.kind != "op" for v in column.members],
-                [v.scope for v in column.members],
-                sorted(ports[column.signature]),
-            )
-        return found
-
-    def layout(self, k: int) -> Placed:
-        """The layout of column k."""
-        return self.placed[self.columns.columns[k].signature]
-
-    def _stamp(self) -> None:
-        """x of every slot: as wide as its column, with gutters as wide as their traffic."""
-        self.routes = Routes(self)
-        self.x: list[float] = []
-        x = 0.0
-        for i, s in enumerate(self.slots):
-            x += self.routes.gutter(i)
-            self.x.append(x)
-            x += self.layout(s.first).width if s.shown else GAP_WIDTH
-        self.width = x + self.routes.gutter(len(self.slots))
-        self.top = HEADER + BUS * self.routes.lanes_above + 8.0
-        self.heights = [self.layout(s.first).height if s.shown else 0.0 for s in self.slots]
-        loops = max((len(keys) for keys in self.routes.loops.values()), default=0)
-        depth = max(max(self.heights, default=0.0), self.routes.lowest())
-        self.bottom = self.top + depth + LOOP * loops + 14.0
-
-    def stamp(self, slot: int, points: Iterable[Point]) -> list[Point]:
-        """A column's own points in the picture."""
-        dx = self.x[slot]
-        return [(x + dx, y + self.top) for x, y in points]
-
-    def name(self, column: int, i: int) -> str:
-        """The id of a box: the number of its vertex, and of the use for a stub."""
-        v = self.columns.columns[column].members[i]
-        if self.columns.where[v.number] == (column, i):
-            return f"n{v.number}"
-        return f"n{v.number}at{column}x{i}"
-
-    def paint(self, title: str, direction: str = "down") -> Picture:
-        """The picture without any gradient; within a step ops run down or up."""
-        picture = Picture(title, width=self.width, height=self.bottom)
-        for i, s in enumerate(self.slots):
-            (self._paint_column if s.shown else self._paint_gap)(picture, i, s)
-        for i, s in enumerate(self.slots):
-            if s.shown:
-                self._paint_inner(picture, i, s.first)
-        for e in self.crossing:
-            line = self._crossing_line(e)
-            picture.lines.append(line)
-            if e.delay:
-                word = f"t−{e.delay}" if e.delay > 0 else f"t+{-e.delay}"  # against time
-                picture.texts.append(Text(*self.routes.label(e), word, 10.0))
-        if direction == "up":
-            picture.turn_up(HEADER)
-        return picture
-
-    def _paint_column(self, picture: Picture, i: int, s: Slot) -> None:
-        column, layout = self.columns.columns[s.first], self.layout(s.first)
-        x0, x1 = self.x[i] - MARGIN, self.x[i] + layout.width + MARGIN
-        if column.step is not None:
-            picture.boxes.append(Box((x0 + x1) / 2, self.top + layout.height / 2, x1 - x0,
-                                     layout.height + 8, "column", step=column.step))  # fmt: skip
-            header = f"t = {column.step}" if self.headers is None else self.headers[s.first]
-            picture.texts.append(Text((x0 + x1) / 2, HEADER - 8, header, 13.0))
-        for scope, fx0, fy0, fx1, fy1 in layout.frames:
-            (x0, y0), (x1, y1) = self.stamp(i, [(fx0, fy0), (fx1, fy1)])
-            picture.boxes.append(Box((x0 + x1) / 2, (y0 + y1) / 2, x1 - x0, y1 - y0, "frame",
-                                     dash="dashed", title=scope))  # fmt: skip
-            picture.texts.append(Text(x0 + 5, y0 + 10, scope[-40:], 9.0, start=True))
-        for k, v in enumerate(column.members):
-            w, h = self.sizes[column.signature][k]
-            ((x, y),) = self.stamp(i, [layout.centres[k]])
-            kind = kind_of(v, self.columns.graph.output)
-            picture.boxes.append(
-                Box(
-                    x,
-                    y,
-                    w,
-                    h,
-                    kind,
-                    self.lines_of_text[s.first, k],
-                    title_of(v),
-                    self.name(s.first, k),
-                    column.step,
-                    data=_data(v),
-                )
-            )
-
-    def _paint_gap(self, picture: Picture, i: int, s: Slot) -> None:
-        hidden = [self.columns.columns[k].step for k in range(s.first, s.last + 1)]
-        beside = [h for h in self.heights[max(i - 1, 0) : i + 2] if h]
-        x, y = self.x[i] + GAP_WIDTH / 2, self.top + min(beside, default=0.0) / 2
-        word = "step" if len(hidden) == 1 else "steps"
-        kinds = {self.columns.columns[k].signature for k in range(s.first, s.last + 1)}
-        same = " identical" if len(kinds) == 1 and len(hidden) > 1 else ""
-        span = f"t = {hidden[0]}" + (f" … {hidden[-1]}" if len(hidden) > 1 else "")
-        for k, text in enumerate((f"{len(hidden)}{same}", f"{word} hidden", span)):
-            picture.texts.append(Text(x, y + 16 * (k - 1), text, 12.0))
-
-    def _paint_inner(self, picture: Picture, i: int, k: int) -> None:
-        column, layout = self.columns.columns[k], self.layout(k)
-        for e, points in zip(column.inner, layout.inner, strict=True):
-            line = Line(self.stamp(i, points), self.name(k, e.source), self.name(k, e.target))
-            line.data = {"place": str(e.place)}
-            picture.lines.append(line)
-
-    def _crossing_line(self, e: Edge) -> Line:
-        (a, i), (b, j) = self.columns.where[e.source], self.columns.where[e.target]
-        points, whole = self.routes.path(e)
-        steps = [self.columns.columns[k].step for k in (a, b)]
-        line = Line(points, self.name(a, i), self.name(b, j), data={"place": str(e.place)})
-        line.kind = "state" if None not in steps else "edge"
-        if not whole:
-            line.dash = "dashed"
-            line.head = "normal" if self.slots[self.at[b]].shown else "none"
-            if not self.slots[self.at[a]].shown:
-                line.source = ""
-            if not self.slots[self.at[b]].shown:
-                line.target, line.data["hidden"] = "", str(e.target)
-        return line
-
-
-def _data(v: Vertex) -> dict[str, str]:
-    return {"op": v.op or v.kind, "label": v.name, "vertex": str(v.number)}
+def _straight(a: Point, b: Point) -> list[Point]:
+    """The rest of a cubic Bezier curve that runs straight on from a to b."""
+    return [a, b, b]
