@@ -98,9 +98,10 @@ def warned(log: list[str]) -> Iterator[None]:
     logger.addHandler(handler)
     before, logger.propagate = logger.propagate, False
     try:
-        with np.errstate(all="ignore"), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with np.errstate(all="ignore"), warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
             yield
+        log += [str(w.message) for w in told if not issubclass(w.category, RuntimeWarning)]
     finally:
         logger.propagate = before
         logger.removeHandler(handler)

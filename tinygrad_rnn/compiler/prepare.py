@@ -93,7 +93,10 @@ def _split_concats(loop: Loop) -> None:
     joined = {
         id(i.out): i
         for i in loop.body
-        if i.op.name == "concat" and i.out.ndim == 2 and i.attrs["axis"] in (1, -1)
+        if i.op.name == "concat"
+        and i.out.ndim == 2
+        and i.attrs["axis"] in (1, -1)
+        and all(x.shape[1] for x in i.inputs if isinstance(x, Value))
     }
     body: list[Instr] = []
     for instr in loop.body:

@@ -78,9 +78,9 @@ class GroupCode:
         code, out, key = self.code, instr.out, instr.inputs[1]
         assert isinstance(key, Value)
         keys = code.view(key)
-        index = "j" if out.ndim else "0"
-        if self.depth:
-            index = "b0 + i0" if code.is_split(out) else "i0"
+        index = ("i0" if self.depth else "j") if out.ndim else "0"
+        if code.is_split(out):
+            index = f"b0 + {index}"
         for k in range(1, self.depth):
             index = f"({index}) * {self.extents[k]} + i{k}"
         if self.depth:

@@ -205,7 +205,7 @@ class _States(dict[int, str]):
         for bias in instr.inputs[2:]:
             if self._of(bias, False) != WHOLE:
                 raise Refused("a bias is split")
-        if left == SPLIT and right == WHOLE and a.ndim > 1:
+        if left == SPLIT and right == WHOLE and a.ndim == b.ndim == 2:
             return SPLIT
         if left == right == SPLIT and a.ndim == b.ndim and a.ndim > 2:
             return SPLIT
