@@ -45,7 +45,7 @@ def enumerate_with_decay() -> Example:
         h, loss = zeros(B, H), 0.0
         for t, x_t in enumerate(x):
             h = tg.tanh(x_t @ W + h @ U)
-            loss += 0.9**t * (h * h).mean()
+            loss = loss + 0.9**t * (h * h).mean()
         return loss
 
     return run, [series(T, B, I)], [W, U]
