@@ -312,6 +312,61 @@ def program():
     return a[None]
 args, parameters = [], [s4]
 """,
+    "the total of a loop that runs op by op": """
+T = 4
+s5 = floats(5)
+def program():
+    Y = []
+    for t in range(T):
+        Y.append(tg.stack([s5]))
+    return tg.sum(tg.square(tg.stack(Y)))
+args, parameters = [], [s5]
+""",
+    "dropout of a vector": """
+T, H = 4, 3
+s4 = floats(4, H)
+def program():
+    Y, a = [], s4
+    for t in range(T):
+        a = tg.dropout(tg.tanh(a), 0.4)
+        Y.append(a)
+    return Y
+args, parameters = [], [s4]
+""",
+    "a batch of rows times a vector": """
+T, B, H = 4, 2, 1
+x2, W15 = floats(2, 2*T, B, H), floats(15, H)
+def program(x2):
+    Y = []
+    for t in range(T):
+        Y.append((x2[t]-x2[2*t])@W15)
+    return Y
+args, parameters = [x2], [W15]
+""",
+    "an empty part of a join": """
+T, B, H = 4, 1, 1
+s3, W10 = floats(3, B, H), floats(10, H, H)
+def program():
+    a = s3
+    for t in range(T):
+        a = tg.concat([a[:, 1:], a[:, :1]], axis=1)@W10
+    return a
+args, parameters = [], [s3, W10]
+""",
+    "an input remembered for two steps, all numbers": """
+T = 6
+x1, b2 = floats(1, T), floats(2, 3)
+def program(x1):
+    y1 = x2 = 0.0
+    x = 0.0
+    Y = []
+    for x0 in x1:
+        y1 = b2[0]*x0+b2[1]*x+b2[2]*x2+0.5*y1
+        x2, x = x, x0
+        Y.append(y1)
+    return tg.stack(Y)
+args, parameters = [x1], [b2]
+""",
     "a number carried beside a batch": """
 T, B = 4, 2
 s3, s6 = floats(3), floats(6, B)

@@ -30,7 +30,7 @@ def run_loop(loop: Loop, values: Values) -> None:
         for p in loop.params:
             history.setdefault(id(p.out), []).append(step[id(p.out)])
     for r in loop.results:
-        values[id(r.out)] = _result(loop, r, values, history)
+        values[id(r.out)] = np.asarray(_result(loop, r, values, history))
 
 
 def _parameter(p: Slice | Prev, k: int, t: int, values: Values, history: Any) -> Any:

@@ -14,7 +14,8 @@ def _where(condition: Any, a: Any, b: Any) -> Any:
     kind = np.asarray(condition).dtype
     if kind.kind != "b":
         raise DTypeError(f"where: the condition must be boolean, got {kind}; write x != 0")
-    if isinstance(a, int | float) and isinstance(b, int | float) and float in (type(a), type(b)):
+    kinds = {type(a), type(b)}  # a np.float64, as NumPy gives for an array of one, is a float too
+    if float in kinds and kinds <= {bool, int, float}:
         a = np.float32(a)
     return np.where(condition, a, b)
 
