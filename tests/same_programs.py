@@ -130,7 +130,7 @@ def numbers_by_step_in_many_places(g: Any) -> Any:
     for t in range(T):
         decay = tg.exp(-0.1 * t)  # of a number a number
         h = tg.where(g.x[t] > 0.1 * t, h, -0.1 * t) * decay
-        h = tg.where(t % 3, h, h * 0.5)
+        h = tg.where(t % 3 != 0, h, h * 0.5)
     return h
 
 
