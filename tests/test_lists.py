@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import tinygrad_rnn as tg
+from tinygrad_rnn.compiler.program import Interpreted
 from tinygrad_rnn.testing import check_jit
 from tinygrad_rnn.viz.columns import arrange
 from tinygrad_rnn.viz.graph import collect
@@ -34,6 +35,16 @@ def loops(fast: Any) -> list[int]:
     """Steps of the loops of the last program."""
     program = fast._last.compiled.program
     return [item.count for item in program.items if hasattr(item, "count")]
+
+
+def op_by_op(fast: Any) -> list[str]:
+    """Why loops of the last program, forward and backward, have no kernel."""
+    compiled = fast._last.compiled
+    parts = [compiled.forward]
+    if compiled.wanted:
+        key = tuple(compiled.wanted), tuple(compiled.differentiable)
+        parts.append(compiled.backward(*key).part)
+    return [step.why for part in parts for step in part.steps if isinstance(step, Interpreted)]
 
 
 # a loop over a list: each is called with the list, two weights and a first state ------------
@@ -251,6 +262,83 @@ def test_columns_of_one_list_share_its_array(fn: Any, sizes: list[int]) -> None:
     fast = tg.jit(fn)
     fast(items(9, B, I))
     assert gathered(fast) == sizes
+
+
+# what moves in one array ------------------------------------------------------------------------
+
+
+def windows(x: Any, W: Any) -> Any:
+    """Three steps of the input at a time, that overlap by two."""
+    h = S0
+    for t in range(x.shape[0] - 2):
+        h = tg.tanh(x[t : t + 3].sum(axis=0) @ W + h @ Ws)
+    return h
+
+
+def windows_backwards(x: Any, W: Any) -> Any:
+    h, states = S0, [S0]
+    for t in range(x.shape[0] - 3, -1, -1):
+        h = tg.tanh(x[t : t + 3].mean(axis=0) @ W + h @ Ws)
+        states.append(h)
+    return tg.stack(states)
+
+
+def windows_of_columns(x: Any, W: Any) -> Any:
+    """Batch first, and a window along the second axis."""
+    y, h = x.permute_dims(1, 0, 2), S0
+    for t in range(y.shape[1] - 1):
+        h = tg.tanh(y[:, t : t + 2, :].reshape(B, 2 * I) @ tg.concat([W, W], axis=0) + h @ Ws)
+    return h
+
+
+def pieces(x: Any, W: Any) -> Any:
+    """Windows side by side, and one that stays."""
+    h, total = S0, 0.0
+    for t in range(0, x.shape[0] - 1, 2):
+        h = tg.tanh(x[t : t + 2].sum(axis=0) @ W + h @ Ws + x[0:2].sum(axis=0) @ W)
+        total = total + h[:, 1:3].sum()
+    return total
+
+
+def convolved(x: Any, W: Any) -> Any:
+    """A window at a time, no state."""
+    return tg.stack([tg.tanh(x[t : t + 2].sum(axis=0) @ W) for t in range(x.shape[0] - 1)])
+
+
+def diagonal(x: Any, W: Any) -> Any:
+    """Two indices that move, apart from each other and side by side, one of them down."""
+    n = min(x.shape[0], B)
+    square = tg.concat([x[:n, :n].permute_dims(2, 0, 1)] * 4, axis=1)  # (I, 4 n, n)
+    wide = tg.concat([square] * 4, axis=2)
+    h, last = S0, 4 * n - 1
+    for t in range(4 * n):
+        h = tg.tanh(wide[:, t, last - t].sum() + wide[0, t, t] * wide[t % 1, t].sum() + h @ Ws)
+    return h
+
+
+def windows_of_states(x: Any, W: Any) -> Any:
+    """The last three states at each step, from a list that grows."""
+    states = [S0, S0 * 0.5, S0 * 0.1]
+    for x_t in x:
+        context = tg.stack(states[-3:]).mean(axis=0)
+        states.append(tg.tanh(x_t @ W + context @ Ws))
+    return tg.stack(states[3:])
+
+
+MOVING: list[Any] = [
+    windows, windows_backwards, windows_of_columns, pieces, convolved, diagonal, windows_of_states,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("T", [3, 5, 12])
+@pytest.mark.parametrize("fn", MOVING, ids=lambda fn: fn.__name__)
+def test_windows_and_diagonals(fn: Any, T: int) -> None:
+    x, fast = leaf(T, B, I), tg.jit(fn)
+    assert check_jit(fast, x, Wx, parameters=[S0, Ws])
+    if T == 12:
+        fast(x, Wx)
+        assert max(loops(fast)) >= 5
+        assert not op_by_op(fast)
 
 
 # diagrams -----------------------------------------------------------------------------------------

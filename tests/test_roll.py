@@ -19,6 +19,8 @@ from tinygrad_rnn.roll import (
     Place,
     Ref,
     Same,
+    Sliding,
+    Span,
     find,
     search,
 )  # fmt: skip
@@ -49,6 +51,24 @@ def test_a_plain_loop() -> None:
 @pytest.mark.parametrize("T", [0, 1, 2, 3])
 def test_a_few_steps_are_no_loop(T: int) -> None:
     assert find(rnn(T)) == []
+
+
+MOVES: dict[str, tuple[Any, list[Any]]] = {
+    "a window": (lambda t: (Span(t),), [Sliding(0, 1)]),
+    "backwards": (lambda t: (Span(20 - 2 * t),), [Sliding(20, -2)]),
+    "a diagonal": (lambda t: (Place(t), Place(9 - t)), [Moving(0, 1), Moving(9, -1)]),
+    "one that stays": (lambda t: (Place(t), Span(3)), [Moving(0, 1), Same(Span(3))]),
+}
+
+
+@pytest.mark.parametrize(("places", "kinds"), MOVES.values(), ids=MOVES)
+def test_indices_that_move(places: Any, kinds: list[Any]) -> None:
+    calls = []
+    for t in range(9):
+        calls.append(Call("index", (Outside("x"), *places(t))))
+        calls.append(Call("add", (Ref(2 * t - 1) if t else Outside("h"), Ref(2 * t))))
+    [loop] = find(calls)
+    assert loop.operands[0] == [Same(Outside("x")), *kinds]
 
 
 def test_layers_are_two_loops_and_the_second_runs_along_the_first() -> None:
@@ -120,9 +140,10 @@ def test_a_block_may_span_two_steps() -> None:
     [
         [(Outside(f"w{t}"),) for t in range(7)],  # gates: a list alone is no time
         [(Outside("x"), Place(t * t)) for t in range(8)],  # no constant stride
-        [(Outside("x"), Place(t), Place(t)) for t in range(8)],  # a diagonal
+        [(Outside("x"), Place(t), Span(t)) for t in range(8)],  # x[t, t:t+k]
+        [(Outside("x"), Span(4 * t)) for t in range(4)],  # the pieces of a chunk
     ],
-    ids=["gates", "squares", "diagonal"],
+    ids=["gates", "squares", "band", "pieces"],
 )
 def test_what_does_not_repeat(operands: list[Any]) -> None:
     assert find([Call("f", o) for o in operands]) == []

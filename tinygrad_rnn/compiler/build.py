@@ -7,10 +7,10 @@ import numpy as np
 
 from .. import roll
 from ..op import OPS, primitive
-from ..ops.indexing import full_key
 from ..ops.random import Generator
 from .capture import Symbol, Tape, number_dtype
 from .ir import Instr, Loop, Operand, Prev, Program, Slice, Value
+from .moving import moved, moves, split_key
 from .series import Series
 
 SHORTEST = 3  # steps that are worth a loop
@@ -47,19 +47,7 @@ def _split_key(instr: Instr) -> tuple[Hashable, tuple[roll.Operand, ...]]:
         return (), ()
     if instr.op.name != "index":
         return _frozen(tuple(sorted(instr.attrs.items()))), ()
-    shape = instr.inputs[0].shape  # type: ignore[union-attr]
-    key = full_key(instr.attrs["key"], len(shape))
-    places: list[roll.Operand] = []
-    fixed: list[Hashable] = []
-    axis = 0
-    for part in key:
-        if isinstance(part, int):
-            places.append(roll.Place(part % shape[axis]))
-            fixed.append("int")
-        else:
-            fixed.append(_frozen(part))
-        axis += part is not None
-    return tuple(fixed), tuple(places)
+    return split_key(instr.attrs["key"], instr.inputs[0].shape)  # type: ignore[union-attr]
 
 
 def calls_of(instrs: list[Instr]) -> list[roll.Call]:
@@ -220,7 +208,10 @@ class _Builder:
         """The recorded value, or number, of an operand that lies outside of loops."""
         if isinstance(operand, roll.Ref):
             return self.instrs[operand.call].out
-        return self.by_key[operand.key] if isinstance(operand, roll.Outside) else operand.value
+        if isinstance(operand, roll.Outside):
+            return self.by_key[operand.key]
+        assert isinstance(operand, roll.Number)
+        return operand.value
 
     def _run(self, run: tuple[Any, ...]) -> Value:
         """One run of `_joined` as an array with the steps first."""
@@ -238,7 +229,7 @@ class _Builder:
 
     def _loop(self, found: roll.Found) -> None:
         """One loop: parameters for what moves, instructions for the rest."""
-        strides = [a.stride for row in found.operands for a in row if isinstance(a, roll.Moving)]
+        strides = [a.stride for row in found.operands for a in row if moves(a)]
         back = sum(s < 0 for s in strides) > sum(s > 0 for s in strides)
         loop = Loop(found.count, back)
         step = self.instrs[found.end - found.period : found.end]
@@ -266,8 +257,7 @@ class _Body:
             self.drawn.append((instr.attrs["generator"], self.outs[j]))
             self.loop.body.append(Instr(instr.op, (), instr.attrs, self.outs[j], instr.line))
             return
-        moving = [a for a in kinds if isinstance(a, roll.Moving) and a.stride]
-        if instr.op.name == "index" and moving:
+        if instr.op.name == "index" and any(map(moves, kinds)):
             self._moving_index(j, instr, kinds)
             return
         inputs = tuple([self._operand(kinds[k], k, instr) for k in range(len(instr.inputs))])
@@ -320,28 +310,15 @@ class _Body:
         return self.params[key]
 
     def _moving_index(self, j: int, instr: Instr, kinds: list[Any]) -> None:
-        """x[..., t, ...]: a slice of x along that axis, then the rest of the key."""
-        x = instr.inputs[0]
-        assert isinstance(x, Value)
-        key = list(full_key(instr.attrs["key"], x.ndim))
-        places = [k for k, part in enumerate(key) if isinstance(part, int)]
-        moving = next(
-            k
-            for k, kind in zip(places, kinds[1:], strict=True)
-            if isinstance(kind, roll.Moving) and kind.stride
-        )
-        kind = kinds[1 + places.index(moving)]
-        source = self._operand(kinds[0], 0, instr)
+        """x[..., t, ...]: the step's part of all that the steps take, then the rest of the key."""
+        source, emit = self._operand(kinds[0], 0, instr), self.builder.emit
         assert isinstance(source, Value)
-        axis = moving - key[:moving].count(None)
-        if axis:
-            order = (axis, *(k for k in range(source.ndim) if k != axis))
-            source = self.builder.emit("permute_dims", source, axes=order)
-        part = self.slice(source, kind.start, kind.stride)
-        rest = tuple(key[:moving] + key[moving + 1 :])
-        if all(p == slice(None) for p in rest):
-            rest = ()  # the call keeps its place, as an alias that a later pass takes away
-        self.loop.body.append(Instr(instr.op, (part,), {"key": rest}, self.outs[j], instr.line))
+        found = moved(
+            source, instr.attrs["key"], kinds[1:], self.found.count, emit, self.builder.items
+        )
+        part = self.slice(found.source, found.start, found.stride)
+        attrs = {"key": found.rest}
+        self.loop.body.append(Instr(instr.op, (part,), attrs, self.outs[j], instr.line))
 
     def number_draws(self) -> None:
         """Give each draw of a step its row of keys, numbered in program order."""

@@ -10,6 +10,7 @@ from ..op import OPS, Op
 from .build import make
 from .capture import Symbol, Tape, trace
 from .ir import Instr, Loop, Prev, Value, same
+from .lower import late
 from .prepare import dead_code, share
 
 Item = Instr | Loop
@@ -19,7 +20,8 @@ def finish(items: list[Item], outputs: list[Any]) -> None:
     """What the code generator expects: no dead code, sums by rows, pointwise ops of one line."""
     for item in items:
         if isinstance(item, Loop):
-            item.body = [e for i in item.body for p in _single_pairs(i) for e in _expanded(p)]
+            item.body = [e for i in item.body for p in _single_pairs(i) for e in late(p)]
+            item.body = [e for i in item.body for e in _expanded(i)]
             _row_sums(item)
             _plain_products(item)
             share(item)

@@ -10,6 +10,7 @@ from typing import Any
 from ..op import OPS
 from .build import make
 from .ir import Instr, Loop, Operand, Prev, Program, Result, Slice, Value, reads, writes
+from .lower import early
 from .needs import spread
 
 Item = Instr | Loop
@@ -18,6 +19,8 @@ Item = Instr | Loop
 def prepare(program: Program) -> list[str]:
     """Rewrite in place; returns what was done, in words for `explain()`."""
     notes: list[str] = []
+    for loop in [i for i in program.items if isinstance(i, Loop)]:
+        loop.body = [e for instr in loop.body for e in early(instr)]
     spread(program)
     _substitute(program, _simplified(program))
     for loop in [i for i in program.items if isinstance(i, Loop)]:

@@ -31,7 +31,13 @@ class Place(NamedTuple):
     value: int
 
 
-Operand = Ref | Outside | Number | Place
+class Span(NamedTuple):
+    """Operand: where a slice of a fixed length begins, the t of `x[t:t+k]`."""
+
+    start: int
+
+
+Operand = Ref | Outside | Number | Place | Span
 
 
 class Call(NamedTuple):
@@ -67,6 +73,11 @@ class Moving(NamedTuple):
     stride: int
 
 
+class Sliding(NamedTuple):
+    start: int
+    stride: int
+
+
 class Numbers(NamedTuple):
     values: tuple[Any, ...]
 
@@ -84,7 +95,7 @@ class Found:
     count: int
     operands: list[
         list[Any]
-    ]  # by place in the step: Same, Here, Back, Along, Moving, Numbers, Listed
+    ]  # by place in the step: Same, Here, Back, Along, Moving, Sliding, Numbers, Listed
 
     @property
     def covered(self) -> int:
@@ -107,10 +118,10 @@ def kind_of(column: list[Any], i: int, period: int, before: list[Found]) -> tupl
     first = column[0]
     if all(a == first for a in column) and not _made_in_loop(first, i):
         return Same(first), len(column)
-    if isinstance(first, Place):
-        stride = column[1].value - first.value
-        valid = _prefix(a.value == first.value + k * stride for k, a in enumerate(column))
-        return Moving(first.value, stride), valid
+    if isinstance(first, Place | Span):
+        (start,), stride = first, column[1][0] - first[0]
+        valid = _prefix(a[0] == start + k * stride for k, a in enumerate(column))
+        return (Moving if isinstance(first, Place) else Sliding)(start, stride), valid
     if all(isinstance(a, Number) for a in column):
         return Numbers(tuple([a.value for a in column])), len(column)
     options = [_inside(column, i, period), _along(column, before)]
@@ -153,7 +164,7 @@ def _inside(column: list[Any], i: int, period: int) -> tuple[Any, int]:
     valid = _prefix(
         (isinstance(a, Ref) and a.call == i + k * period + offset)
         if k >= delay
-        else not (isinstance(a, Place) or _made_in_loop(a, i))
+        else not (isinstance(a, Place | Span) or _made_in_loop(a, i))
         for k, a in enumerate(column)
     )
     kind = Back(place, delay, tuple(column[:delay])) if delay else Here(place)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from .operands import Along, Back, Call, Found, Here, Listed, Moving, Ref, Same, kind_of
+from .operands import Along, Back, Call, Found, Here, Listed, Moving, Ref, Same, Sliding, kind_of
 
 LOOP = 4  # repeats of anything that make a loop; fewer must look like steps of time
 MAP = 8  # items of a list from which on a loop without states is one
@@ -83,19 +83,17 @@ def _better(loop: Found, best: Found) -> bool:
 
 
 def _has(loop: Found, *kinds: type) -> bool:
-    """Whether an operand is of one of the kinds; one that does not move is not Moving."""
-    return any(
-        isinstance(kind, kinds) and not (isinstance(kind, Moving) and not kind.stride)
-        for row in loop.operands
-        for kind in row
-    )
+    """Whether an operand is of one of the kinds."""
+    return any(isinstance(kind, kinds) for row in loop.operands for kind in row)
 
 
 def _is_loop(loop: Found) -> bool:
-    """Whether repeats are steps: few must carry a state and move, a list is no loop by itself."""
+    """Whether repeats are steps: few must carry a state and move; a list, or the pieces that
+    something is cut into, are no loop by themselves.
+    """
     if loop.count < LOOP:
-        return _has(loop, Along, Moving, Listed) and _recurrent(loop)
-    if not _has(loop, Listed) or loop.count >= MAP or _has(loop, Along, Moving):
+        return _has(loop, Along, Moving, Sliding, Listed) and _recurrent(loop)
+    if not _has(loop, Listed, Sliding) or loop.count >= MAP or _has(loop, Along, Moving):
         return True
     return _recurrent(loop)
 
@@ -188,8 +186,9 @@ def _classify(
             if good < 2:
                 return [], good
             row.append(kind)
-        moving = [a for a in row if isinstance(a, Moving) and a.stride]
-        if moving and (len(moving) > 1 or not isinstance(row[0], Same)):
-            return [], 1  # x[t, t], or a moving index into something that the step itself makes
+        moving = [a for a in row if isinstance(a, Moving | Sliding)]
+        two = len(moving) > 1 and any(isinstance(a, Sliding) for a in moving)
+        if moving and (two or not isinstance(row[0], Same)):
+            return [], 1  # x[t, t:t+2], or an index into something that the step itself makes
         operands.append(row)
     return operands, good

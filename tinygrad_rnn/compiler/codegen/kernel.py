@@ -73,3 +73,8 @@ class Home:
 def indent(lines: list[str]) -> list[str]:
     """One level further in."""
     return ["    " + line for line in lines]
+
+
+def stored(code: Any, v: Value) -> list[str]:
+    """A number of the step, once it has a name, stored where it is kept."""
+    return [f"{code.at(v)} = {code.name(v)}"] if id(v) in code.homes else []

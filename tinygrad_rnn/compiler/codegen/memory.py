@@ -40,6 +40,7 @@ class Memory:
         self.params = {id(p.out): p for p in loop.params}
         self.uses = schedule.uses_of(loop)
         self.kept = schedule.handed_out(loop)
+        self.views = schedule.views_of(loop)
         self.tasks = schedule.tasks(loop, self.is_split)
         self.batch = self._batch()
         # rows of a block: enough for products at full speed, few enough to stay in the cache and
@@ -144,7 +145,7 @@ class Memory:
                 elif not isinstance(t, Group) or self.leaves(v, t):
                     if isinstance(t, Product) and (t.before or self._base_before(t)):
                         self.homes[id(v)] = Home(self.scratch(v, (self.block,)), "block")
-                    elif not isinstance(t, Instr) or t.op.name not in schedule.VIEWS:
+                    elif id(v) not in self.views:
                         self.homes[id(v)] = Home(self.scratch(v), "temp")
 
     def _base_before(self, t: Product) -> bool:
@@ -174,10 +175,9 @@ class Memory:
             out = instr.out
             if id(out) in self.homes or not out.ndim:  # a number is read when its array is there
                 continue
-            if instr.op.name == "index":
-                self.aliases[id(out)] = (instr.inputs[0], instr.attrs["key"])  # type: ignore
-            elif instr.op.name == "reshape" and not schedule.pointwise(instr):
-                self.aliases[id(out)] = (instr.inputs[0], "reshape")  # type: ignore
+            if id(out) in self.views:
+                key = instr.attrs["key"] if instr.op.name == "index" else "reshape"
+                self.aliases[id(out)] = (instr.inputs[0], key)  # type: ignore
         for instr in self.loop.body:
             if instr.op.name == "put_slices" and self._tiles(instr):
                 for x, key in zip(instr.inputs, instr.attrs["keys"], strict=True):
@@ -196,6 +196,8 @@ class Memory:
                 or id(x) in self.aliases
                 or len(parts) != instr.out.ndim
                 or any(p != slice(None) for p in parts[:-1])
+                or not isinstance(parts[-1], slice)
+                or parts[-1].step not in (None, 1)
                 or sum(x is y for y in instr.inputs) != 1
             ):
                 return False

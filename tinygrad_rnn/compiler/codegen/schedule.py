@@ -14,11 +14,15 @@ PRODUCTS = ("matmul", "linear", "sum_of_products")
 VIEWS = ("index", "reshape")
 WHOLE_OPS = (
     "sum", "sum_to", "concat", "permute_dims", "take", "one_hot", "put_slices",
-    "softmax_cross_entropy",
+    "softmax_cross_entropy", "max", "min", "cumsum", "put_taken", "take_along_axis",
+    "put_along_axis",
 )  # fmt: skip
 SAME_NUMBER = ("reshape", "sum", "sum_to", "permute_dims")  # of a value without axes: itself
 ROW_OPS = ("softmax", "log_softmax", "normalize")
-INDEXED = {"take": 1, "one_hot": 0, "softmax_cross_entropy": 1}  # which input is the index
+INDEXED = {  # which input is the index
+    "take": 1, "put_taken": 1, "take_along_axis": 1, "put_along_axis": 1, "one_hot": 0,
+    "softmax_cross_entropy": 1,
+}  # fmt: skip
 
 
 @dataclass(eq=False)
@@ -44,40 +48,60 @@ Task = Group | Product | Instr
 
 
 def unsupported(loop: Loop) -> str:
-    """Name of the first op for which there is no code, or ""."""
+    """The first op for which there is no code, and the user's line; or ""."""
+    missing = next((instr for instr in loop.body if not has_code(instr)), None)
+    return "" if missing is None else f"{missing.op.name} (at {missing.line})"
+
+
+def has_code(instr: Instr) -> bool:
+    """Whether there is code for an instruction of a loop's body."""
+    name, x = instr.op.name, instr.inputs[0] if instr.inputs else None
+    if pointwise(instr):
+        return True
+    if name not in PRODUCTS + VIEWS + WHOLE_OPS + ROW_OPS or not isinstance(x, Value):
+        return False
+    if name in ROW_OPS:
+        return x.ndim == 2 and instr.attrs.get("axis", -1) in (-1, 1)
+    if name == "index":
+        return all(isinstance(p, int | slice) for p in _parts(instr.attrs["key"]))
+    if name == "put_slices":
+        return all(isinstance(p, int | slice) for k in instr.attrs["keys"] for p in _parts(k))
+    if name in ("max", "min"):
+        return x.dtype.kind == "f"
+    if name == "softmax_cross_entropy" and x.ndim != 2:
+        return False
+    if name in INDEXED:
+        index = instr.inputs[INDEXED[name]]
+        return isinstance(index, Value) and index.dtype.kind in "iu"
+    if name in ("matmul", "linear"):
+        ranks = tuple(a.ndim for a in instr.inputs[:2] if isinstance(a, Value))
+        return ranks in ((1, 2), (2, 1), (2, 2), (3, 3))
+    return True
+
+
+def _parts(key: Any) -> tuple[Any, ...]:
+    return key if isinstance(key, tuple) else (key,)
+
+
+def views_of(loop: Loop) -> set[int]:
+    """Values, by id, that lie in another's memory: slices, and other shapes of one piece."""
+    views: set[int] = set()
+    cut: set[int] = set()  # what lies in rows with gaps between them
     for instr in loop.body:
-        name, out = instr.op.name, instr.out
-        known = pointwise(instr) or name in PRODUCTS + VIEWS + WHOLE_OPS
-        if name in ROW_OPS:
-            known = out.ndim == 2 and instr.attrs.get("axis", -1) in (-1, 1)
-        if name == "index":
-            parts = instr.attrs["key"]
-            parts = parts if isinstance(parts, tuple) else (parts,)
-            known = all(isinstance(p, int | slice) for p in parts)
-            known = known and all(p.step in (None, 1) for p in parts if isinstance(p, slice))
-        if name == "reshape":
+        if instr.op.name == "index":
+            parts = _parts(instr.attrs["key"])
+            if any(isinstance(p, slice) and p.step not in (None, 1) for p in parts):
+                continue
+            views.add(id(instr.out))
+            if id(instr.inputs[0]) in cut or any(p != slice(None) for p in parts[1:]):
+                cut.add(id(instr.out))
+        elif instr.op.name == "reshape" and not pointwise(instr):
             x = instr.inputs[0]
-            known = isinstance(x, Value) and _squeezed(x.shape) == _squeezed(out.shape)
-        if name == "softmax_cross_entropy":
-            x = instr.inputs[0]
-            known = isinstance(x, Value) and x.ndim == 2
-        if name == "take":
-            known = instr.attrs["axis"] == 0
-        if name in ("matmul", "linear"):
-            ranks = tuple(a.ndim for a in instr.inputs[:2] if isinstance(a, Value))
-            known = ranks in ((1, 2), (2, 1), (2, 2), (3, 3))
-        if name == "put_slices":
-            known = all(
-                isinstance(p, slice) and p.step in (None, 1)
-                for k in instr.attrs["keys"]
-                for p in (k if isinstance(k, tuple) else (k,))
-            )
-        if name in INDEXED:
-            index = instr.inputs[INDEXED[name]]
-            known = known and isinstance(index, Value) and index.dtype.kind in "iu"
-        if not known:
-            return name
-    return ""
+            assert isinstance(x, Value)
+            same = _squeezed(x.shape) == _squeezed(instr.out.shape)
+            if same and id(x) not in cut:
+                views.add(id(instr.out))
+    return views
 
 
 def _squeezed(shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -120,9 +120,22 @@ class _States(dict[int, str]):
             if self._of(x, False) != WHOLE:
                 raise Refused("take: its table is split")
             return self._of(instr.inputs[1], True)
+        if name in ("take", "put_taken", "take_along_axis", "put_along_axis"):
+            return self._lookup(instr, state)
         if state != SPLIT:
             return self._broadcast(instr, state)
         return self._on_rows(instr, x)
+
+    def _lookup(self, instr: Instr, state: str) -> str:
+        """A look-up along another axis than the batch's, in each row by the same numbers or own."""
+        name = instr.op.name
+        table: Any = instr.out if name.startswith("put") else instr.inputs[0]
+        own = name.endswith("along_axis")
+        if state == PARTIAL or (state == SPLIT and instr.attrs["axis"] % table.ndim == 0):
+            raise Refused(f"{name} works along the batch")
+        if self._of(instr.inputs[1], own) != (state if own else WHOLE):
+            raise Refused(f"{name} mixes what is split and what is whole")
+        return state
 
     def _broadcast(self, instr: Instr, state: str) -> str:
         """An op on a value that is not split; what is whole may be repeated for every row."""

@@ -3,29 +3,18 @@
 from typing import TYPE_CHECKING
 
 from ..ir import Instr, Value
-from .kernel import indent
+from .axes import cumsum, each, element, extreme, nest, reshaped, sliced, strided
+from .kernel import indent, stored
+from .lookups import along, lookup, one_hot
 from .scalars import SHORT
 
 if TYPE_CHECKING:
     from .views import Views
 
 
-def _nest(code: "Views", v: Value, inner: list[str]) -> list[str]:
-    """Loops i0, i1, ... over all elements of a value."""
-    text = inner
-    for k in range(v.ndim - 1, -1, -1):
-        text = [f"for i{k} in range({code.size(v, k)}):", *indent(text)]
-    return text
-
-
-def _kept(code: "Views", v: Value) -> list[str]:
-    """A number of the step, once it has a name, stored where it is kept."""
-    return [f"{code.at(v)} = {code.name(v)}"] if id(v) in code.homes else []
-
-
 def add_elementwise(code: "Views", v: Value, target: str) -> list[str]:
     at = ", ".join(f"i{k}" for k in range(v.ndim))
-    return _nest(code, v, [f"{target}[{at}] += {code.view(v)}[{at}]"])
+    return nest(code, v, [f"{target}[{at}] += {code.view(v)}[{at}]"])
 
 
 def _sum(code: "Views", instr: Instr) -> list[str]:
@@ -58,7 +47,7 @@ def _sum(code: "Views", instr: Instr) -> list[str]:
             text = [f"for i{k} in range({code.size(x, k)}):", *indent(text)]
         cast = SHORT[out.dtype]
         lines = [f"{name}_sum = F64(0)", *[s.replace(f"{name} +=", f"{name}_sum +=") for s in text]]
-        return [*lines, f"{name} = {cast}({name}_sum)", *_kept(code, out)]
+        return [*lines, f"{name} = {cast}({name}_sum)", *stored(code, out)]
     if instr.op.name == "sum_to":
         kept = ["0" if k in axes else f"i{k}" for k in range(x.ndim - out.ndim, x.ndim)]
     else:
@@ -79,7 +68,7 @@ def _concat(code: "Views", instr: Instr) -> list[str]:
         at = [f"i{k}" for k in range(x.ndim)]
         to = [f"{start} + {a}" if k == axis else a for k, a in enumerate(at)]
         source = f"{code.view(x)}[{', '.join(at)}]"
-        lines += _nest(code, x, [f"{target}[{', '.join(to)}] = {source}"])
+        lines += nest(code, x, [f"{target}[{', '.join(to)}] = {source}"])
         start = f"{start} + {code.size(x, axis)}"
     return lines
 
@@ -90,54 +79,7 @@ def _permute(code: "Views", instr: Instr) -> list[str]:
     at = [f"i{k}" for k in range(x.ndim)]
     source = f"{code.view(x)}[{', '.join(at)}]"
     to = ", ".join(at[a % x.ndim] for a in axes)
-    return _nest(code, x, [f"{code.view(instr.out)}[{to}] = {source}"])
-
-
-def _placed(
-    code: "Views", index: Value, out: Value, n: str, inner: list[str], place: str = "place"
-) -> list[str]:
-    """For each number of an index array its row `k` of n, and `inner` with it.
-
-    A number out of range ends the call; what eager code raises is raised by running the
-    loop op by op.
-    """
-    at = ", ".join(f"i{k}" for k in range(index.ndim))
-    number = f"{code.view(index)}[{at}]" if at else code.scalar(index)
-    text = [f"k = {place}({number}, {n})", "if k < 0:", "    return False", *inner]
-    for axis in range(index.ndim - 1, -1, -1):
-        text = [f"for i{axis} in range({code.size(out, axis)}):", *indent(text)]
-    return text
-
-
-def _take(code: "Views", instr: Instr) -> list[str]:
-    W, index = instr.inputs
-    assert isinstance(W, Value)
-    assert isinstance(index, Value)
-    out, rows = instr.out, code.size(W, 0)
-    place = "place" if instr.attrs.get("negative", True) else "place_from_start"
-    if not out.ndim:
-        name = code.name(out)
-        inner = [f"{name} = {code.view(W)}[k]", *_kept(code, out)]
-        return _placed(code, index, out, rows, inner, place)
-    rest = [f"i{k}" for k in range(index.ndim, out.ndim)]
-    to = ", ".join(f"i{k}" for k in range(out.ndim))
-    text = [f"{code.view(out)}[{to}] = {code.view(W)}[{', '.join(['k', *rest])}]"]
-    for axis in range(out.ndim - 1, index.ndim - 1, -1):
-        text = [f"for i{axis} in range({code.size(out, axis)}):", *indent(text)]
-    return _placed(code, index, out, rows, text, place)
-
-
-def _one_hot(code: "Views", instr: Instr) -> list[str]:
-    index, target = instr.inputs[0], code.view(instr.out)
-    assert isinstance(index, Value)
-    cast = SHORT[instr.out.dtype]
-    to = ", ".join([*(f"i{k}" for k in range(index.ndim)), "k"])
-    classes = code.size(instr.out, index.ndim)
-    hot = [f"{target}[{to}] = {cast}(1)"]
-    return [
-        f"set_value({target}, {cast}(0))",
-        *_placed(code, index, instr.out, classes, hot),
-    ]
+    return nest(code, x, [f"{code.view(instr.out)}[{to}] = {source}"])
 
 
 def _put(code: "Views", instr: Instr) -> list[str]:
@@ -147,15 +89,9 @@ def _put(code: "Views", instr: Instr) -> list[str]:
         assert isinstance(x, Value)
         if id(x) in code.aliases and code.aliases[id(x)][0] is instr.out:
             return []  # written in place
-        parts = key if isinstance(key, tuple) else (key,)
         at = [f"i{k}" for k in range(x.ndim)]
-        to = []
-        for k, a in enumerate(at):
-            p = parts[k] if k < len(parts) else slice(None)
-            start = p.indices(instr.out.shape[k])[0]
-            to.append(f"{code.offset(start)} + {a}" if start else a)
-        source = f"{code.view(x)}[{', '.join(at)}]"
-        lines += _nest(code, x, [f"{target}[{', '.join(to)}] += {source}"])
+        to = sliced(code, instr.out.shape, key, at)
+        lines += nest(code, x, [f"{element(target, to)} += {each(code, x)}"])
     return lines
 
 
@@ -176,28 +112,36 @@ def _cross_entropy(code: "Views", instr: Instr) -> list[str]:
 
 
 def _copy_view(code: "Views", instr: Instr) -> list[str]:
-    """A view that must have memory of its own (it is carried or handed out)."""
+    """A view that must have memory of its own (it is carried or handed out), and what is none."""
     x, out = instr.inputs[0], instr.out
     assert isinstance(x, Value)
+    if id(out) not in code.views and out.ndim:
+        return (reshaped if instr.op.name == "reshape" else strided)(code, instr)
     key = "reshape" if instr.op.name == "reshape" else instr.attrs["key"]
     source = code.viewed(x, key, out)
     if not out.ndim:
         name = code.name(out)
         if instr.op.name == "reshape":
             source = f"{code.view(x)}[{', '.join('0' * x.ndim)}]"
-        return [f"{name} = {source}", *_kept(code, out)]
+        return [f"{name} = {source}", *stored(code, out)]
     at = ", ".join(f"i{k}" for k in range(out.ndim))
     name = f"{code.name(out)}_from"
-    return [f"{name} = {source}", *_nest(code, out, [f"{code.view(out)}[{at}] = {name}[{at}]"])]
+    return [f"{name} = {source}", *nest(code, out, [f"{code.view(out)}[{at}] = {name}[{at}]"])]
 
 
 SINGLE = {
     "sum": _sum,
     "sum_to": _sum,
+    "max": extreme,
+    "min": extreme,
+    "cumsum": cumsum,
     "concat": _concat,
     "permute_dims": _permute,
-    "take": _take,
-    "one_hot": _one_hot,
+    "take": lookup,
+    "put_taken": lookup,
+    "take_along_axis": along,
+    "put_along_axis": along,
+    "one_hot": one_hot,
     "put_slices": _put,
     "softmax": _row_op,
     "softmax_cross_entropy": _cross_entropy,

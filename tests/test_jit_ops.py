@@ -1,0 +1,90 @@
+"""Ops on a state within a loop: each has code, forward and backward, and agrees with eager."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tinygrad_rnn as tg
+from tinygrad_rnn.compiler.program import Interpreted
+from tinygrad_rnn.testing import check_jit
+
+pytestmark = pytest.mark.usefixtures("own_cache")
+T, B, H = 6, 3, 4
+
+# each of a state h (B, H) and keys K (B, 5, H); groups share a kernel, so that compiling takes seconds and not minutes
+OPS: dict[str, list[Callable[[Any, Any], Any]]] = {
+    "softmax": [
+        lambda h, K: tg.softmax(h, axis=0),
+        lambda h, K: (tg.softmax(K * h[:, None, :], axis=2) * K).sum(axis=1),
+        lambda h, K: (tg.softmax(K * tg.expand_dims(h, 1), axis=1) * K).sum(axis=1),
+        lambda h, K: tg.log_softmax(h, axis=0),
+        lambda h, K: h * tg.softmax(h.sum(axis=0), axis=0),
+        lambda h, K: tg.log_softmax(K * h[:, None], axis=-2).mean(axis=1),
+    ],
+    "reductions": [
+        lambda h, K: h - tg.logsumexp(h, axis=1, keepdims=True),
+        lambda h, K: h - tg.logsumexp(h),
+        lambda h, K: h / (1 + tg.norm(h)),
+        lambda h, K: h * tg.minimum(1.0, 0.5 / tg.norm(h, axis=1, keepdims=True)),
+        lambda h, K: tg.cumsum(h, axis=1) - tg.cumsum(h, axis=0),
+    ],
+    "extremes": [
+        lambda h, K: h - tg.max(h, axis=1, keepdims=True),
+        lambda h, K: h * tg.min(h, axis=0),
+        lambda h, K: h / (2 + tg.max(h) - tg.min(h)),
+        lambda h, K: (K * h[:, None]).max(axis=1),
+    ],
+    "shapes": [
+        lambda h, K: tg.tanh(h.reshape(B, 2, 2)).reshape(B, H),
+        lambda h, K: h.reshape(-1)[::-1].reshape(B, H),
+        lambda h, K: h.T.reshape(B, H),
+        lambda h, K: h[:, :2].reshape(-1).sum() * h,
+        lambda h, K: h[:1, :1].reshape(()) * h,
+        lambda h, K: tg.squeeze(h[:, None, :], axis=1),
+        lambda h, K: tg.stack([h, h * h]).mean(axis=0),
+        lambda h, K: tg.stack([h, 2 * h], axis=-1).sum(axis=2),
+    ],
+    "slices": [
+        lambda h, K: tg.flip(h, axis=1) + tg.flip(h, axis=0),
+        lambda h, K: tg.concat([h[:, ::2], h[:, 1::2]], axis=1),
+        lambda h, K: h[::-1, ::-1],
+        lambda h, K: h[:, 0:1] * h + h[-1] + h[0, -2],
+        lambda h, K: (h[:, :, None] * K[:, None, 0]).sum(axis=1),
+    ],
+}
+
+
+def op_by_op(fast: Any) -> list[str]:
+    """Why loops of the last program, forward and backward, have no kernel."""
+    compiled = fast._last.compiled
+    full = compiled.backward(tuple(compiled.wanted), tuple(compiled.differentiable))
+    steps = compiled.forward.steps + full.part.steps
+    return [step.why for step in steps if isinstance(step, Interpreted)]
+
+
+def leaf(dtype: str, *shape: int) -> Any:
+    values = np.random.default_rng(len(shape)).standard_normal(shape) / 2
+    return tg.tensor(values.astype(dtype), requires_grad=True)
+
+
+@pytest.mark.parametrize(
+    ("group", "dtype"), [*((group, "float64") for group in OPS), ("extremes", "float32")]
+)
+def test_ops_of_a_state(group: str, dtype: str) -> None:
+    def loop(x: Any, W: Any, K: Any) -> Any:
+        h, out = x[0] * 0.1, []
+        for t in range(1, T):
+            total = x[t] @ W
+            for f in OPS[group]:
+                total = total + f(h, K) * 0.3
+            h = tg.tanh(total)
+            out.append(h)
+        return tg.stack(out)
+
+    arguments = leaf(dtype, T, B, H), leaf(dtype, H, H), leaf(dtype, B, 5, H)
+    fast = tg.jit(loop)
+    assert check_jit(fast, *arguments)
+    fast(*arguments)
+    assert not op_by_op(fast)
