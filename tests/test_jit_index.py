@@ -56,6 +56,11 @@ def test_index_arrays_agree_with_eager(key: tuple[Any, ...], given: str) -> None
     assert np.array_equal(y.numpy(), np.tanh(x.numpy() * weight.numpy())[key])
 
 
+def test_whole_numbers_of_numpy_are_whole_numbers() -> None:
+    x = tg.tensor(np.arange(12.0).reshape(4, 3), requires_grad=True)
+    assert check_jit(lambda x: tg.exp(x[np.int64(1)]) * x[np.int32(-1), np.uint8(2)], x)
+
+
 def test_other_indices_are_no_other_recording() -> None:
     fast = tg.jit(lambda x, lengths: x[lengths - 1, tg.arange(3)].sum())
     x = tg.tensor(np.arange(12.0).reshape(4, 3))

@@ -54,6 +54,15 @@ OPS: dict[str, list[Callable[[Any, Any], Any]]] = {
         lambda h, K: (h[:, :, None] * K[:, None, 0]).sum(axis=1),
     ],
 }
+ORDER, TABLE, COLUMNS = np.array([2, 0, -1, 1]), np.array([1, 2, 0]), np.array([[0, 3]] * B)
+OPS["lookups"] = [
+    lambda h, K: tg.take(h, ORDER, axis=1) + tg.take(h, TABLE, axis=0),
+    lambda h, K: h[:, ORDER] * h[TABLE[0]],
+    lambda h, K: tg.take(K, np.array([[0, 4], [0, 0]]), axis=1).sum(axis=(1, 2)) * h,
+    lambda h, K: h * tg.take_along_axis(h, COLUMNS, axis=1).sum(axis=1, keepdims=True),
+    lambda h, K: h - tg.take_along_axis(h, np.array([[0, 1, -1, 2]]), axis=0),
+    lambda h, K: h * tg.take(h.sum(axis=0), np.array(-1), axis=0),
+]
 
 
 def op_by_op(fast: Any) -> list[str]:

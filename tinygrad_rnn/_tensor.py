@@ -297,12 +297,14 @@ class Tensor(Traced):
     def __getitem__(self, key: Any) -> "Tensor":
         parts = key if isinstance(key, tuple) else (key,)
         key = parts if key is None else key  # a gradient without a key is not that of a slice
-        basic = True
+        basic = plain = True
         for part in parts:
             if part.__class__ is int or part.__class__ is slice or part is None or part is Ellipsis:
                 continue
-            basic = basic and isinstance(part, np.integer)
+            basic, plain = basic and isinstance(part, np.integer), False
         if basic:
+            if not plain:
+                key = tuple([int(p) if isinstance(p, np.integer) else p for p in parts])
             return ops.index.apply((self,), {"key": key})
         recorder = local.now.recorder
         if recorder is not None:

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from ..ir import Instr, Value
-from .kernel import indent
+from .kernel import indent, stored
 from .scalars import SHORT
 
 if TYPE_CHECKING:
