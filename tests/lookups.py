@@ -80,6 +80,21 @@ def embedded_later(p: Any, x: Any, n: Any) -> Any:
     return (h * h).sum()
 
 
+def from_start(p: Any, x: Any, n: Any) -> Any:
+    h, table = p["h"], p["E"].detach()
+    for t in range(T):
+        words = tg.where(tg.eq(n[t], 2), 0, n[t])
+        h = state(p, x[t] + tg.take(table, words, axis=0, negative=False), h)
+    return (h * h).sum()
+
+
+def layer(p: Any, x: Any, n: Any) -> Any:
+    h = p["h"]
+    for t in range(T):
+        h = state(p, x[t] + tg.embedding(n[t], p["E"]), h)
+    return (h * h).sum()
+
+
 def fixed_table(p: Any, x: Any, n: Any) -> Any:
     h, table = p["h"], p["E"].detach()
     for t in range(T):
@@ -142,6 +157,8 @@ PROGRAMS: dict[str, tuple[Any, bool]] = {
     "embedding": (embedded, True),
     "embedding-backwards": (embedded_backwards, True),
     "embedding-in-step": (embedded_later, True),
+    "layer": (layer, False),
+    "from-start": (from_start, False),
     "fixed-table": (fixed_table, True),
     "table-of-numbers": (numbers, True),
     "one-number": (one_number, True),
