@@ -1,12 +1,17 @@
 """Fixtures for all tests, and the `--long` switch."""
 
+import os
 import warnings
 
 import pytest
 from hypothesis import settings
 
 import tinygrad_rnn as tg
+from tinygrad_rnn.kernels import _ground
 from tinygrad_rnn.op import Now, local
+
+# what kernels lean on is tried by tests/test_ground.py, not anew for every cache folder of a test
+os.environ[_ground.TRYING] = "1"
 
 settings.register_profile("ci", derandomize=True, deadline=None, database=None)
 settings.load_profile("ci")

@@ -40,6 +40,28 @@ def test_all_holds_here_and_bad_probes_are_told(monkeypatch: pytest.MonkeyPatch)
     assert _ground.attempt(probes) == {n: n in _ground.GROUNDS for n in probes}
 
 
+@pytest.fixture(autouse=True)
+def doubtful(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a process of a user's, where nothing holds untried."""
+    monkeypatch.delenv(_ground.TRYING)
+
+
+FIRST_USE = """
+import tinygrad_rnn as tg
+cell = tg.nn.RNNCell(2, 3)
+run = tg.jit(lambda x: tg.nn.unroll(cell, x, tg.zeros(1, 3))[0].sum())
+run(tg.ones(5, 1, 2)).backward()
+assert run._last.compiled.forward.runners[0].call is not None
+"""
+
+
+def test_the_first_use_on_a_machine_tries_it(tmp_path: Path) -> None:
+    env = {**os.environ, "TINYGRAD_RNN_CACHE": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", FIRST_USE], env=env, check=True, timeout=300)
+    verdict = json.loads(next(tmp_path.glob("ground_*.json")).read_text())
+    assert verdict == dict.fromkeys(_ground.GROUNDS, True)
+
+
 @pytest.fixture
 def verdicts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     """Plants a verdict; kernels are compiled under it."""

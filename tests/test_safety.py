@@ -85,6 +85,15 @@ def test_kernels_refuse_numbers_out_of_range() -> None:
         tg.ops.indexing.put_taken(x, np.array([0, 7]), axis=0, shape=(4, 3))
 
 
+@pytest.mark.filterwarnings("ignore:divide by zero", "ignore:invalid value")
+def test_rows_of_nothing_are_not_read() -> None:
+    nothing, two = np.zeros((2, 0), np.float32), np.zeros(2, np.float32)
+    rows.softmax(nothing, nothing.copy())
+    rows.log_softmax(nothing, nothing.copy())
+    rows.logsumexp(nothing, two)
+    assert not rows.cross_entropy(nothing, np.zeros(2, np.int64), two)
+
+
 def test_a_value_of_another_shape_never_reaches_a_kernel() -> None:
     w = tg.tensor(np.ones((3, 3)), requires_grad=True)
 
@@ -226,6 +235,51 @@ def test_threads_that_jit_one_loop(caplog: Any) -> None:
     assert len({r.item() for r in together(*[lambda: tg.jit(loop)(x)] * 4)}) == 1
     assert caplog.text == ""
     assert check_jit(tg.jit(loop), x, parameters=[w])
+
+
+AT_EXIT = """
+import atexit, threading
+import numpy as np, tinygrad_rnn as tg
+from tinygrad_rnn.compiler import threads
+
+threads.LEAST_WORK = 0
+tg.set_num_threads(3)
+net = tg.nn.GRU(3, 4)
+x = tg.tensor(np.ones((6, 9, 3), np.float32))
+fast = tg.jit(lambda x: (net(x)[0] ** 2).mean())
+
+def no_thread(self):
+    raise RuntimeError("can't start new thread")
+
+start, threading.Thread.start = threading.Thread.start, no_thread
+first = fast(x).item()
+threading.Thread.start = start
+assert fast(x).item() == first
+atexit.register(lambda: print("at exit", fast(x).item() == first))
+"""
+
+
+def test_where_no_thread_is_to_be_had() -> None:
+    """At the system's limit, and at the end of the process, shards run one after the other."""
+    assert run("-c", AT_EXIT) == "at exit True\n"
+
+
+def test_a_call_waits_for_all_its_shards(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error in one leaves none running: they write to memory that the next call uses."""
+    monkeypatch.setattr(sharing, "_settings", {"threads": 3})
+    began, ended = threading.Event(), []
+
+    def call(k: int) -> bool:
+        if k == 0:
+            began.wait(10)
+            raise KeyboardInterrupt
+        began.set()
+        ended.append(k)
+        return True
+
+    with pytest.raises(KeyboardInterrupt):
+        sharing.in_parallel(call, [[0], [1], [2]], blas=False)
+    assert sorted(ended) == [1, 2]
 
 
 # copies of optimisers -------------------------------------------------------------------------

@@ -26,7 +26,8 @@ from ..kernels._ground import folder, machine, write
 _log = logging.getLogger(__name__)
 _loaded: dict[str, Callable[..., Any]] = {}
 _locks = [threading.RLock()]  # one thread loads or compiles; a forked child has a lock of its own
-os.register_at_fork(after_in_child=lambda: _locks.__setitem__(0, threading.RLock()))
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=lambda: _locks.__setitem__(0, threading.RLock()))
 
 
 def key_of(source: str) -> str:

@@ -65,19 +65,24 @@ class _Pool:
     """Threads for all shards but the first, and BLAS held to one thread while they work."""
 
     def __init__(self) -> None:
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()
         self.workers: dict[int, ThreadPoolExecutor] = {}  # the one pool, by its size
         self.blas: ThreadpoolController | None = None
         self.limit: Any = None
         self.holders = 0  # calls that need the limit: the first sets it, the last lifts it
 
-    def submit(self, call: Callable[..., Any], jobs: list[list[Any]]) -> list[Future[Any]]:
-        """Start all jobs."""
+    def submit(self, call: Callable[..., Any], job: list[Any]) -> Future[Any]:
+        """Start one job."""
         size = max(1, num_threads() - 1)
-        with self.lock:  # a pool of another size ends once it has done what it was given
-            if size not in self.workers:
-                self.workers = {size: ThreadPoolExecutor(size)}
-            return [self.workers[size].submit(call, *job) for job in jobs]
+        try:
+            with self.lock:  # a pool of another size ends once it has done what it was given
+                if size not in self.workers:
+                    self.workers = {size: _started(size)}
+                return self.workers[size].submit(call, *job)
+        except RuntimeError:  # no thread to be had: a limit of the system, the process is ending
+            done: Future[Any] = Future()
+            done.set_result(call(*job))
+            return done
 
     @contextmanager
     def one_blas_thread(self) -> Iterator[None]:
@@ -96,17 +101,32 @@ class _Pool:
                     self.limit.restore_original_limits()
 
 
+def _started(size: int) -> ThreadPoolExecutor:
+    """Threads that all run already: handing out a job can then not fail half-way."""
+    pool, all_here = ThreadPoolExecutor(size), threading.Barrier(size + 1)
+    try:
+        for _ in range(size):
+            pool.submit(all_here.wait)
+        all_here.wait()
+    except RuntimeError:
+        all_here.abort()
+        raise
+    return pool
+
+
 _pools = [_Pool()]
-# threads do not live on in a forked child, and what they held stays locked there
-os.register_at_fork(after_in_child=lambda: _pools.__setitem__(0, _Pool()))
+if hasattr(os, "register_at_fork"):
+    # threads do not live on in a forked child, and what they held stays locked there
+    os.register_at_fork(after_in_child=lambda: _pools.__setitem__(0, _Pool()))
 
 
 def in_parallel(call: Callable[..., Any], jobs: list[list[Any]], blas: bool) -> list[Any]:
     """What all shards give, run at once, the first on this thread; BLAS gets one thread in each."""
-    pool = _pools[0]
+    pool, waiting = _pools[0], list[Future[Any]]()
     with pool.one_blas_thread() if blas else nullcontext():
-        waiting = pool.submit(call, jobs[1:])
         try:
+            for job in jobs[1:]:
+                waiting.append(pool.submit(call, job))
             own = call(*jobs[0])
         finally:  # whatever happens: they write to memory that others will use
             wait(waiting)

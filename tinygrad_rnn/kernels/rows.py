@@ -19,7 +19,7 @@ Array = np.ndarray[Any, Any]
 @jit(reassoc=True)
 def _row_max(x: Array) -> Any:
     """Largest value, NaN if there is one (a plain comparison would lose it)."""
-    m = x[0]
+    m = x[0] if x.size else x.dtype.type(0)
     bad = False
     for j in range(x.size):
         v = x[j]
@@ -81,10 +81,11 @@ def log_softmax(x: Array, out: Array) -> None:
 def cross_entropy(x: Array, index: Array, out: Array) -> bool:
     """log sum exp(x - max) - (x[index] - max), row by row; False where x has no such class."""
     for i in range(x.shape[0]):
-        if not 0 <= index[i] < x.shape[1]:
+        k = index[i]
+        if not 0 <= k < x.shape[1]:
             return False
         m = _row_max(x[i])
-        out[i] = np.log(_sum_of_exp(x[i], m)) - (x[i, index[i]] - m)
+        out[i] = np.log(_sum_of_exp(x[i], m)) - (x[i, k] - m)
     return True
 
 
