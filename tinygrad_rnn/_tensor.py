@@ -348,6 +348,7 @@ class Tensor(Traced):
         def _unary(self) -> "Tensor": ...
 
         __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = _binary
+        __floordiv__ = __rfloordiv__ = __mod__ = __rmod__ = _binary
         __truediv__ = __rtruediv__ = __pow__ = __rpow__ = __matmul__ = __rmatmul__ = _binary
         __lt__ = __le__ = __gt__ = __ge__ = _binary
         __and__ = __or__ = __xor__ = __rand__ = __ror__ = __rxor__ = _binary
@@ -363,7 +364,8 @@ class Tensor(Traced):
             )
         return NotImplemented  # a constant: Python goes on to x = x + y
 
-    __iadd__ = __isub__ = __imul__ = __itruediv__ = __ipow__ = __imatmul__ = _in_place
+    __iadd__ = __isub__ = __imul__ = __itruediv__ = __ifloordiv__ = __imod__ = _in_place
+    __ipow__ = __imatmul__ = __iand__ = __ior__ = __ixor__ = _in_place
 
     # array functions as methods -----------------------------------------------
 
@@ -376,6 +378,9 @@ class Tensor(Traced):
     def mT(self) -> "Tensor":
         """The last two axes exchanged."""
         return ops.swapaxes(self, -1, -2)
+
+    def __pos__(self) -> "Tensor":
+        return self
 
     def __invert__(self) -> "Tensor":
         y: Tensor = ops.bitwise_invert(self)

@@ -139,6 +139,7 @@ class Op:
         free: Sequence[str] = (),
         floats: bool = False,
         pointwise: bool = False,
+        dtype: Any = None,
     ):
         self.fn, self.kernel, self.shape = fn, kernel, shape
         self.name = self.__name__ = fn.__name__
@@ -152,6 +153,7 @@ class Op:
         self.free = frozenset(free)  # inputs whose dtype is not the op's: masks, indices
         self.floats = floats  # integers are taken as float32
         self.pointwise = pointwise  # fn is a scalar rule
+        self.dtype = None if dtype is None else np.dtype(dtype)  # of the result, whatever comes
         self.selective = False  # its rule takes `wanted`: which inputs' gradients to compute
         self.rules: dict[str, Rule] = {}
         self._plans: dict[int, Plan] = {}
@@ -338,8 +340,9 @@ def primitive(
     shape: Callable[..., Any],
     free: Sequence[str] = (),
     floats: bool = False,
+    dtype: Any = None,
 ) -> Any:
-    """Declare an op from its array kernel and its shape rule."""
+    """Declare an op from its array kernel, its shape rule, and its dtype if that is always one."""
     if fn is None:
-        return lambda f: primitive(f, shape=shape, free=free, floats=floats)
-    return Op(fn, kernel=fn, shape=shape, free=free, floats=floats)
+        return lambda f: primitive(f, shape=shape, free=free, floats=floats, dtype=dtype)
+    return Op(fn, kernel=fn, shape=shape, free=free, floats=floats, dtype=dtype)
