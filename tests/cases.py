@@ -80,6 +80,7 @@ def case(name, call, reference, shapes, domains, tag, layout="plain", **extra) -
 
 UNARY = {
     "neg": (np.negative, "real"),
+    "clone": (np.copy, "real"),
     "abs": (np.abs, "real"),
     "exp": (np.exp, "real"),
     "log": (np.log, "positive"),

@@ -21,6 +21,7 @@ from ._creation import (
     zeros_like as zeros_like,
 )
 from ._tensor import Tensor as Tensor
+from ._words import hint
 from .autodiff import (
     detect_anomaly as detect_anomaly,
     grad as grad,
@@ -69,7 +70,7 @@ def __getattr__(name: str) -> Any:
 
         globals().update({n: getattr(compiler, n) for n in _COMPILER})
         return globals()[name]
-    raise AttributeError(f"module 'tinygrad_rnn' has no attribute {name!r}")
+    raise AttributeError(hint(f"module 'tinygrad_rnn' has no attribute {name!r}", name))
 
 
 def __dir__() -> list[str]:

@@ -246,12 +246,13 @@ def _method(name: str) -> Callable[..., Tensor]:
 
 METHODS = (
     "abs", "all", "any", "argmax", "argmin", "argsort", "broadcast_to", "ceil", "chunk", "clip",
-    "cos", "cumprod", "cumsum", "diagonal", "erf", "exp", "expand_dims", "expm1", "flip",
-    "floor", "gelu", "isfinite", "isinf", "isnan", "log", "log1p", "log_softmax", "logsumexp",
-    "matmul", "max", "mean", "min", "moveaxis", "nan_to_num", "norm", "prod", "relu", "repeat",
-    "roll", "round", "sigmoid", "sign", "silu", "sin", "softmax", "softplus", "sort", "split",
-    "sqrt", "square", "squeeze", "std", "sum", "swapaxes", "take", "take_along_axis", "tanh",
-    "tile", "topk", "trace", "tril", "triu", "trunc", "unstack", "var",
+    "clone", "cos", "cumprod", "cumsum", "diagonal", "erf", "exp", "expand_dims", "expm1",
+    "flip", "floor", "gelu", "isfinite", "isinf", "isnan", "log", "log1p", "log_softmax",
+    "logsumexp", "matmul", "max", "mean", "min", "moveaxis", "nan_to_num", "norm", "prod",
+    "relu", "repeat", "roll", "round", "sigmoid", "sign", "silu", "sin", "softmax", "softplus",
+    "sort", "split", "sqrt", "square", "squeeze", "std", "sum", "swapaxes", "take",
+    "take_along_axis", "tanh", "tile", "topk", "trace", "tril", "triu", "trunc", "unstack",
+    "var",
 )  # fmt: skip
 for _name in METHODS:
     setattr(Tensor, _name, _method(_name))

@@ -40,6 +40,7 @@ class Traced:
     """Base of the values that take an op call over, instead of its kernel."""
 
     __slots__ = ()
+    _array: Any  # the values
 
     def __apply_op__(self, op: "Op", args: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
         raise NotImplementedError
@@ -210,7 +211,8 @@ class Op:
         full = {**self.defaults, **attrs}
         if len(full) != len(self.defaults):
             unknown = sorted(set(full) - set(self.defaults))
-            raise TypeError(f"{self.name}{self.__signature__}: unknown {', '.join(unknown)}")
+            words = f"{self.name}{self.__signature__}: unknown {', '.join(unknown)}"
+            raise TypeError(f"{words}; write axis" if "dim" in unknown else words)
         for name, value in full.items():
             if value is inspect.Parameter.empty:
                 raise TypeError(f"{self.name}{self.__signature__}: missing {name}")

@@ -143,6 +143,17 @@ def bitwise_invert(x: Any) -> Any:
     return logical_not(x) if x.dtype == bool else invert_bits(x)
 
 
+@pointwise(kernel=np.array)
+def clone(x):
+    """The same values in memory of their own, with their gradient."""
+    return x
+
+
+@clone.vjp
+def clone_vjp(g):
+    return g
+
+
 @pointwise(free=["x"])
 def detach(x):
     """The same values, without gradient: where truncated BPTT truncates."""
