@@ -1,4 +1,4 @@
-"""A gallery: seven models in three views, three fates of a gradient, heat maps, a film of training.
+"""A gallery: eight models in three views, three fates of a gradient, heat maps, a film of training.
 
     python examples/gallery.py [--out FOLDER]
     sh tools/draw examples/gallery.py:lstm --view gradient -o lstm.html
@@ -29,6 +29,22 @@ def series(steps: int = T) -> Any:
 def generator() -> tg.Generator:
     """Random numbers of the weights."""
     return tg.Generator(0)
+
+
+def textbook() -> tg.Tensor:
+    """S_t = tanh(Wx X_t + Ws S_{t-1}), Y_t = Wy S_t, an error at every step."""
+    Wx, Ws, Wy = (
+        tg.tensor(value, requires_grad=True, name=name)
+        for name, value in (("Wx", 0.7), ("Ws", 0.9), ("Wy", 1.2))
+    )
+    X = [tg.tensor(value, name=f"X_{t}") for t, value in enumerate((0.5, -1.0, 0.8), 1)]
+    S, E = tg.tensor(0.5, name="S_0"), 0.0
+    for t, X_t in enumerate(X, 1):
+        S = tg.tanh(Wx * X_t + Ws * S)
+        Y = Wy * S
+        S.name, Y.name = f"S_{t}", f"Y_{t}"
+        E = E + (Y - 1) ** 2
+    return E
 
 
 def rnn() -> tg.Tensor:
@@ -177,7 +193,7 @@ def healing(updates: int = 400) -> viz.Film:
     return film
 
 
-MODELS = (rnn, lstm, gru, two_layers, bidirectional, translator, custom_cell)
+MODELS = (textbook, rnn, lstm, gru, two_layers, bidirectional, translator, custom_cell)
 FATES = (vanishing, healthy, exploding)
 VIEWS = {"unrolled": viz.unrolled, "rolled": viz.rolled, "gradient": viz.gradient_flow}
 
@@ -188,10 +204,11 @@ def write(folder: Path) -> Path:
     rows = []
     for model in tqdm((*MODELS, *FATES), desc="drawing", disable=None, leave=False):
         views = VIEWS if model in MODELS else {"gradient": viz.gradient_flow}
+        how = {"params": "edges"} if model is textbook else {}
         links = []
         for view, draw in views.items():
             name = f"{model.__name__}-{view}"
-            diagram = draw(model())
+            diagram = draw(model(), **how)
             diagram.save(folder / f"{name}.svg")
             diagram.save(folder / f"{name}.html")
             links.append(

@@ -454,7 +454,7 @@ def test_bad_input(tmp_path):
     (w,) = weights((3, 3))
     for call, words in (
         (lambda: viz.heatmap(3.0), "expected a Tensor, got float"),
-        (lambda: viz.heatmap(loss, "q"), r"nothing called 'q' in the steps; named there: LSTM\.l0\.c, LSTM\.l0\.h"),
+        (lambda: viz.heatmap(loss, "q"), r"nothing called 'q' in the steps; named there: LSTM\.l0\.c, LSTM\.l0\.f"),
         (lambda: viz.heatmap((w @ w).sum()), "named there: none"),
         (lambda: viz.heatmap((w @ w).sum(), "lag"), "no loss of a step"),
         (lambda: viz.heatmap(loss, "h", sequence=2), "from -2 to 1, got 2"),

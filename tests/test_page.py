@@ -68,7 +68,7 @@ def count(page, selector):
 def test_counts_equal_the_graph(load):
     loss = gallery.two_layers()
     found = graph.collect(loss)
-    diagram = viz.gradient_flow(loss, steps="all", params="node")
+    diagram = viz.gradient_flow(loss, steps="all", params="node", level="op")
     page = load(diagram)
     for view in ("gradient", "forward"):
         assert count(page, f"#{view} {NODE}") == len(found.vertices)
@@ -81,7 +81,7 @@ def test_counts_equal_the_graph(load):
 
 
 def test_search(load):
-    page = load(viz.unrolled(gallery.lstm()))
+    page = load(viz.unrolled(gallery.lstm(), level="op"))
     page.keyboard.press("/")
     page.keyboard.type("sigmoid")
     assert page.locator("#found").text_content() == "18 found"
@@ -94,7 +94,7 @@ def test_search(load):
 
 
 def test_switch_and_theme(load):
-    page = load(viz.gradient_flow(gallery.gru()))
+    page = load(viz.gradient_flow(gallery.gru(), level="op"))
     assert page.locator("#gradient").is_visible()
     page.click("#switch")
     assert page.locator("#forward").is_visible()
@@ -108,11 +108,11 @@ def test_switch_and_theme(load):
 
 def test_a_node_s_past_and_future(load):
     page = load(viz.unrolled(gallery.rnn()))
-    node = page.locator(NODE, has_text="h_2 = tanh")
+    node = page.locator(NODE, has_text="h₂ = tanh")
     node.click()
     near = page.locator("g.node.near").all_text_contents()
-    assert any("h_0 = tanh" in t for t in near)
-    assert any("h_5 = tanh" in t for t in near)
+    assert any("h₀ = tanh" in t for t in near)
+    assert any("h₅ = tanh" in t for t in near)
     assert "op tanh" in page.locator("#panel").text_content()
     assert 0 < len(near) < count(page, NODE)
     page.keyboard.press("Escape")
@@ -121,7 +121,7 @@ def test_a_node_s_past_and_future(load):
 
 def test_the_sweep_has_a_stop_for_each_step(load):
     """After the loop, each step from the last, before the loop; all that a step holds with it."""
-    page = load(viz.gradient_flow(gallery.lstm()))
+    page = load(viz.gradient_flow(gallery.lstm(), level="op"))
     slider = page.locator("#sweep")
     assert slider.get_attribute("max") == "8"
     titles, lit = [], []
@@ -153,7 +153,7 @@ def test_ops_are_stops_where_there_are_no_steps(load):
 
 
 def test_a_phone_and_the_dark(load):
-    page = load(viz.gradient_flow(gallery.lstm()))
+    page = load(viz.gradient_flow(gallery.lstm(), level="op"))
     page.set_viewport_size({"width": 390, "height": 800})
     header = page.locator("header").bounding_box()
     assert header["height"] < 90
@@ -186,7 +186,7 @@ def test_what_is_put_in_is_not_filled_in_again(load):
 
 
 def test_zoom_and_keys(load):
-    page = load(viz.rolled(gallery.lstm()))
+    page = load(viz.rolled(gallery.lstm(), level="op"))
     section = page.locator("section")
     seen = [section.get_attribute("style")]
     for key in ("+", "-", "ArrowLeft", "0"):
@@ -205,7 +205,7 @@ def test_zoom_and_keys(load):
 
 def test_a_long_graph_opens(load):
     y, _ = nn.LSTM(3, 4)(gallery.series(200))
-    page = load(viz.unrolled((y**2).mean(), steps="all"))
+    page = load(viz.unrolled((y**2).mean(), steps="all", level="op"))
     assert count(page, "g.column") == 200
     started = page.evaluate("performance.getEntriesByType('navigation')[0].loadEventEnd")
     print(f"200 steps: loaded after {started / 1000:.2f} s")

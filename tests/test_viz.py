@@ -75,6 +75,19 @@ def lasting(T=40):
     return (y[-1] ** 2).mean()
 
 
+def unrolled(loss, **how):
+    """Op by op, whatever the size of a step."""
+    return viz.unrolled(loss, **{"level": "op", **how})
+
+
+def rolled(loss, **how):
+    return viz.rolled(loss, **{"level": "op", **how})
+
+
+def gradient_flow(loss, **how):
+    return viz.gradient_flow(loss, **{"level": "op", **how})
+
+
 def boxes(diagram):
     """(id, kind, lines, step) of every node of a diagram."""
     return [(b.name, b.kind, b.lines, b.step) for b in diagram.picture.boxes if b.vertex >= 0]
@@ -89,7 +102,7 @@ def test_golden_topology(name, request):
 
     `--golden` writes the files anew, to be looked at before a commit.
     """
-    source = viz.unrolled(MODELS[name](), max_steps=4).source
+    source = unrolled(MODELS[name](), max_steps=4).source
     plain = re.sub(r' (pos|width|height)=("[^"]*"|[^ \]]+)', "", source)
     file = GOLDEN / f"{name}.gv"
     if request.config.getoption("--golden"):
@@ -104,6 +117,7 @@ def test_golden_topology(name, request):
         ("unrolled.svg", lambda: viz.unrolled(gallery.lstm(), steps=[0, 1, -1])),
         ("rolled.svg", lambda: viz.rolled(gallery.lstm())),
         ("gradient.svg", lambda: viz.gradient_flow(gallery.vanishing())),
+        ("textbook.svg", lambda: viz.gradient_flow(gallery.textbook(), params="edges")),
     ],
 )
 def test_the_readme_shows_what_is_drawn_today(file, draw, request):
@@ -122,8 +136,8 @@ def test_the_readme_shows_what_is_drawn_today(file, draw, request):
 def test_another_process_draws_the_same_bytes():
     code = (
         "import sys; sys.path.insert(0, sys.argv[1]); import test_viz as t;"
-        "print(t.viz.unrolled(t.MODELS['translator']()).source"
-        " + t.viz.gradient_flow(t.MODELS['lstm']()).svg)"
+        "print(t.unrolled(t.MODELS['translator']()).source"
+        " + t.gradient_flow(t.MODELS['lstm']()).svg)"
     )
     outs = [
         subprocess.run(
@@ -145,16 +159,16 @@ def test_another_process_draws_the_same_bytes():
 def test_every_vertex_is_drawn_once(name):
     loss = MODELS[name]()
     found = graph.collect(loss)
-    drawn = boxes(viz.unrolled(loss, steps="all"))
+    drawn = boxes(unrolled(loss, steps="all"))
     ids = [i for i, *_ in drawn]
     assert len(set(ids)) == len(ids)
     ops = {f"n{v.number}" for v in found.vertices if v.kind == "op"}
     assert ops <= set(ids)
-    hidden = boxes(viz.unrolled(loss, steps="all", params="hide"))
+    hidden = boxes(unrolled(loss, steps="all", params="hide"))
     assert not any(kind == "parameter" for _, kind, *_ in hidden)
     once = [
         i
-        for i, kind, *_ in boxes(viz.unrolled(loss, steps="all", params="node"))
+        for i, kind, *_ in boxes(unrolled(loss, steps="all", params="node"))
         if kind == "parameter"
     ]
     assert len(once) == sum(v.kind == "parameter" for v in found.vertices)
@@ -162,9 +176,9 @@ def test_every_vertex_is_drawn_once(name):
 
 @NAMED
 def test_boxes_do_not_overlap_and_no_edge_crosses_one(name):
-    check_geometry(viz.unrolled(MODELS[name](), steps="all").picture)
-    check_geometry(viz.rolled(MODELS[name]()).picture)
-    check_geometry(viz.unrolled(MODELS[name](), steps="all", direction="down").picture)
+    check_geometry(unrolled(MODELS[name](), steps="all").picture)
+    check_geometry(rolled(MODELS[name]()).picture)
+    check_geometry(unrolled(MODELS[name](), steps="all", direction="down").picture)
 
 
 @pytest.mark.parametrize(
@@ -172,7 +186,7 @@ def test_boxes_do_not_overlap_and_no_edge_crosses_one(name):
 )
 def test_ops_run_in_the_direction_asked_for(direction, axis, sign):
     """Within a step from inputs on; nothing outside the picture."""
-    picture = viz.unrolled(gallery.lstm(), direction=direction).picture
+    picture = unrolled(gallery.lstm(), direction=direction).picture
     at = {b.name: (b.x, b.y) for b in picture.boxes if b.name}
     steps = {b.name: b.step for b in picture.boxes if b.vertex >= 0}
     for line in picture.lines:
@@ -185,8 +199,8 @@ def test_ops_run_in_the_direction_asked_for(direction, axis, sign):
 
 
 def test_the_geometry_check_sees_planted_errors():
-    picture = viz.unrolled(gallery.rnn()).picture
-    a, b = (box for box in picture.boxes if "h_2 = tanh" in box.lines or "h_3 = tanh" in box.lines)
+    picture = unrolled(gallery.rnn()).picture
+    a, b = (box for box in picture.boxes if "h₂ = tanh" in box.lines or "h₃ = tanh" in box.lines)
     x, y = a.x, a.y
     a.x, a.y = b.x + 5, b.y
     with pytest.raises(AssertionError, match="overlaps"):
@@ -228,7 +242,7 @@ def check_geometry(picture):
 
 @NAMED
 def test_time_runs_to_the_right(name):
-    picture = viz.unrolled(MODELS[name](), steps="all").picture
+    picture = unrolled(MODELS[name](), steps="all").picture
     found = columns.arrange(graph.collect(MODELS[name]()))
     headers = [b for b in picture.boxes if b.kind == "column"]
     assert [b.step for b in headers] == [c.step for c in found.columns if c.step is not None]
@@ -238,12 +252,21 @@ def test_time_runs_to_the_right(name):
 
 
 def test_names_and_shapes():
-    texts = [line for _, _, lines, _ in boxes(viz.unrolled(gallery.lstm())) for line in lines]
-    for wanted in ("h_0 = mul", "c_5 = add", "x_3", "weight_ih_l0", "(2, 4)", "zeros", "[:, 0:4]"):
+    texts = [line for _, _, lines, _ in boxes(unrolled(gallery.lstm())) for line in lines]
+    for wanted in (
+        "h₀ = ×",
+        "c₅ = +",
+        "f₂ × c₁",
+        "x₃",
+        "weight_ih_l0",
+        "(2, 4)",
+        "zeros",
+        "[:, 0:4]",
+    ):
         assert wanted in texts
     saved = [
         line
-        for *_, lines, _ in boxes(viz.unrolled(gallery.lstm(), show=("saved", "dtype")))
+        for *_, lines, _ in boxes(unrolled(gallery.lstm(), show=("saved", "dtype")))
         for line in lines
     ]
     assert "keeps 64 B" in saved
@@ -272,37 +295,37 @@ def test_steps_are_those_said_or_those_found():
     ],
 )  # fmt: skip
 def test_which_steps_are_shown(steps, shown):
-    diagram = viz.unrolled(lasting(), steps=steps)
+    diagram = unrolled(lasting(), steps=steps)
     assert [b.step for b in diagram.picture.boxes if b.kind == "column"] == shown
     hidden = sum(int(m) for m in re.findall(r">(\d+)(?: identical)?</text>", diagram.svg))
     assert hidden == 40 - len(shown)
 
 
 def test_truncation_is_marked():
-    drawn = boxes(viz.unrolled(truncated()))
+    drawn = boxes(unrolled(truncated()))
     assert [(lines[0], step) for _, kind, lines, step in drawn if kind == "cut"] == [("✂ h", 3)]
 
 
 def test_rolled_has_one_cell():
-    diagram = viz.rolled(gallery.lstm())
+    diagram = rolled(gallery.lstm())
     texts = [t.text for t in diagram.picture.texts]
     assert "× 6 steps" in texts
     assert sorted(line.label for line in diagram.picture.lines if line.label) == [
-        "c, t−1",
-        "h, t−1",
+        "cₜ₋₁",
+        "hₜ₋₁",
     ]
-    assert "h_t = mul" in [line for *_, lines, _ in boxes(diagram) for line in lines]
-    skipping = {line.label for line in viz.rolled(gallery.custom_cell()).picture.lines}
-    assert skipping == {"", "fast, t−1", "slow, t−1", "slow, t−2"}
+    assert "hₜ = ×" in [line for *_, lines, _ in boxes(diagram) for line in lines]
+    skipping = {line.label for line in rolled(gallery.custom_cell()).picture.lines}
+    assert skipping == {"", "fastₜ₋₁", "slowₜ₋₁", "slowₜ₋₂"}
 
 
 def test_rolled_leaves_nothing_astray_and_says_which_way():
     """What states begin with stands before the cell, no other constant; against time it is t+1."""
     for name, starts in (("custom_cell", 1), ("lstm", 2), ("rnn", 1)):
-        drawn = boxes(viz.rolled(MODELS[name]()))
-        assert [kind for _, kind, _, _ in drawn].count("constant") == starts, name
-    labels = [line.label for line in viz.rolled(gallery.bidirectional()).picture.lines]
-    assert labels.count("h, t−1") == labels.count("h, t+1") == 1
+        drawn = boxes(rolled(MODELS[name]()))
+        assert [kind for _, kind, _, _ in drawn].count("start") == starts, name
+    labels = [line.label for line in rolled(gallery.bidirectional()).picture.lines]
+    assert labels.count("hₜ₋₁") == labels.count("hₜ₊₁") == 1
 
 
 def test_edges_into_hidden_steps_carry_their_gradient():
@@ -312,7 +335,7 @@ def test_edges_into_hidden_steps_carry_their_gradient():
     for x_t in gallery.series(30):
         h = cell(x_t, h)
         loss = loss + (h * total).sum()  # a single number is carried along too
-    lines = viz.gradient_flow(loss).picture.lines
+    lines = gradient_flow(loss).picture.lines
     into_gap = [line for line in lines if line.edges and not line.source]
     assert len(into_gap) == 2
     assert all(line.look == "flows" for line in into_gap)
@@ -323,8 +346,8 @@ def test_deep_graphs_need_no_stack():
     loss = lasting(3000)
     sys.setrecursionlimit(200)
     try:
-        assert "2994 identical" in viz.unrolled(loss).svg
-        assert viz.gradient_flow(loss).table().states["LSTM.l0.h"]["norm"].shape == (3000,)
+        assert "2994 identical" in unrolled(loss).svg
+        assert gradient_flow(loss).table().states["LSTM.l0.h"]["norm"].shape == (3000,)
     finally:
         sys.setrecursionlimit(before)
 
@@ -388,7 +411,7 @@ def test_terms_are_measured_and_summed(dtype, depths, shape):
 )
 def test_the_factor_is_the_spectral_radius(model, factor):
     """h stays 0, so tanh' is 1 and every step back multiplies by radius times an orthogonal matrix."""
-    diagram = viz.gradient_flow(model())
+    diagram = gradient_flow(model())
     (rate,) = diagram.table().rates.values()
     assert rate.factor == pytest.approx(factor, rel=1e-5)
     assert rate.half_life == (pytest.approx(1.0, rel=1e-4) if factor == 0.5 else np.inf)
@@ -404,7 +427,7 @@ def test_a_direction_against_time_has_its_own_rate():
         if name.endswith("_reverse"):
             p.assign_(getattr(net, name.removesuffix("_reverse")).numpy())
     y, _ = net(tg.tensor(np.concatenate([half, half[::-1]])))
-    table = viz.gradient_flow(y[-1, :, :4].sum() + y[0, :, 4:].sum()).table()
+    table = gradient_flow(y[-1, :, :4].sum() + y[0, :, 4:].sum()).table()
     forward, backward = table.rates["RNN.l0.h"], table.rates["RNN.l0_reverse.h"]
     assert forward[:2] == pytest.approx(backward[:2])
     assert (forward.loss_step, backward.loss_step) == (11, 0)
@@ -413,7 +436,7 @@ def test_a_direction_against_time_has_its_own_rate():
 
 
 def test_a_masked_state_is_one_state():
-    table = viz.gradient_flow(gallery.gru()).table()
+    table = gradient_flow(gallery.gru()).table()
     (found,) = table.states.values()
     assert list(found["step"]) == list(range(6))
 
@@ -421,7 +444,7 @@ def test_a_masked_state_is_one_state():
 def test_classes_differ_in_more_than_colour():
     looks = {}
     for model in (gallery.vanishing, gallery.exploding):
-        for line in viz.gradient_flow(model(), steps="all").picture.lines:
+        for line in gradient_flow(model(), steps="all").picture.lines:
             if not line.source.startswith("j") and not line.target.startswith("j"):
                 looks[line.look or "legend"] = (line.dash, line.head, line.pen > 4)
     assert {"vanished", "exploding", "flows", "absent"} <= set(looks)
@@ -446,7 +469,7 @@ def test_figures_equal_finite_differences(cell):
 
     base = net.weight_hh_l0.numpy().copy()
     y, _ = net(x)
-    table = viz.gradient_flow((y[-1] ** 2).sum()).table()
+    table = gradient_flow((y[-1] ** 2).sum()).table()
     found = table.parameters[f"{net.__class__.__name__}.l0.weight_hh_l0"]
     eps = 1e-6
     for step, norm in zip(found["step"], found["norm"], strict=True):
@@ -475,37 +498,37 @@ def test_one_step_s_loss_alone():
         with tg.step(k):
             total = total + one
     name = "RNNCell.h"
-    both = viz.gradient_flow(total, from_step=3).table().states[name]["norm"]
-    alone = viz.gradient_flow(losses()[3]).table().states[name]["norm"]
+    both = gradient_flow(total, from_step=3).table().states[name]["norm"]
+    alone = gradient_flow(losses()[3]).table().states[name]["norm"]
     np.testing.assert_allclose(both[:4], alone[:4], rtol=1e-6)
     assert not both[4:].any()
-    whole = viz.gradient_flow(total).table().states[name]["norm"]
+    whole = gradient_flow(total).table().states[name]["norm"]
     assert (whole[:5] > both[:5]).all()
     with pytest.raises(GraphError, match="no loss enters step 9"):
-        viz.gradient_flow(total, from_step=9)
+        gradient_flow(total, from_step=9)
 
 
 def test_gradients_are_left_alone():
     loss = gallery.rnn()
-    diagram = viz.gradient_flow(loss)
+    diagram = gradient_flow(loss)
     loss.backward()  # the graph is still whole
     with pytest.raises(GraphError, match=r"viz\.record"):
-        viz.gradient_flow(loss)
+        gradient_flow(loss)
     again = gallery.rnn()
     with viz.record() as flow:
         again.backward()
-    recorded = viz.gradient_flow(again, flow=flow)
+    recorded = gradient_flow(again, flow=flow)
     assert recorded.svg == diagram.svg
     table = recorded.table()
     assert set(table.totals) == {"Wx", "Wh", "Wy", "b"}
-    assert viz.unrolled(again, show=("saved",)).svg.count("freed") > 20
+    assert unrolled(again, show=("saved",)).svg.count("freed") > 20
 
 
 def test_totals_are_the_leaves_gradients():
     net = nn.LSTM(3, 4, generator=tg.Generator(0))
     y, _ = net(gallery.series())
     loss = (y**2).mean()
-    totals = viz.gradient_flow(loss).table().totals
+    totals = gradient_flow(loss).table().totals
     assert net.weight_hh_l0.grad is None
     loss.backward()
     for name, p in net.named_parameters():
@@ -515,10 +538,10 @@ def test_totals_are_the_leaves_gradients():
 
 def test_parameters_of_one_name_are_told_apart():
     """By the module that uses them; where that does not do either, by number."""
-    table = viz.gradient_flow(gallery.custom_cell()).table()
+    table = gradient_flow(gallery.custom_cell()).table()
     assert set(table.parameters) == {f"Skipping.{m}.{p}" for m in "WU" for p in ("weight", "bias")}
     a, b = (nn.Parameter(np.full(2, k, np.float32), name="w") for k in (1, 2))
-    table = viz.gradient_flow((a * a + b).sum()).table()
+    table = gradient_flow((a * a + b).sum()).table()
     assert table.totals == {"w": pytest.approx(8**0.5), "w (2)": pytest.approx(2**0.5)}
 
 
@@ -527,7 +550,7 @@ def test_what_a_hook_makes_of_a_gradient_is_shown():
     w = nn.Parameter(np.ones((2, 3), np.float32), name="w")
     part = (w * 2)[0]
     part.register_hook(lambda g: g * 10)
-    edges = viz.gradient_flow((part * 3).sum()).table().edges
+    edges = gradient_flow((part * 3).sum()).table().edges
     norms = dict(zip(edges["source"], edges["norm"], strict=True))
     assert norms["index"] == pytest.approx(3 * 3**0.5)
     after = edges["norm"][edges["target"] == "index"].tolist()
@@ -537,7 +560,7 @@ def test_what_a_hook_makes_of_a_gradient_is_shown():
 def test_nan_and_infinite_gradients_are_shown():
     w = nn.Parameter(np.array([0.0, 1.0], np.float32), name="w")
     with np.errstate(all="ignore"):
-        diagram = viz.gradient_flow((tg.sqrt(w) * 0.0).sum())
+        diagram = gradient_flow((tg.sqrt(w) * 0.0).sum())
     assert any(line.look == "not finite" for line in diagram.picture.lines)
     assert diagram.table().edges["bad"].any()
     ET.fromstring(diagram.svg)
@@ -548,7 +571,7 @@ def test_nan_and_infinite_gradients_are_shown():
 
 @pytest.mark.parametrize("form", ["svg", "gv", "html", "png", "pdf"])
 def test_files(form, tmp_path):
-    path = viz.unrolled(gallery.rnn()).save(tmp_path / f"a.{form}")
+    path = unrolled(gallery.rnn()).save(tmp_path / f"a.{form}")
     start = {
         "svg": b"<svg",
         "gv": b"digraph",
@@ -566,8 +589,8 @@ def test_pip_packages_alone_are_enough(tmp_path, monkeypatch):
     engine.layout.cache_clear()
     assert engine.command(True, "png")[0][0] == sys.executable
     for form in ("svg", "png", "pdf"):
-        assert viz.rolled(gallery.gru()).save(tmp_path / f"a.{form}").stat().st_size > 2000
-        assert viz.unrolled(gallery.two_layers()).save(tmp_path / f"b.{form}").stat().st_size > 2000
+        assert rolled(gallery.gru()).save(tmp_path / f"a.{form}").stat().st_size > 2000
+        assert unrolled(gallery.two_layers()).save(tmp_path / f"b.{form}").stat().st_size > 2000
 
 
 def test_without_any_engine(tmp_path, monkeypatch):
@@ -575,14 +598,14 @@ def test_without_any_engine(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     engine.layout.cache_clear()
-    for k, draw in enumerate((viz.unrolled, viz.rolled, viz.gradient_flow)):
+    for k, draw in enumerate((unrolled, rolled, gradient_flow)):
         diagram = draw(gallery.rnn())
         for form in ("png", "svg", "html"):
             words = rf"install Graphviz.*PATH.*pip install 'tinygrad_rnn\[render\]'.*a{k}\.gv"
             with pytest.raises(RenderError, match=words):
                 diagram.save(tmp_path / f"a{k}.{form}")
         assert (tmp_path / f"a{k}.gv").read_text() == diagram.source
-        assert "h_0 = tanh" in diagram.source or "h_t = tanh" in diagram.source
+        assert "h₀ = tanh" in diagram.source or "hₜ = tanh" in diagram.source
         assert "install Graphviz" in diagram._repr_mimebundle_()["text/plain"]
 
 
@@ -600,7 +623,7 @@ def test_an_engine_that_hangs_is_stopped(monkeypatch):
 
 def test_any_tool_that_opens_the_file_paints_it(tmp_path):
     """`dot` itself leaves the places as they are; the field's own object is handed out."""
-    diagram = viz.unrolled(gallery.lstm(), steps=[0, -1])
+    diagram = unrolled(gallery.lstm(), steps=[0, -1])
     assert isinstance(diagram.dot, graphviz.Digraph)
     assert diagram.dot.source == diagram.source == diagram.save(tmp_path / "a.dot").read_text()
     for tool in (["dot"], ["dot", "-Kneato", "-n2"]):
@@ -618,7 +641,7 @@ def test_any_tool_that_opens_the_file_paints_it(tmp_path):
 
 
 def test_a_png_too_wide_is_refused(tmp_path):
-    diagram = viz.unrolled(lasting(120), steps="all")
+    diagram = unrolled(lasting(120), steps="all")
     with pytest.raises(RenderError, match="32,767"):
         diagram.save(tmp_path / "a.png")
     assert diagram.save(tmp_path / "a.svg").exists()
@@ -628,11 +651,11 @@ def test_a_layout_that_takes_too_long_is_stopped(monkeypatch, tmp_path):
     monkeypatch.setattr(engine, "SECONDS", 1e-6)
     engine.layout.cache_clear()
     with pytest.raises(RenderError, match=r"for a plain layout.*tg\.step\(t\).*a\.gv"):
-        viz.unrolled(plain()).save(tmp_path / "a.svg")
+        unrolled(plain()).save(tmp_path / "a.svg")
 
 
 def test_paths_that_cannot_be_written(tmp_path):
-    diagram = viz.unrolled(plain())
+    diagram = unrolled(plain())
     for bad, words in (
         ("a.jpg", r"\.svg, \.png"),
         ("none/a.svg", "cannot write into"),
@@ -699,13 +722,19 @@ def test_bad_input():
         (lambda: viz.unrolled(tg.ones(2)), "has no graph"),
         (lambda: viz.rolled(unrecorded), "no_grad"),
         (lambda: viz.gradient_flow(w * 2), r"single value, the shape is \(3,\)"),
-        (lambda: viz.unrolled(loss, params="both"), "stub, node, hide"),
-        (lambda: viz.rolled(loss, direction="left"), "direction must be one of up, down, right"),
-        (lambda: viz.unrolled(loss, show=("colour",)), "'shape', 'dtype', 'saved'"),
+        (lambda: viz.unrolled(loss, params="both"), "auto, stub, node, edges, hide"),
+        (
+            lambda: viz.rolled(loss, direction="left"),
+            "direction must be one of auto, up, down, right",
+        ),
+        (
+            lambda: viz.unrolled(loss, show=("colour",)),
+            "'shape', 'dtype', 'saved', 'value', 'grad'",
+        ),
         (lambda: viz.unrolled(loss, steps=[99]), "numbers from -6 to 5"),
         (lambda: viz.unrolled(loss, steps="some"), "'auto', 'all', a slice"),
         (lambda: viz.unrolled(loss, steps=[]), "a slice or a list"),
-        (lambda: viz.unrolled(loss, show=None), "'saved', got None"),
+        (lambda: viz.unrolled(loss, show=None), "'grad', got None"),
         (lambda: viz.unrolled(loss, max_steps=0), "whole number above 0, got 0"),
         (lambda: viz.gradient_flow(loss, flow=viz.Flow()), "holds nothing"),
         (lambda: viz.gradient_flow(loss, flow=3), "must be what .* gave, got int"),

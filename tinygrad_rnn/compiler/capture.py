@@ -22,6 +22,9 @@ from .ir import Instr, Value
 from .needs import passes_on
 
 _INT = np.dtype(int)
+_OWN_DTYPE = {
+    "draw": np.dtype(np.uint64), "draws": np.dtype(np.uint64), "position": np.dtype(np.int64),
+}  # fmt: skip
 
 
 class Symbol(Tensor):
@@ -240,18 +243,18 @@ _dtypes: dict[Any, np.dtype[Any]] = {}
 
 
 def result_dtype(op: Op, inputs: Sequence[Any], attrs: dict[str, Any]) -> np.dtype[Any]:
-    """The dtype an op gives: asked of its kernel on empty arrays, once a pattern."""
+    """The dtype an op gives: asked of its kernel on arrays of one value, once a pattern."""
     if "dtype" in attrs:
         return np.dtype(attrs["dtype"])
-    if op.dtype is not None:
-        return op.dtype
+    if op.name in _OWN_DTYPE:
+        return _OWN_DTYPE[op.name]
     kinds = tuple([a.dtype if isinstance(a, Value) else type(a) for a in inputs])
     if (op.name, kinds) not in _dtypes:
         if op.pointwise:
-            none = [np.empty((0,), a.dtype) if isinstance(a, Value) else a for a in inputs]
+            ones = [np.ones((1,), a.dtype) if isinstance(a, Value) else a for a in inputs]
             before, local.now.recorder = local.now.recorder, None
             try:
-                dtype = np.asarray(op.kernel(*none, **attrs)).dtype
+                dtype = np.asarray(op.kernel(*ones, **attrs)).dtype
             finally:
                 local.now.recorder = before
         else:

@@ -155,9 +155,10 @@ class LSTMCell(Cell):
         h, c = self.check(x, state)
         a, b = self.affine(x, h)
         i, f, g, o = (a + b).chunk(4, axis=1)
-        c = ops.sigmoid(f) * c + ops.sigmoid(i) * ops.tanh(g)
-        h = ops.sigmoid(o) * ops.tanh(c)
-        h.name, c.name = "h", "c"
+        i, f, g, o = ops.sigmoid(i), ops.sigmoid(f), ops.tanh(g), ops.sigmoid(o)
+        c = f * c + i * g
+        h = o * ops.tanh(c)
+        i.name, f.name, g.name, o.name, h.name, c.name = "i", "f", "g", "o", "h", "c"
         return h, c
 
 
@@ -194,7 +195,7 @@ class GRUCell(Cell):
         r, z = ops.sigmoid(ar + br), ops.sigmoid(az + bz)
         n = ops.tanh(an + r * bn)
         y: Tensor = (1 - z) * n + z * h
-        y.name = "h"
+        r.name, z.name, n.name, y.name = "r", "z", "n", "h"
         return y
 
     def _reset_before(self, x: Tensor, h: Tensor) -> Tensor:
@@ -206,5 +207,5 @@ class GRUCell(Cell):
         r, z = ops.sigmoid(ar + br), ops.sigmoid(az + bz)
         n = ops.tanh(an + ops.linear(r * h, W[2 * H :], e))
         y: Tensor = (1 - z) * n + z * h
-        y.name = "h"
+        r.name, z.name, n.name, y.name = "r", "z", "n", "h"
         return y

@@ -8,8 +8,9 @@ unrolled: 110 vertices, 157 edges, 6 steps, 3 kinds of column
 """
 
 import functools
+from collections import Counter
 from collections.abc import Collection
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..errors import GraphError
 from . import (
@@ -18,6 +19,7 @@ from . import (
     fates as _fates,
     gradient as _gradient,
     labels as _labels,
+    numbers as _numbers,
     sweep as _sweep,
     table as _figures,
 )
@@ -25,6 +27,7 @@ from .diagram import Diagram as Diagram, GradientDiagram as GradientDiagram
 from .elide import slots
 from .filming import Film as Film, film as film
 from .flow import Flow as Flow
+from .fold import cells, units
 from .graph import Graph, Vertex, collect, root_of
 from .grid import Grid
 from .heat import Heatmap as Heatmap, heatmap as heatmap
@@ -33,17 +36,61 @@ from .rolled import paint_rolled, roll_up
 from .sweep import record as record
 from .unrolled import paint
 
-OPTIONS = {"params": ("stub", "node", "hide"), "direction": ("up", "down", "right")}
+OPTIONS = {
+    "params": ("auto", "stub", "node", "edges", "hide"),
+    "direction": ("auto", "up", "down", "right"),
+    "level": ("auto", "op", "gate", "cell"),
+}
+MANY_OPS = 15  # in a step, from which on its gates are drawn, and from as many gates its cells
+UNFOUND = 30  # ops without steps that are worth a word on how to say them
 
 
-def _arranged(
-    output: Any, who: str, params: str, direction: str, graph: Graph | None = None
-) -> _columns.Columns:
-    for name, value in (("params", params), ("direction", direction)):
+class _View(NamedTuple):
+    """What is to be drawn: columns at one level of detail, and how."""
+
+    graph: Graph  # op by op
+    found: _columns.Columns
+    shown: tuple[str, ...]
+    direction: str
+
+    def text(self, v: Vertex, time: str) -> list[str]:
+        """The lines in a vertex's box."""
+        return _labels.lines_of(self.found.graph, v, self.shown, time)
+
+
+def _view(graph: Graph, who: str, level: str, params: str, direction: str, show: Any) -> _View:
+    for name, value in (("params", params), ("direction", direction), ("level", level)):
         if value not in OPTIONS[name]:
             known = ", ".join(OPTIONS[name])
             raise GraphError(f"{who}: {name} must be one of {known}, got {value!r:.40}")
-    return _columns.arrange(collect(output, who) if graph is None else graph, params)
+    if params == "edges" and level in ("op", "cell"):
+        raise GraphError(f"{who}: params='edges' draws gates; leave level out, got {level!r}")
+    stepped = any(v.step is not None for v in graph.vertices)
+    drawn = _at_level(graph, level, params, stepped)
+    shown = _labels.check_show(who, show, drawn.level)
+    if direction == "auto":
+        direction = "up" if stepped else "right"
+    if params in ("auto", "edges"):
+        params = "stub" if stepped else "node"
+    return _View(graph, _columns.arrange(drawn, params), shown, direction)
+
+
+def _at_level(graph: Graph, level: str, params: str, stepped: bool) -> Graph:
+    """The graph op by op, or folded: on request, or where a step has too many ops to be read."""
+    if params == "edges":
+        return units(graph, labels=True)
+    if level == "auto":
+        level = "op"
+        if stepped and params == "auto" and _largest(graph) > MANY_OPS:
+            level = "gate" if _largest(units(graph)) <= MANY_OPS else "cell"
+    return {"op": lambda g: g, "gate": units, "cell": cells}[level](graph)
+
+
+def _largest(graph: Graph) -> int:
+    """Ops in the step that has most."""
+    return max(
+        Counter(v.step for v in graph.vertices if v.kind == "op" and v.step is not None).values()
+    )
 
 
 def _recorded(loss: Any, flow: Any, who: str) -> Graph:
@@ -61,34 +108,46 @@ def _recorded(loss: Any, flow: Any, who: str) -> Graph:
     return flow.graph
 
 
-def _summary(kind: str, found: _columns.Columns) -> str:
+def _summary(kind: str, view: _View) -> str:
+    found = view.found
     steps = len({(c.section, c.step) for c in found.columns if c.step is not None})
     kinds = len({c.signature for c in found.columns})
     graph = found.graph
-    return (
+    words = (
         f"{kind}: {len(graph.vertices)} vertices, {len(graph.edges)} edges, {steps} steps, "
         f"{kinds} kinds of column"
     )
+    ops = sum(v.kind == "op" for v in view.graph.vertices)
+    if graph.level in ("gate", "cell"):
+        words += f"; {ops} ops drawn as {graph.level}s, level='op' draws each"
+    if not steps and ops > UNFOUND:
+        words += "; no steps were found: say which they are, with tg.step(t): or for x_t in x"
+    return words
 
 
 def unrolled(
     output: Any,
-    params: str = "stub",
+    params: str = "auto",
     steps: Any = "auto",
-    show: Collection[str] = ("shape",),
+    show: Collection[str] | str = "auto",
     max_steps: int = 10,
-    direction: str = "up",
+    direction: str = "auto",
+    level: str = "auto",
 ) -> Diagram:
-    """Draw the graph of `output` unrolled over time, one column a step, time to the right.
+    """Draw the graph of `output`, a tensor or several, unrolled over time, time to the right.
 
-    `params`: "stub" draws a parameter beside each use, "node" once, "hide" never.
+    `level`: "op" draws every op, "gate" a weighted sum with its activation as one box, "cell"
+    one box a step and layer; "auto" the finest that has no more than 15 boxes a step.
+    `params`: "stub" draws a parameter beside each use, "node" once, "hide" never, "edges"
+    writes a weight on the edge that it acts along, as textbooks do.
     `steps`: "auto" shows all up to `max_steps`, else the first and last three; "all", a
     slice, or a list of step numbers. `show`: any of "shape", "dtype", "saved" (bytes kept
-    for backward). `direction`: within a step, ops run "down" or, as in the textbooks, "up"
-    from the inputs; time always runs to the right. Steps are those of `for x_t in x`, of
-    `tg.step(t)`, or, where nothing is stamped, the repeats found in the graph. Raises
-    GraphError for a tensor without a graph or an option that does not exist, RenderError
-    where thousands of ops do not repeat and their layout takes longer than 20 s.
+    for backward), "value" and "grad" (up to four numbers of each). `direction`: within a
+    step, ops run "up" from the inputs, as in textbooks, "down" or "right". Steps are those
+    of `for x_t in x`, of `tg.step(t)`, or, where nothing is stamped, the repeats found in
+    the graph. Raises GraphError for a tensor without a graph or an option that does not
+    exist; the diagram raises RenderError where there is no Graphviz, or thousands of ops do
+    not repeat and their layout takes longer than 20 s.
 
     >>> import tinygrad_rnn as tg
     >>> cell = tg.nn.GRUCell(3, 4)
@@ -99,25 +158,22 @@ def unrolled(
     True
     """
     who = "viz.unrolled"
-    found = _arranged(output, who, params, direction)
-    shown = _labels.check_show(who, show)
-    chosen = slots(found, steps, max_steps, who)
-
-    def text(v: Vertex, time: str) -> list[str]:
-        return _labels.lines_of(v, shown, time)
-
+    view = _view(collect(output, who), who, level, params, direction, show)
+    chosen = slots(view.found, steps, max_steps, who)
+    text = _numbers.with_numbers(output, view.shown, view.text, who)
     return Diagram(
-        lambda: paint(Grid(found, chosen, text, direction), "unrolled graph"),
-        _summary("unrolled", found),
-        lambda: _dot.unplaced(found, text),
+        lambda: paint(Grid(view.found, chosen, text, view.direction), "unrolled graph"),
+        _summary("unrolled", view),
+        lambda: _dot.unplaced(view.found, text),
     )
 
 
 def rolled(
     output: Any,
-    params: str = "stub",
-    show: Collection[str] = ("shape",),
-    direction: str = "up",
+    params: str = "auto",
+    show: Collection[str] | str = "auto",
+    direction: str = "auto",
+    level: str = "auto",
 ) -> Diagram:
     """Draw the graph of `output` rolled up: one cell, its states curving back as t-1.
 
@@ -130,17 +186,12 @@ def rolled(
     True
     """
     who = "viz.rolled"
-    found = _arranged(output, who, params, direction)
-    shown = _labels.check_show(who, show)
-    cells, headers = roll_up(found)
-
-    def text(v: Vertex, time: str) -> list[str]:
-        return _labels.lines_of(v, shown, time)
-
+    view = _view(collect(output, who), who, level, params, direction, show)
+    rolled_up, headers = roll_up(view.found)
     return Diagram(
-        lambda: paint_rolled(cells, headers, text, direction),
-        _summary("rolled", found),
-        lambda: _dot.unplaced(cells, text, headers),
+        lambda: paint_rolled(rolled_up, headers, view.text, view.direction),
+        _summary("rolled", view),
+        lambda: _dot.unplaced(rolled_up, view.text, headers),
     )
 
 
@@ -148,11 +199,12 @@ def gradient_flow(
     loss: Any,
     from_step: int | None = None,
     flow: Flow | None = None,
-    params: str = "stub",
+    params: str = "auto",
     steps: Any = "auto",
-    show: Collection[str] = (),
+    show: Collection[str] | str = (),
     max_steps: int = 10,
-    direction: str = "up",
+    direction: str = "auto",
+    level: str = "auto",
 ) -> GradientDiagram:
     """Draw how the gradient of `loss` flows back through the unrolled graph.
 
@@ -176,18 +228,19 @@ def gradient_flow(
     who = "viz.gradient_flow"
     _sweep.check_scalar(loss)
     graph = collect(loss, who) if flow is None else _recorded(loss, flow, who)
-    found = _arranged(loss, who, params, direction, graph)
-    shown = _labels.check_show(who, show)
-    chosen = slots(found, steps, max_steps, who)
+    view = _view(graph, who, level, params, direction, show)
+    chosen = slots(view.found, steps, max_steps, who)
     measured = _sweep.sweep(loss, graph, from_step) if flow is None else flow
+    _gradient.write_on_edges(view.found, measured)
 
     def text(v: Vertex, time: str) -> list[str]:
-        figures = measured.of_vertex(v, int(time) if time else None)
-        return [*_labels.lines_of(v, shown, time), f"|g| {_figures.short(figures)}"]
+        figures = measured.of_vertex(graph.vertices[v.head], int(time) if time else None)
+        known = figures is not None or v.kind in ("op", "parameter")
+        return [*view.text(v, time), *([f"|g| {_figures.short(figures)}"] if known else [])]
 
     @functools.cache
     def grid() -> Grid:
-        return Grid(found, chosen, text, direction)
+        return Grid(view.found, chosen, text, view.direction)
 
     scale = _fates.scale_of(measured)
     table = _figures.tabulate(measured, scale)
@@ -201,13 +254,15 @@ def gradient_flow(
         picture = paint(grid(), "forward graph")
         for b in picture.boxes:
             b.lines = [line for line in b.lines if not line.startswith("|g|")]
+        for line in picture.lines:
+            line.label = line.label.partition("\n")[0]
         return picture
 
-    words = [_summary("gradient flow", found), *_figures.summary(table)]
+    words = [_summary("gradient flow", view), *_figures.summary(table)]
     return GradientDiagram(
         painted,
         "\n".join(words),
-        lambda: _dot.unplaced(found, text),
+        lambda: _dot.unplaced(view.found, text),
         forward,
         table=table,
     )

@@ -7,7 +7,7 @@ below each other. What belongs to no step stands between the sections.
 
 import re
 from collections.abc import Hashable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from .graph import Edge, Graph, Vertex
 
@@ -41,7 +41,7 @@ def arrange(graph: Graph, params: str = "stub") -> Columns:
 
     `params`: "stub" draws a parameter beside each use, "node" once, "hide" never.
     """
-    sections = _sections(graph)
+    sections = sections_of(graph)
     homes = _homes(graph, sections)
     drawn = {homes[v.number] for v in graph.vertices if not _beside(v, params)}
     names = sorted(drawn, key=lambda k: (k[0], k[1] is not None, k[1] or 0))
@@ -68,10 +68,10 @@ def arrange(graph: Graph, params: str = "stub") -> Columns:
             elif where[e.source][0] != k:
                 across.append(e)
         place = put(v, k)
-        columns[k].inner += [Edge(s, place, e.place) for s, e in stubs]
+        columns[k].inner += [replace(e, source=s, target=place) for s, e in stubs]
         for e in graph.into[v.number]:
             if e.source in where and where[e.source][0] == k and not any(e is f for _, f in stubs):
-                columns[k].inner.append(Edge(where[e.source][1], place, e.place))
+                columns[k].inner.append(replace(e, source=where[e.source][1], target=place))
     found = Columns(graph, columns, where, across)
     _sign(found)
     return found
@@ -82,7 +82,7 @@ def _beside(v: Vertex, params: str) -> bool:
     return v.kind == "parameter" and params != "node" and not (v.start and params == "stub")
 
 
-def _sections(graph: Graph) -> list[int]:
+def sections_of(graph: Graph) -> list[int]:
     """For each vertex the section it stands in, or, with no step, the one it stands before.
 
     A run of steps opens a new section when it needs a result of the section that a
@@ -207,12 +207,13 @@ def _homes(graph: Graph, sections: list[int]) -> dict[int, tuple[int, int | None
 
 
 def _sign(found: Columns) -> None:
-    """Give columns that look alike, numbers apart, the same signature: S_1 is S_2, x any input."""
+    """Give columns that look alike, numbers and names of inputs apart, the same signature."""
     for column in found.columns:
         looks = tuple(
-            (v.kind, v.op, _name(v), len(v.shape), v.scope, _NUMBER.sub("#", v.note), v.dtype)
+            (v.kind, v.op, _name(v), len(v.shape), v.scope, _NUMBER.sub("#", v.note),
+             tuple(v.numbers), v.dtype)
             for v in column.members
-        )
+        )  # fmt: skip
         inner = tuple((e.source, e.target, e.place) for e in column.inner)
         column.signature = (column.step is not None, looks, inner)
 

@@ -7,7 +7,7 @@ import graphviz
 
 from .columns import Columns
 from .graph import Vertex
-from .picture import EDGES, FONT, KINDS, SHAPES, SIZE, Box, Line, Picture, Point, text_width
+from .picture import EDGES, FONT, KINDS, SIZE, Box, Line, Picture, Point, text_width
 
 HEAD = 10.0  # length of an arrowhead of arrowsize 1, in points
 
@@ -71,12 +71,12 @@ def unplaced(
 def _box(b: Box, height: float) -> dict[str, str]:
     fill, outline = KINDS[b.kind]
     fill, outline = b.fill or fill, b.outline or outline
-    shape = b.shape or SHAPES.get(b.kind, "box")
+    shape = "circle" if b.kind == "junction" else b.shape
     style = ["filled" if fill != "none" else "solid"]
-    if shape == "box" and b.kind not in ("strip", "constant", "parameter", "junction"):
+    if shape == "box" and b.kind not in ("strip", "constant", "start", "parameter", "junction"):
         style.append("rounded")
-    if b.dash:
-        style.append(b.dash)
+    if b.dash or b.kind == "start":
+        style.append(b.dash or "dashed")
     words = {
         "label": escape("\n".join(b.lines)),
         "pos": f"{b.x:.1f},{height - b.y:.1f}",
@@ -88,7 +88,7 @@ def _box(b: Box, height: float) -> dict[str, str]:
         "class": f"node {b.kind}" if b.vertex >= 0 else b.kind,
     }
     if shape != "box":
-        words["shape"] = "circle" if b.kind == "junction" else shape
+        words["shape"] = shape
     if fill != "none":
         words["fillcolor"] = fill
     if b.name:
@@ -130,8 +130,8 @@ def _text(
         "class": "text",
         "fontsize": f"{size:g}",
         "pos": f"{x:.1f},{height - y:.1f}",
-        "width": f"{text_width(text, size) / 72:.3f}",
-        "height": f"{size / 48:.3f}",
+        "width": f"{max(text_width(line, size) for line in text.split(chr(10))) / 72:.3f}",
+        "height": f"{(1 + text.count(chr(10))) * size / 48:.3f}",
     }
 
 

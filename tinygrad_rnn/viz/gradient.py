@@ -7,11 +7,12 @@ import numpy as np
 
 from ..kernels.measure import Measured
 from ..op import Array
+from .columns import Columns
 from .fates import Scale
 from .flow import Flow
 from .graph import Graph
 from .picture import Box, Line, Picture, Text, text_width
-from .table import Table, rate_text, words_of
+from .table import Table, rate_text, short, words_of
 
 BINS = 240  # boxes of a strip
 
@@ -32,6 +33,16 @@ def paint(picture: Picture, flow: Flow, scale: Scale, table: Table) -> None:
         b.facts.append(f"gradient: {words_of(m)}")
     y = _strips(picture, table, scale, picture.height + 16)
     picture.height = _legend(picture, scale, y + 12)
+
+
+def write_on_edges(columns: Columns, flow: Flow) -> None:
+    """The norm that flows back beside each weight's name, where weights stand on edges."""
+    graph = flow.graph
+    assert graph is not None
+    for e in [*(e for c in columns.columns for e in c.inner), *columns.across]:
+        found = flow.of_edges(graph, e.origin) if e.label else None
+        if found is not None:
+            e.label += f"\n|g| {short(found)}"
 
 
 def _paint_line(line: Line, graph: Graph, flow: Flow, scale: Scale) -> None:

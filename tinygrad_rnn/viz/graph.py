@@ -5,6 +5,7 @@ graph gives the same picture in another process.
 """
 
 import functools
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,9 +33,17 @@ class Vertex:
     scope: str
     key: int  # how the sweep knows it: the node's sequence number, -id of a leaf
     saved: int | None = 0  # bytes kept for backward; None once they are freed
-    note: str = ""  # numbers among its operands, what a slice takes
+    note: str = ""  # what a slice takes
     start: bool = False  # a state begins with it
     path: str = ""  # of a parameter: its name after that of the module that uses it first
+    mark: str = ""  # the number at the end of its name, `3` of `S_3`
+    numbers: dict[int, str] = field(default_factory=dict)  # among its operands, by place
+    head: int = -1  # in a folded graph: the op whose value it is, by its number before
+    parts: tuple[int, ...] = ()  # and all that it stands for
+
+    def __post_init__(self) -> None:
+        if self.head < 0:
+            self.head = self.number
 
 
 @dataclass(slots=True)
@@ -46,6 +55,8 @@ class Edge:
     place: int
     delay: int = 0  # in a rolled graph: steps from source to target
     label: str = ""  # a parameter that acts along it
+    via: str = ""  # in a folded graph: the state that runs here, where a box has several
+    origin: "tuple[Edge, ...]" = ()  # in a folded graph: the edges it stands for
 
 
 @dataclass
@@ -55,15 +66,26 @@ class Graph:
     vertices: list[Vertex]
     edges: list[Edge]
     output: int
+    outputs: set[int] = field(default_factory=set)  # with the output all that was asked for
+    level: str = "op"  # "edges", "gate", "cell": what its vertices are
     into: list[list[Edge]] = field(init=False)
     outof: list[list[Edge]] = field(init=False)
 
+    carried: set[tuple[str, str]] = field(init=False)  # names and scopes of states
+
     def __post_init__(self) -> None:
+        self.outputs.add(self.output)
         self.into = [[] for _ in self.vertices]
         self.outof = [[] for _ in self.vertices]
         for e in self.edges:
             self.into[e.target].append(e)
             self.outof[e.source].append(e)
+        ends = [(self.vertices[e.source], self.vertices[e.target]) for e in self.edges]
+        self.carried = {
+            (a.name, a.scope)
+            for a, b in ends
+            if a.kind == "op" and a.name and None not in (a.step, b.step) and a.step != b.step
+        }
 
 
 def root_of(output: Any, who: str) -> Node:
@@ -78,10 +100,16 @@ def root_of(output: Any, who: str) -> Node:
     return output.node
 
 
-def nodes_below(root: Node) -> list[Node]:
-    """Every node that `root` depends on, in the order of recording; no recursion."""
-    found: dict[int, Node] = {root.seq: root}
-    stack = [root]
+def roots_of(output: Any, who: str) -> list[Node]:
+    """The nodes of one tensor, or of several in a tuple or list."""
+    several = isinstance(output, tuple | list) and output
+    return [root_of(o, who) for o in output] if several else [root_of(output, who)]
+
+
+def nodes_below(*roots: Node) -> list[Node]:
+    """Every node that `roots` depend on, in the order of recording; no recursion."""
+    found: dict[int, Node] = {root.seq: root for root in roots}
+    stack = list(roots)
     while stack:
         for p in stack.pop().inputs:
             if p.__class__ is Node and p.seq not in found:
@@ -91,9 +119,9 @@ def nodes_below(root: Node) -> list[Node]:
 
 
 def collect(output: Any, who: str = "viz") -> Graph:
-    """The graph of `output`; raises GraphError if it has none."""
-    root = root_of(output, who)
-    nodes = nodes_below(root)
+    """The graph of `output`, a tensor or several; raises GraphError if one has none."""
+    roots = roots_of(output, who)
+    nodes = nodes_below(*roots)
     if any(n.op.name == "jitted" for n in nodes):
         raise GraphError(
             f"{who}: a compiled call is one node, with nothing inside to draw; make the tensor "
@@ -103,21 +131,21 @@ def collect(output: Any, who: str = "viz") -> Graph:
     builder = _Builder(steps)
     for node, step in zip(nodes, steps.of, strict=True):
         builder.add(node, step)
-    return _pruned(builder.vertices, builder.edges, builder.numbers[root.seq])
+    return _pruned(builder.vertices, builder.edges, [builder.numbers[r.seq] for r in roots])
 
 
-def _pruned(vertices: list[Vertex], edges: list[Edge], output: int) -> Graph:
-    """Only what leads to the output, numbered anew: a stack seen through may lead nowhere."""
-    useful = {output}
+def _pruned(vertices: list[Vertex], edges: list[Edge], outputs: list[int]) -> Graph:
+    """Only what leads to the outputs, numbered anew: a stack seen through may lead nowhere."""
+    useful = set(outputs)
     for e in reversed(edges):  # recorded in order, so sources come before targets
         if e.target in useful:
             useful.add(e.source)
     kept = [v for v in vertices if v.number in useful]
     places = {v.number: k for k, v in enumerate(kept)}
     for k, v in enumerate(kept):
-        v.number = k
+        v.number = v.head = k
     found = [Edge(places[e.source], places[e.target], e.place) for e in edges if e.target in useful]
-    return Graph(kept, found, places[output])
+    return Graph(kept, found, places[outputs[-1]], {places[k] for k in outputs})
 
 
 class _Builder:
@@ -142,17 +170,14 @@ class _Builder:
         if seen is not None:
             self.numbers[node.seq] = self.numbers[seen]
             return
-        notes = [
-            f"{p:g}"
+        note = slice_text(node.attrs["key"], step) if node.op.name == "index" else ""
+        name = (node.extra or {}).get("name") or ""
+        v = self._vertex(node.seq, "op", node.op.name, name, node, step, node.scope, note)
+        v.numbers = {
+            k: f"{p:g}"
             for k, p in enumerate(node.inputs)
             if sources[k] is None and not self._total(node, k)
-        ]
-        if node.op.name == "index":
-            notes.append(slice_text(node.attrs["key"], step))
-        name = (node.extra or {}).get("name") or ""
-        v = self._vertex(
-            node.seq, "op", node.op.name, name, node, step, node.scope, " ".join(notes)
-        )
+        }
         v.saved = None if node.saved is FREED else saved_bytes(node)
         for place, source in enumerate(sources):
             if source is not None:
@@ -184,6 +209,8 @@ class _Builder:
             v.start = start
             if v.kind == "parameter":
                 v.path = self._path(f"{node.scope}.{v.name}" if node.scope else v.name)
+            if start and not v.mark:
+                v.name, v.mark = split(v.name)
             self.numbers[key] = v.number
         return self.numbers[key]
 
@@ -211,9 +238,10 @@ class _Builder:
             return self._vertex(key_of(p), "cut", "detach", name, p, step, "", "")
         if item:
             return self._vertex(key_of(p), "input", "", p.name or "x", p, step, "", "")
-        name = p.name or ("x" if p.size > 1 and p.numpy().any() else "")
-        name = name or (f"{p.item():g}" if p.size == 1 else "zeros")
-        return self._vertex(key_of(p), "constant", "", name, p, None, "", "")
+        data = p.size > 1 and bool(p.numpy().any())  # not a number, not zeros
+        name = p.name or ("x" if data else f"{p.item():g}" if p.size == 1 else "zeros")
+        kind = "input" if data or (p.name and p.size == 1) else "constant"
+        return self._vertex(key_of(p), kind, "", name, p, None, "", "")
 
     def _unnamed(self, p: Tensor, letter: str) -> str:
         if id(p) not in self.names:
@@ -225,13 +253,24 @@ class _Builder:
     def _vertex(
         self, key: int, kind: str, op: str, name: str, like: Any, step: Any, scope: str, note: str
     ) -> Vertex:
+        base, mark = split(name) if kind != "parameter" else (name, "")
         v = Vertex(
-            len(self.vertices), kind, op, name, like.shape, _name_of(like.dtype), step, scope,
-            key, note=note,
+            len(self.vertices), kind, op, base, like.shape, _name_of(like.dtype), step, scope,
+            key, note=note, mark=mark,
         )  # fmt: skip
         self.vertices.append(v)
         self.numbers[key] = v.number
         return v
+
+
+def split(name: str) -> tuple[str, str]:
+    """A name and the number at its end, which says the step.
+
+    >>> split("S_3"), split("h"), split("l0")
+    (('S', '3'), ('h', ''), ('l0', ''))
+    """
+    found = re.fullmatch(r"(.*[^_\d])_(\d+)", name, re.DOTALL)
+    return (found[1], found[2]) if found else (name, "")
 
 
 _name_of = functools.cache(str)  # of a dtype: 6 us a time without

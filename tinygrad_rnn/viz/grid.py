@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 from .columns import MANY, Columns
 from .elide import Slot
 from .graph import Edge, Vertex
-from .labels import kind_of
-from .picture import SHAPES, Point
+from .labels import shape_of
+from .picture import Point
 from .routes import Rail, Routes
 from .rows import rows_of
 from .template import MARGIN, Placed, Port, Template, place
@@ -44,6 +44,8 @@ class Grid:
         direction: str = "up",
     ):
         self.columns, self.slots, self.direction = columns, shown, direction
+        # a box a step needs no frame around it, and names with subscripts no heading
+        self.framed = columns.graph.level in ("op", "gate")
         self.at = {
             k: i for i, s in enumerate(shown) for k in range(s.first, s.last + 1)
         }  # column: slot
@@ -83,21 +85,19 @@ class Grid:
         Operands that one state serves share a port. Where columns of a kind differ in that (the
         first may read zeros twice), the grouping that most of them have counts for all.
         """
-        together: dict[tuple[int, int], set[tuple[int, int]]] = defaultdict(set)
-        sides: dict[tuple[int, int], int] = {}
+        together: dict[tuple[int, int, int, str], set[tuple[int, int]]] = defaultdict(set)
         for e in self.crossing:
             b = self.columns.where[e.target][0]
-            together[b, e.source].add(self._operand(e))
-            sides[b, e.source] = -self._side(e)
-        groups: Counter[tuple[Hashable, int, frozenset[tuple[int, int]]]] = Counter(
-            (self.columns.columns[b].signature, sides[b, source], frozenset(operands))
-            for (b, source), operands in together.items()
+            together[b, e.source, -self._side(e), e.via].add(self._operand(e))
+        groups: Counter[tuple[Hashable, int, str, frozenset[tuple[int, int]]]] = Counter(
+            (self.columns.columns[b].signature, side, via, frozenset(operands))
+            for (b, _, side, via), operands in together.items()
         )
         found: dict[tuple[Hashable, int, tuple[int, int]], Port] = {}
-        order = sorted(groups, key=lambda g: (-groups[g], len(g[2]), sorted(g[2])))
-        for kind, side, operands in order:
+        order = sorted(groups, key=lambda g: (-groups[g], len(g[3]), sorted(g[3])))
+        for kind, side, via, operands in order:
             new = frozenset(o for o in operands if (kind, side, o) not in found)
-            found.update({(kind, side, o): Port(side, False, new) for o in new})
+            found.update({(kind, side, o): Port(side, False, new, via) for o in new})
         return found
 
     def _templates(self) -> dict[Hashable, Placed]:
@@ -109,7 +109,9 @@ class Grid:
                 served.append(j)
         for e in self.crossing:
             a, i = self.columns.where[e.source]
-            ports[self.columns.columns[a].signature][Port(self._side(e), True, i)] = [i]
+            ports[self.columns.columns[a].signature][
+                Port(self._side(e), True, (i, e.via), e.via)
+            ] = [i]
         longest: dict[Hashable, list[list[str]]] = {}
         firsts: dict[Hashable, int] = {}
         for s in self.slots:
@@ -126,14 +128,12 @@ class Grid:
         templates = []
         for kind, k in firsts.items():
             column = self.columns.columns[k]
-            rows, scopes = rows_of(column)
+            rows, scopes = rows_of(column, cells=self.columns.graph.level == "cell")
+            scopes = scopes if self.framed else dict.fromkeys(scopes, "")
             templates.append(
                 Template(
                     longest[kind],
-                    [
-                        SHAPES.get(kind_of(v, self.columns.graph.output), "box")
-                        for v in column.members
-                    ],
+                    [shape_of(self.columns.graph, v) for v in column.members],
                     rows,
                     scopes,
                     [(e.source, e.target) for e in column.inner],
@@ -154,7 +154,7 @@ class Grid:
             (ca, i), (cb, j) = self.columns.where[e.source], self.columns.where[e.target]
             a, b, side = self.at[ca], self.at[cb], self._side(e)
             source, target = self.columns.columns[ca], self.columns.columns[cb]
-            out = Port(side, True, i)
+            out = Port(side, True, (i, e.via), e.via)
             into = self.entries[target.signature, -side, self._operand(e)]
             # what comes from before the loop runs where inputs enter, what goes on where they leave
             key: tuple[Hashable, ...]
@@ -189,8 +189,8 @@ class Grid:
             self.x.append(x)
             x += p.width if p else GAP
         self.width = x + self.routes.gutter(len(self.slots))
-        self.headed = any(c.step is not None for c in self.columns.columns)
-        self.top = HEADER * self.headed + self.routes.headroom() + MARGIN
+        headed = self.framed and any(c.step is not None for c in self.columns.columns)
+        self.top = HEADER * headed + self.routes.headroom() + MARGIN
         self.height = self.top + max(*bottoms, self.routes.lowest(), 0.0) + MARGIN
 
     def _beside(self) -> None:

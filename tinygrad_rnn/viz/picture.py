@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from .graph import Edge
 
 Point = tuple[float, float]
+Shape = tuple[str, float, float]  # Graphviz' name, least width and height in inches
 
 FONT = "Helvetica,Arial,sans-serif"
 SIZE = 10.0  # of text in boxes
@@ -20,6 +21,10 @@ KINDS = {
     "op": ("#f4f4f4", "#555555"),
     "state": ("#c9e9c9", "#2d7a2d"),
     "output": ("#e3d4f3", "#6b3fa0"),
+    "start": ("#ffffff", "#888888"),
+    "value": ("#f5e6c8", "#8f6f2a"),
+    "cell": ("#edf3ee", "#3b4a3f"),
+    "gate": ("#fff3c4", "#8a7420"),
     "parameter": ("#ffdcb5", "#b3661a"),
     "input": ("#d3e6f8", "#2a6ca8"),
     "constant": ("#ffffff", "#888888"),
@@ -30,7 +35,6 @@ KINDS = {
     "strip": ("#888888", "none"),
     "junction": ("#1f6fb2", "none"),
 }
-SHAPES: dict[str, str] = {}  # of kinds that are no boxes
 
 
 @dataclass
@@ -50,7 +54,7 @@ class Box:
     outline: str = ""
     pen: float = 1.0
     dash: str = ""  # "", "dashed", "dotted"
-    shape: str = ""  # in place of the kind's
+    shape: str = "box"
     vertex: int = -1  # of the graph; -1 for none
     column: int = 0
     facts: list[str] = field(default_factory=list)  # all that is known, for the page

@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 from .columns import MANY, Column, Columns
 from .graph import Edge, Vertex
-from .labels import facts_of, kind_of
-from .picture import SHAPES, Box, Line, Picture, Text
+from .labels import facts_of, kind_of, low, shape_of
+from .picture import Box, Line, Picture, Text
 from .rows import rows_of
 from .template import Row, Template, place
 from .unrolled import framed
@@ -128,10 +128,10 @@ def paint_rolled(
     lines = [
         text(v, "t" if k in headers else "") for v, (k, _) in zip(vertices, members, strict=True)
     ]
-    output = cells.graph.output
+    graph = cells.graph
     (placed,) = place([Template(
         lines,
-        [SHAPES.get(kind_of(v, output), "box") for v in vertices],
+        [shape_of(graph, v) for v in vertices],
         rows,
         scopes,
         [(s, t) for s, t, _ in edges],
@@ -153,7 +153,15 @@ def paint_rolled(
     for n, (v, box) in enumerate(zip(vertices, placed.boxes, strict=True)):
         name = f"n{v.number}" if cells.where[v.number] == members[n] else f"n{v.number}at{n}"
         picture.boxes.append(
-            Box(*box, kind_of(v, output), lines[n], name=name, vertex=v.number, facts=facts_of(v))
+            Box(
+                *box,
+                kind_of(graph, v),
+                lines[n],
+                name=name,
+                shape=shape_of(graph, v)[0],
+                vertex=v.head,
+                facts=facts_of(v),
+            )
         )
     ids = [b.name for b in picture.boxes if b.vertex >= 0]
     for n, (s, t, e) in enumerate(edges):
@@ -165,6 +173,7 @@ def paint_rolled(
 
 
 def _moment(e: Edge, source: Vertex) -> str:
-    """What a loop carries, and how far: `h, t−1`; against time it is t+1."""
-    word = f"t−{e.delay}" if e.delay > 0 else f"t+{-e.delay}"
-    return f"{source.name}, {word}" if source.name else word
+    """What a loop carries, and how far back: `hₜ₋₁`; against time it is `hₜ₊₁`."""
+    word = f"t-{e.delay}" if e.delay > 0 else f"t+{-e.delay}"
+    state = f"{source.name}{low(word)}" if source.name else word.replace("-", "−")
+    return f"{e.label}, {state}" if e.label else state

@@ -4,8 +4,10 @@ from .columns import Column
 from .template import Row
 
 
-def rows_of(column: Column, number: int = 0) -> tuple[list[Row], dict[Row, str]]:
-    """The row of each member of column `number`, and the scope of each row.
+def rows_of(
+    column: Column, number: int = 0, cells: bool = False
+) -> tuple[list[Row], dict[Row, str]]:
+    """The row of each member of column `number`, and the scope of each row; `cells`: one each.
 
     A row is a run of ops of one scope in the order of recording. A module that made a single op,
     a layer's product, has no row of its own: it belongs to the run around it.
@@ -13,15 +15,15 @@ def rows_of(column: Column, number: int = 0) -> tuple[list[Row], dict[Row, str]]
     runs: list[tuple[str, list[int]]] = []
     for k, v in enumerate(column.members):
         if v.kind == "op":
-            if not runs or runs[-1][0] != v.scope:
+            if cells or not runs or runs[-1][0] != v.scope:
                 runs.append((v.scope, []))
             runs[-1][1].append(k)
     merged: list[tuple[str, list[int]]] = []
     waiting: list[int] = []
     for scope, members in runs:
-        if len(members) < 2:
+        if len(members) < 2 and not cells:
             waiting += members
-        elif merged and merged[-1][0] == scope:
+        elif merged and merged[-1][0] == scope and not cells:
             merged[-1][1].extend([*waiting, *members])
             waiting = []
         else:

@@ -8,16 +8,17 @@ leaves by a point at the other border. So edges between columns never cross a no
 from collections import defaultdict
 from collections.abc import Hashable
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import combinations, pairwise
 from typing import Any, NamedTuple
 
 import graphviz
 
 from . import engine
-from .picture import FONT, SIZE, Point
+from .picture import FONT, SIZE, Point, Shape
 
 MARGIN = 14.0  # from the nodes to the column's border
 LABEL = 14.0  # room for a frame's label
+RAIL = 18.0  # from one state's way into a box to the next one's
 RANKS = {"up": "BT", "down": "TB", "right": "LR"}
 
 
@@ -31,6 +32,7 @@ class Port(NamedTuple):
     side: int  # -1 left, 1 right
     leaves: bool
     key: Hashable
+    via: str = ""  # the state, where a box has several
 
 
 @dataclass
@@ -38,7 +40,7 @@ class Template:
     """What a column holds, by place: lines of text, shapes, rows; edges as (source, target)."""
 
     lines: list[list[str]]
-    shapes: list[str]
+    shapes: list[Shape]
     rows: list[Row]
     scopes: dict[Row, str]
     edges: list[tuple[int, int]]
@@ -50,6 +52,7 @@ class Template:
         default_factory=dict
     )  # places in one box, by its heading
     order: list[list[str]] = field(default_factory=list)  # names in one rank, from left to right
+    straight: set[str] = field(default_factory=set)  # names of points beside what they serve
 
 
 @dataclass
@@ -93,18 +96,19 @@ def _fix_order(t: Template, graph: dict[str, Any]) -> None:
         x, y = at["pos"].split(",")
         ranks[y].append((float(x), name))
     ports = dict(zip(_names(t), t.ports, strict=True))
-    straight: dict[tuple[str, int], str] = {}  # by node and side
+    straight: dict[str, str] = {}  # port: node
     for row in ranks.values():
         row.sort()
         nodes = [name for _, name in row if name[0] == "n"]
         for name, port in ports.items():
             end = nodes[0 if port.side < 0 else -1] if nodes else ""
             if [f"n{k}" for k in t.ports[port]] == [end]:
-                straight.setdefault((end, port.side), name)
+                straight[name] = end
+    t.straight = set(straight)
     for row in ranks.values():
-        bent = set(ports) - set(straight.values())
+        bent = set(ports) - set(straight)
         names = [n for _, n in row if n[0] == "n" or n in bent]
-        names += [name for (end, _), name in straight.items() if end in names]
+        names += [name for name, end in straight.items() if end in names]
         side = {n: ports[n].side if n in ports else 0 for n in names}
         if any(side.values()):
             t.order.append(sorted(names, key=lambda n: side[n]))
@@ -128,7 +132,9 @@ def _source(t: Template) -> str:
     for port in first:
         g.node(ports[port], **point)
     for k, (lines, shape) in enumerate(zip(t.lines, t.shapes, strict=True)):
-        g.node(f"n{k}", label=graphviz.escape("\n".join(lines)), shape=shape)
+        kind, width, height = shape
+        g.node(f"n{k}", label=graphviz.escape("\n".join(lines)), shape=kind,
+               width=f"{width:g}", height=f"{height:g}")  # fmt: skip
     for port in t.ports:
         if port not in first:
             g.node(ports[port], **point)
@@ -139,7 +145,9 @@ def _source(t: Template) -> str:
             for k in members:
                 cluster.node(f"n{k}")
     for k, ((s, e), label) in enumerate(zip(t.edges, t.labels, strict=True)):
-        about = {"label": graphviz.escape(label)} if label else {}
+        # spaces keep what is written off the line
+        padded = "\n".join(f"  {line}  " for line in label.split("\n"))
+        about = {"label": graphviz.escape(padded)} if label else {}
         if k in t.back:
             about["constraint"] = "false"
         if t.rows[s] != t.rows[e] and t.rows[s][0] == t.rows[e][0]:
@@ -148,7 +156,9 @@ def _source(t: Template) -> str:
     joined = set()
     for port, name in ports.items():
         for k in t.ports[port]:
-            ends = (f"n{k}", name) if port.leaves else (name, f"n{k}")
+            # beside each other what is drawn first stands left
+            forward = port.leaves if name not in t.straight else port.side > 0
+            ends = (f"n{k}", name) if forward else (name, f"n{k}")
             joined.add(ends)
             g.edge(*ends, comment=f"{name},{k}", arrowhead="none" if port.leaves else "normal")
     _keep_rows_apart(g, t)
@@ -170,9 +180,13 @@ def _in_order(g: Any, names: list[str], joined: set[tuple[str, str]]) -> None:
         same.attr(rank="same")
         for name in names:
             same.node(name)
-    for a, b in pairwise(names):
-        if (a, b) not in joined and (b, a) not in joined:
-            g.edge(a, b, style="invis")
+    # dot heeds pairs that an edge joins, not what follows from several; too many confuse it
+    first = {b for a, b in joined if a in names and b in names and a[0] == "p"}
+    last = {a for a, b in joined if a in names and b in names and b[0] == "p"}
+    for a, b in combinations(names, 2):
+        if "p" in (a[0], b[0]) or a in first or b in last:
+            if not {(a, b), (b, a)} & joined:
+                g.edge(a, b, style="invis")
 
 
 def _keep_rows_apart(g: Any, t: Template) -> None:
@@ -221,6 +235,7 @@ def _placed(t: Template, graph: dict[str, Any]) -> Placed:
             for a, b, c, d in [o["bb"].split(",")]
         ],
     )  # fmt: skip
+    _spread(t, found)
     found.frames = _frames(t, found.boxes)
     ways = [*found.edges, *found.branches.values()]
     frames = [*found.frames, *found.clusters]
@@ -232,6 +247,27 @@ def _placed(t: Template, graph: dict[str, Any]) -> Placed:
         y += [y for way in ways for _, y in way]
     left, top = min(x, default=0.0), min(y, default=0.0)
     return _moved(found, -left, -top, max(x, default=0.0) - left, max(y, default=0.0) - top)
+
+
+def _spread(t: Template, found: Placed) -> None:
+    """States that enter or leave one box run straight, each at a height of its own.
+
+    The same on both sides, so that a state's way from box to box is level.
+    """
+    ports: dict[int, list[Port]] = defaultdict(list)
+    for port, places in t.ports.items():
+        if len(places) == 1 and abs(found.ports[port][1] - found.boxes[places[0]][1]) < 2:
+            ports[places[0]].append(port)
+    for k, those in ports.items():
+        states = sorted({p.via for p in those}, key=lambda via: (not via, via))
+        x, y, w, h = found.boxes[k]
+        gap = min(RAIL, 0.7 * h / len(states))
+        for port in those:
+            level = y + gap * (states.index(port.via) - (len(states) - 1) / 2)
+            at, side = found.ports[port][0], (x + port.side * w / 2, level)
+            found.ports[port] = at, level
+            ends = [side, (at, level)] if port.leaves else [(at, level), side]
+            found.branches[port, k] = [ends[0], *ends, ends[1]]
 
 
 def _moved(p: Placed, dx: float, dy: float, width: float, height: float) -> Placed:

@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
+from .columns import Column
 from .elide import Slot
 from .graph import Edge
 from .grid import GAP, HEADER, Grid, Way
-from .labels import facts_of, kind_of
+from .labels import facts_of, kind_of, shape_of
 from .picture import Box, Line, Picture, Point, Text
 from .template import MARGIN
 
@@ -36,23 +37,30 @@ def framed(picture: Picture, scope: str, start: Point, end: Point) -> None:
 def _column(grid: Grid, picture: Picture, i: int, s: Slot) -> None:
     column, placed = grid.columns.columns[s.first], grid.shown[i]
     assert placed is not None
-    if column.step is not None:
+    if column.step is not None and grid.framed:
         (x0, y0), (x1, y1) = grid.moved(
             i, [(-MARGIN, -MARGIN), (placed.width + MARGIN, placed.height + MARGIN)]
         )
         box = Box((x0 + x1) / 2, (y0 + y1) / 2, x1 - x0, y1 - y0, "column", step=column.step)
         picture.boxes.append(box)
-        picture.texts.append(Text(box.x, HEADER - 8, f"t = {column.step}", 13.0))
+        picture.texts.append(Text(box.x, HEADER - 8, f"t = {_moment(column)}", 13.0))
     for scope, x0, y0, x1, y1 in placed.frames:
         framed(picture, scope, *grid.moved(i, [(x0, y0), (x1, y1)]))
     for k, v in enumerate(column.members):
         x, y, w, h = placed.boxes[k]
         ((x, y),) = grid.moved(i, [(x, y)])
-        kind = kind_of(v, grid.columns.graph.output)
+        graph = grid.columns.graph
         picture.boxes.append(
-            Box(x, y, w, h, kind, grid.texts[s.first, k], name=grid.name(s.first, k),
-                step=column.step, vertex=v.number, column=s.first, facts=facts_of(v))
+            Box(x, y, w, h, kind_of(graph, v), grid.texts[s.first, k], name=grid.name(s.first, k),
+                step=column.step, shape=shape_of(graph, v)[0], vertex=v.head, column=s.first,
+                facts=facts_of(v))
         )  # fmt: skip
+
+
+def _moment(column: Column) -> str:
+    """The step as the names in it have it, else as it was counted."""
+    marks = {v.mark for v in column.members if v.kind == "op" and v.mark}
+    return marks.pop() if len(marks) == 1 else str(column.step)
 
 
 def _gap(grid: Grid, picture: Picture, i: int, s: Slot) -> None:
@@ -79,7 +87,7 @@ def _inner(grid: Grid, i: int, k: int) -> Iterator[Line]:
             grid.moved(i, points),
             grid.name(k, e.source),
             grid.name(k, e.target),
-            edges=(replace(e, source=source, target=target),),
+            edges=e.origin or (replace(e, source=source, target=target),),
             label=e.label,
             at=grid.moved(i, [at])[0] if at else None,
         )
@@ -144,6 +152,14 @@ def _line(
     grid: Grid, w: Way, points: list[Point], edges: list[Edge], source: str, target: str
 ) -> Line:
     steps = [grid.columns.columns[grid.slots[k].first].step for k in (w.a, w.b)]
+    label, at = _written(grid, w, edges, source, target), points[0]
+    if source[:1] == "j":  # beside the branch
+        (x0, y0), (x1, y1) = points[0], points[-1]
+        at = (x0 + x1) / 2 + 12.0, (y0 + y1) / 2
+    elif here := grid.shown[w.a]:  # above the stretch between the columns
+        border = grid.x[w.a] + (here.width if w.out.side > 0 else 0.0)
+        level = min(points, key=lambda p: abs(p[0] - border))[1]
+        at = border + w.out.side * MARGIN, level - 7.0 - 6.0 * label.count("\n")
     return Line(
         points,
         source,
@@ -151,8 +167,20 @@ def _line(
         "state" if None not in steps else "edge",
         dash="" if grid.shown[w.b] and (grid.shown[w.a] or source) else "dashed",
         head="normal" if target else "none",
-        edges=tuple(edges),
+        edges=tuple(o for e in edges for o in e.origin or (e,)),
+        label=label,
+        at=at,
     )
+
+
+def _written(grid: Grid, w: Way, edges: list[Edge], source: str, target: str) -> str:
+    """The weight on an edge; a cell's states are named where they first come out."""
+    if not source or not target:
+        return ""
+    if target[0] != "j" and edges[0].label:
+        return edges[0].label
+    steps = [k for k, s in enumerate(grid.slots) if grid.columns.columns[s.first].step is not None]
+    return edges[0].via if w.a == steps[0] else ""
 
 
 def _straight(a: Point, b: Point) -> list[Point]:

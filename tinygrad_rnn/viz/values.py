@@ -13,15 +13,15 @@ from .graph import nodes_below
 
 
 class Values:
-    """Values by key (`Vertex.key`), of the nodes and leaves below `root`.
+    """Values by key (`Vertex.key`), of the nodes and leaves below `roots`.
 
     Raises GraphError where the graph is freed, or what it keeps was changed in place.
     """
 
-    def __init__(self, root: Node):
+    def __init__(self, *roots: Node):
         self._nodes: dict[int, Node] = {}
         self._known: dict[int, Array] = {}
-        for node in nodes_below(root):
+        for node in nodes_below(*roots):
             self._nodes[node.seq] = node
             for p in node.inputs:
                 if p.__class__ is not Node and hasattr(p, "numpy"):

@@ -1,0 +1,89 @@
+"""Values and gradients in the boxes: scalars, and up to four numbers of a tensor."""
+
+import math
+from collections.abc import Callable, Collection
+from typing import Any
+
+import numpy as np
+
+from .._tensor import constant
+from ..autodiff import no_grad
+from ..errors import GraphError
+from ..graph import FREED, Node, Sweep
+from ..op import Array
+from .graph import Vertex, nodes_below, roots_of
+from .labels import Text
+from .values import Values
+
+MOST = 4
+
+
+def with_numbers(output: Any, shown: Collection[str], text: Text, who: str) -> Text:
+    """What is written in boxes, and below it the numbers asked for in `shown`.
+
+    Raises GraphError for a graph that backward() freed, or a gradient of no single value.
+    """
+    tables: list[tuple[str, Callable[[int], Array | None]]] = []
+    roots = roots_of(output, who) if {"value", "grad"} & set(shown) else []
+    if any(n.saved is FREED for n in nodes_below(*roots)):
+        raise GraphError(f"{who}: backward() has freed this graph; draw before it")
+    if "value" in shown:
+        tables.append(("value", Values(*roots).of))
+    if "grad" in shown:
+        tables.append(("grad", gradients_of(roots, who).get))
+    if not tables:
+        return text
+
+    def lines(v: Vertex, time: str) -> list[str]:
+        found = text(v, time)
+        if math.prod(v.shape) <= MOST:
+            for word, of in tables:
+                a = of(v.key)
+                found.append(f"{word} {'none' if a is None else written(a)}")
+        return found
+
+    return lines
+
+
+def written(a: Array) -> str:
+    """A few numbers, four digits each.
+
+    >>> written(np.float32(0.70710678)), written(np.array([1.0, -20.5]))
+    ('0.7071', '1, -20.5')
+    """
+    return ", ".join(f"{x:.4g}" for x in np.ravel(a))
+
+
+def gradients_of(roots: list[Node], who: str) -> dict[int, Array]:
+    """The whole gradient of each node and leaf that is small enough to be written, by key."""
+    if len(roots) > 1 or math.prod(roots[0].shape) != 1:
+        raise GraphError(f"{who}: show='grad' needs one output that is a single value")
+    watch = _Totals(roots[0])
+    with no_grad():
+        run = Sweep(lambda a, _: constant(a), retain=True, create_graph=False, watch=watch)
+        run.run([(roots[0], np.ones(roots[0].shape, roots[0].dtype))])
+    for leaf, g, _ in run.leaves():
+        watch.found[-id(leaf)] = np.asarray(g)
+    return watch.found
+
+
+class _Totals:
+    """Keeps every node's whole gradient where it is small."""
+
+    def __init__(self, root: Node):
+        self.found: dict[int, Array] = {}
+        self.slices = {n.seq for n in nodes_below(root) if n.op.name == "index"}
+
+    def total(self, node: Any, g: Any) -> None:
+        """A node's gradient has arrived whole."""
+        a = np.asarray(g)
+        if a.size <= MOST:
+            self.found[node.seq] = a.copy()
+
+    def passes(self, node: Any, k: int, c: Any) -> Any:
+        """All of it goes on."""
+        return c
+
+    def joined(self, key: int, op: Any, parts: list[Any]) -> Any:
+        """Sums put off are taken as ever."""
+        return op(*parts)
