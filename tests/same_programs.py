@@ -142,7 +142,84 @@ def a_number_to_the_power_of_a_tensor(g: Any) -> Any:
     return h
 
 
+@program
+def dropout_that_nobody_reads(g: Any) -> Any:
+    tg.dropout(g.b)
+    h = g.h0
+    for t in range(T):
+        tg.dropout(h, 0.4)
+        h = tg.tanh(g.x[t] + h @ g.U)
+    return tg.dropout(h)
+
+
+@program
+def no_rows_in_the_batch(g: Any) -> Any:
+    h = g.h0[:0]
+    for t in range(T):
+        h = tg.tanh(g.x[t, :0] @ g.W + h @ g.U)
+    return h, h.sum()
+
+
+@program
+def mean_of_states_and_a_weighted_sum(g: Any) -> Any:
+    h, total, out = g.h0, 0.0, []
+    for t in range(T):
+        h = tg.tanh(g.x[t] @ g.W + h @ g.U)
+        out.append(h)
+        total = total + g.x[t, 0, 0] * h
+    return tg.stack(out).mean(axis=0), total
+
+
+@program
+def how_many_are_positive(g: Any) -> Any:
+    h, n, m = g.h0, 0, 0
+    for t in range(T):
+        h = tg.tanh(g.x[t] @ g.W + h @ g.U)
+        n = n + tg.sum(h > 0, axis=1)
+        m = m + tg.sum(g.x[t] > 0)
+    return h, n, m
+
+
+@program
+def sums_of_truth_values(g: Any) -> Any:
+    n, out = g.bits[0], []
+    for t in range(T):
+        n = (n + g.bits[t]) * g.mask[t] + (n * 2 > g.bits[t])
+        out.append(n)
+    return n, tg.stack(out).sum(axis=0), n + 2
+
+
+def whole_numbers(dtype: str) -> Callable[[Any], Any]:
+    """A sum that wraps around, each step's numbers, their sum, and as weights of a state."""
+
+    def fn(g: Any) -> Any:
+        a = n = tg.tensor(np.array([[1, 2, 3], [100, 120, 7]]).astype(dtype))
+        h, out = g.h0, []
+        for _ in range(T):
+            n = n * 3 + a
+            h = tg.tanh(h * 0.3 * a + (n > 40))
+            out.append(n)
+        return n, h, tg.stack(out), tg.stack(out).sum(axis=0)
+
+    fn.__name__ = f"whole_numbers_{dtype}"
+    return fn
+
+
+for each in ("i1", "u1", "<i2", "u2", "i4", "u4", "i8", "u8", ">i4", ">u2"):
+    program(whole_numbers(each))
+
+
+@program
+def bytes_in_the_other_order(g: Any) -> Any:
+    scale = np.linspace(0.1, 1, B * H).reshape(B, H).astype(">f8")
+    start = tg.tensor(scale)
+    h = start + g.h0
+    for t in range(T):
+        h = tg.tanh(h * scale + g.x[t])
+    return h
+
+
 if __name__ == "__main__":
-    for each in PROGRAMS:
-        check(each)
+    for name in PROGRAMS:
+        check(name)
     print(f"{len(PROGRAMS)} programs agree with eager execution")

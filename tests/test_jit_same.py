@@ -1,14 +1,20 @@
 """Programs that once differed under `tg.jit`: eager and compiled must give the same."""
 
+import operator
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
-from same_programs import PROGRAMS, check
+from same_programs import PROGRAMS, check, given
 
+import tinygrad_rnn as tg
+from tinygrad_rnn.compiler import program
+from tinygrad_rnn.compiler.ir import Loop
 from tinygrad_rnn.kernels._jit import DISABLED
+from tinygrad_rnn.testing import check_jit
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 HERE = Path(__file__).parent
@@ -35,3 +41,31 @@ def test_programs_without_the_compiler() -> None:
 def test_programs(name: str) -> None:
     """A fifth compiled, since that takes seconds each; all with --long or without Numba."""
     check(name)
+
+
+@pytest.mark.parametrize("part", ["codegen.generate", "prepare", "verify"])
+def test_a_defect_of_the_compiler_is_said_and_computes_right(
+    part: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the compiler raises of its own is no lack of code: a warning, an error in tests."""
+    g = given()
+
+    def broken(what: Any) -> Any:
+        if isinstance(what, Loop) or any(isinstance(item, Loop) for item in what.items):
+            raise KeyError("planted")
+        return original(what)
+
+    original = operator.attrgetter(part)(program)
+    monkeypatch.setattr(f"tinygrad_rnn.compiler.program.{part}", broken)
+    fast = tg.jit(lambda: PROGRAMS["one_expression_twice"](g))
+    with pytest.warns(tg.CompilerWarning, match="defect: KeyError at .*planted"):
+        assert check_jit(fast, parameters=[g.x, g.h0, g.W])
+    assert "its eager kernel" in fast.explain() or "generator failed" in fast.explain()
+    assert not fast._last.compiled.forward.runners  # type: ignore[union-attr]
+
+
+def test_explain_speaks_of_every_program() -> None:
+    g = given()
+    fast = tg.jit(lambda: (g.x[0], g.x[1:, 0], tg.tanh(g.x)[0] + 1))
+    fast()
+    assert "2 slices" in fast.explain()

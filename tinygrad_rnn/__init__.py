@@ -29,6 +29,7 @@ from .autodiff import (
 from .errors import (
     AnomalyError as AnomalyError,
     CaptureError as CaptureError,
+    CompilerWarning as CompilerWarning,
     DataError as DataError,
     DTypeError as DTypeError,
     GraphError as GraphError,

@@ -45,6 +45,8 @@ def to_array(value: Any, dtype: Any = None) -> Array:
         array = np.array(value, order="C", subok=True)
     except ValueError as error:
         raise ShapeError(f"tensor: rows of different lengths ({error})") from None
+    if not array.dtype.isnative:
+        array = array.astype(array.dtype.newbyteorder("="))
     if dtype is None and array.dtype == _F64 and not typed:
         dtype = _F32
     if dtype is not None:

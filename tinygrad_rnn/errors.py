@@ -25,5 +25,9 @@ class CaptureError(RuntimeError):
     """Something in a function given to `tg.jit` that cannot become part of its program."""
 
 
+class CompilerWarning(RuntimeWarning):
+    """A defect of `tg.jit` itself: results are right, but a part runs op by op, and slowly."""
+
+
 class RenderError(RuntimeError):
     """A diagram that could not be written in the form asked for."""

@@ -72,18 +72,20 @@ def calls_of(instrs: list[Instr]) -> list[roll.Call]:
     return calls
 
 
-def build(inputs: list[Value], instrs: list[Instr], outputs: list[Value]) -> Program:
-    """The program of a recording."""
-    return _Builder(instrs).program(inputs, outputs)
+def build(
+    inputs: list[Value], instrs: list[Instr], outputs: list[Value], loops: bool = True
+) -> Program:
+    """The program of a recording, its repeated steps as loops."""
+    return _Builder(instrs, loops).program(inputs, outputs)
 
 
 class _Builder:
     """Translates calls one by one; a place in a loop becomes a result of that loop."""
 
-    def __init__(self, instrs: list[Instr]):
+    def __init__(self, instrs: list[Instr], loops: bool):
         self.instrs = instrs
         self.calls = calls_of(instrs)
-        self.found = roll.find(self.calls, SHORTEST)
+        self.found = roll.find(self.calls, SHORTEST) if loops else []
         self.series = Series(self.found)
         self.gathered: dict[tuple[roll.Operand, ...], Value] = {}
         self.items: list[Instr | Loop] = []

@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import numba
+import numpy as np
 
 from ..kernels import _apart, _jit
 from ..kernels._ground import folder, machine, write
@@ -79,7 +80,9 @@ def ready(source: str, args: tuple[Any, ...], dtypes: set[Any]) -> tuple[Callabl
     """
     with _locks[0]:
         kernel: Any = load(source)
-        if _jit.DISABLED or kernel.signatures:
+        if _jit.DISABLED:  # compiled code says nothing of numbers that overflow
+            return np.errstate(all="ignore")(kernel), 0.0
+        if kernel.signatures:
             return kernel, 0.0
         types = tuple([numba.typeof(a) for a in args])  # type: ignore[no-untyped-call]
         before = time.perf_counter()

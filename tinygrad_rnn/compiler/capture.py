@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .._record import user_line
-from .._tensor import Tensor, index_key
+from .._tensor import Tensor, index_key, to_array
 from ..errors import CaptureError, DTypeError
 from ..op import OPS, Array, Op, Spec, local
 from ..ops.pick import pick
@@ -158,10 +158,14 @@ class Tape:
             return a.item()
         if isinstance(a, bool | int | float):
             return a
+        if isinstance(a, np.ndarray):
+            dtype = to_array(a[:0] if a.ndim else a).dtype  # raises for what no tensor holds
+            if a.dtype != dtype:  # another order of bytes
+                return self(OPS["astype"], (Symbol(self.lift(a), self),), {"dtype": dtype}).value
         if isinstance(a, Tensor | np.ndarray):
             return self.lift(a)
         if isinstance(a, list | tuple):
-            return self.lift(self.written(np.asarray(a)))
+            return self.lift(self.written(to_array(a)))
         raise DTypeError(
             f"{op.name}: expected a tensor, an array or a number, got {type(a).__name__}"
         )
@@ -173,7 +177,8 @@ class Tape:
             return self.pick(args[0], index_key(key if isinstance(key, tuple) else (key,)))
         inputs = [self.operand(op, a) for a in args]
         if inputs and not any(a.__class__ is Value for a in inputs):
-            return op.kernel(*args, **attrs)  # of numbers a number, as eager execution has it
+            with recording(None):
+                return op(*args, **attrs)  # of numbers a number, as eager execution has it
         line = user_line()
         said = _said(op, inputs, attrs)
         for k, dtype in said.casts:
@@ -252,11 +257,8 @@ def result_dtype(op: Op, inputs: Sequence[Any], attrs: dict[str, Any]) -> np.dty
     if (op.name, kinds) not in _dtypes:
         if op.pointwise:
             ones = [np.ones((1,), a.dtype) if isinstance(a, Value) else a for a in inputs]
-            before, local.now.recorder = local.now.recorder, None
-            try:
+            with recording(None):
                 dtype = np.asarray(op.kernel(*ones, **attrs)).dtype
-            finally:
-                local.now.recorder = before
         else:
             own = [k for k, n in enumerate(op.inputs) if n not in op.free] if op.inputs else []
             first = inputs[own[0]] if own else inputs[0]
@@ -283,8 +285,8 @@ def number_dtype(instr: Instr, place: int, values: Sequence[Any]) -> np.dtype[An
 
 
 @contextmanager
-def recording(tape: Tape) -> Any:
-    """Send every op call of this thread to `tape`."""
+def recording(tape: Tape | None) -> Any:
+    """Send every op call of this thread to `tape`; with None they are computed."""
     now = local.now
     before, now.recorder = now.recorder, tape
     stamp, steps, held = now.stamp, now.steps, now.step_held

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from .program import Compiled, Interpreted, Part
+from .program import Compiled, Cuts, Interpreted, Part
 from .runtime import Runner
 from .threads import num_threads, shards_of
 
@@ -46,9 +46,10 @@ def _step(step: Any) -> list[str]:
     if isinstance(step, Interpreted):
         loop = step.loop
         return [
-            f"loop of {loop.count} steps, {len(loop.body)} ops: runs op by op, since there is no "
-            f"code for {step.why}"
+            f"loop of {loop.count} steps, {len(loop.body)} ops: runs op by op, since {step.why}"
         ]
+    if isinstance(step, Cuts):
+        return [f"{len(step.cuts)} slices"]
     return [f"{step.instr.op.name} {list(step.instr.out.shape)}: its eager kernel"]
 
 

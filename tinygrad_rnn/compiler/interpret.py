@@ -59,10 +59,7 @@ def _result(loop: Loop, r: Result, values: Values, history: Any) -> Any:
         rows = (first + rows)[: loop.count]
         return np.stack(rows[::-1] if loop.reverse else rows)
     if r.kind == "total":
-        total = rows[0].copy()
-        for a in rows[1:]:
-            total = total + a
-        return total
+        return sum(rows[1:], rows[0].astype(r.out.dtype))
     if r.kind == "rows":
         return np.concatenate(rows).sum(0)
     others = history.get(id(r.values[1])) or [values[id(r.values[1])]] * loop.count

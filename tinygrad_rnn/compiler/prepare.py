@@ -14,6 +14,7 @@ from .lower import early
 from .needs import spread
 
 Item = Instr | Loop
+DRAWS = ("draw", "draws")
 
 
 def prepare(program: Program) -> list[str]:
@@ -391,7 +392,7 @@ def _sink_sum(instr: Instr, loop: Loop, r: Result) -> bool:
 def dead_code(items: list[Item], outputs: list[Any]) -> None:
     """Drop every instruction, parameter and result that no output depends on.
 
-    Random numbers that nobody reads are still drawn: later ones must be those of eager code.
+    A draw takes its number also if nobody uses it, as in eager code.
     """
     live = {id(v) for v in outputs if v is not None}
     kept: list[Item] = []
@@ -401,7 +402,7 @@ def dead_code(items: list[Item], outputs: list[Any]) -> None:
             if not item.results:
                 continue
             _trim(item)
-        elif id(item.out) not in live and item.op.name not in ("draw", "draws"):
+        elif id(item.out) not in live and item.op.name not in DRAWS:
             continue
         kept.append(item)
         live |= {id(v) for v in reads(item)}

@@ -2,12 +2,16 @@
 
 import functools
 import operator
+import traceback
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ..errors import CompilerWarning
 from ..op import Array
 from . import codegen, interpret
 from .build import build
@@ -58,6 +62,18 @@ def _escaping(items: Sequence[Instr | Loop], outputs: Sequence[Value]) -> set[in
     return out
 
 
+def warn_of_defect(error: Exception) -> None:
+    """Say that a part of the compiler failed, and where."""
+    at = traceback.extract_tb(error.__traceback__)[-1:]
+    where = f" at {Path(at[0].filename).name}:{at[0].lineno}" if at else ""
+    warnings.warn(
+        f"tg.jit has a defect: {type(error).__name__}{where}: {error}. Results are right, but a "
+        "part of the function runs op by op; please report it with the function",
+        CompilerWarning,
+        stacklevel=2,
+    )
+
+
 class Eager:
     """An instruction outside of loops: its op's eager kernel, with what can be looked up before."""
 
@@ -94,7 +110,7 @@ class Cuts:
 
 
 class Interpreted:
-    """A loop with an op for which there is no code: run step by step."""
+    """A loop that has no code: run step by step."""
 
     def __init__(self, loop: Loop, why: str):
         self.loop, self.why = loop, why
@@ -117,8 +133,11 @@ class Part:
                 continue
             try:
                 self.steps.append(Runner(codegen.generate(item), keep))
-            except ValueError as why:
-                self.steps.append(Interpreted(item, str(why)))
+            except codegen.NoCode as why:
+                self.steps.append(Interpreted(item, f"there is no code for {why}"))
+            except Exception as error:
+                warn_of_defect(error)
+                self.steps.append(Interpreted(item, "the code generator failed"))
 
     def _eager(self, instr: Instr) -> None:
         if instr.op.name != "index" or not isinstance(instr.inputs[0], Value):
@@ -157,10 +176,20 @@ class Compiled:
         self.recorded = len(instrs)
         self.reached = reached(inputs, instrs, outputs)
         self.differentiable = [k for k, v in enumerate(outputs) if v.needs and needs_grad]
-        self.program = build(inputs, instrs, outputs)
+        self.wanted = [k for k, v in enumerate(inputs) if v.needs] if needs_grad else []
+        try:
+            self._make(inputs, instrs, outputs)
+        except Exception as error:
+            warn_of_defect(error)
+            self._make(inputs, instrs, outputs, loops=False)
+
+    def _make(
+        self, inputs: list[Value], instrs: list[Instr], outputs: list[Value], loops: bool = True
+    ) -> None:
+        """All passes, forward and backward; without loops it runs as it was recorded."""
+        self.program = build(inputs, instrs, outputs, loops)
         self.notes = prepare(self.program)
         verify(self.program)
-        self.wanted = [k for k, v in enumerate(inputs) if v.needs] if needs_grad else []
         self._backwards: dict[Any, Backward] = {}
         saved: list[Value] = []
         if self.differentiable and self.wanted:

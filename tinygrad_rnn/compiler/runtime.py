@@ -1,13 +1,14 @@
 """Calls kernels: arguments put together, results taken out."""
 
 import logging
+import warnings
 from collections.abc import Callable
 from typing import Any
 
 import numba
 import numpy as np
 
-from ..errors import ShapeError
+from ..errors import CompilerWarning, ShapeError
 from ..kernels import _ground
 from ..op import Array
 from . import cache, interpret
@@ -185,7 +186,12 @@ class Runner:
             self.call, self.seconds = cache.ready(self.kernel.source, arguments, dtypes)
         except numba.core.errors.NumbaError as error:
             self.failed = f"Numba refuses the kernel: {str(error).splitlines()[0]}"
-            _log.warning("a loop runs op by op: %s", self.failed)
+            warnings.warn(
+                f"tg.jit has a defect: {self.failed}. Results are right, but a loop runs op by "
+                "op; please report it with the function",
+                CompilerWarning,
+                stacklevel=2,
+            )
         return not self.failed
 
     def _collect(

@@ -37,11 +37,11 @@ def num_threads() -> int:
 def shards_of(kernel: Kernel, threads: int) -> list[tuple[int, int]]:
     """First and last row of each thread's part of the batch."""
     n = threads if kernel.split and work(kernel) >= LEAST_WORK else 1
-    n = min(n, kernel.batch)
+    n = max(1, min(n, kernel.batch))
     size = -(-kernel.batch // n)
     if size >= 8:
         size = -(-size // 4) * 4  # whole tiles of rows
-    return [(b, min(kernel.batch, b + size)) for b in range(0, kernel.batch, size)]
+    return [(b, min(kernel.batch, b + size)) for b in range(0, kernel.batch, size or 1)] or [(0, 0)]
 
 
 def work(kernel: Kernel) -> int:

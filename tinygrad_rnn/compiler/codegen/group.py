@@ -1,13 +1,14 @@
 """A group of pointwise ops as one loop nest, laid out so that LLVM vectorises it."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from ..ir import Instr, Value
 from .kernel import indent
 from .products import Products
-from .scalars import SHORT, expression
+from .scalars import SHORT, expression, working_dtype
 from .schedule import SAME_NUMBER, Group
 
 
@@ -46,21 +47,16 @@ class GroupCode:
     def instr(self, instr: Instr) -> list[str]:
         """One op: an assignment, and a store where the value leaves the group."""
         code, out = self.code, instr.out
-        dtype = next((a.dtype for a in instr.inputs if isinstance(a, Value)), out.dtype)
-        own = [a for a in instr.inputs if isinstance(a, Value) and a.dtype.kind == "f"]
-        dtype = own[0].dtype if own else dtype
-        if instr.op.name == "where":
-            dtype = out.dtype
-        args = [
-            self.read(a, out) if isinstance(a, Value) else code.number(a, dtype)
-            for a in instr.inputs
-        ]
+        dtype = working_dtype(instr)
+        args = [self.operand(instr, k, dtype) for k in range(len(instr.inputs))]
         if instr.op.name in ("broadcast_to", *SAME_NUMBER):
             text = args[0] if out.dtype == dtype else f"{SHORT[out.dtype]}({args[0]})"
         elif instr.op.name == "drop":
             text = self.dropped(instr, args[0])
         else:
             text = expression(instr.op, args, dtype, instr.attrs)
+            if dtype.kind != "f":  # Numba computes whole numbers in 64 bits; arrays wrap around
+                text = f"{SHORT[out.dtype]}({text})"
         name = code.name(out)
         self.local[id(out)] = name
         lines = [f"{name} = {text}"]
@@ -72,6 +68,14 @@ class GroupCode:
             else:
                 lines.append(f"{self.row(out)}[j] = {name}")
         return lines
+
+    def operand(self, instr: Instr, k: int, dtype: np.dtype[Any]) -> str:
+        """Text of an operand in the dtype that its op works in; a condition is as it is."""
+        a, free = instr.inputs[k], instr.op.inputs[k] in instr.op.free
+        if not isinstance(a, Value):
+            return self.code.number(a, np.result_type(a) if free else dtype)
+        text = self.read(a, instr.out)
+        return text if free or a.dtype == dtype else f"{SHORT[dtype]}({text})"
 
     def dropped(self, instr: Instr, x: str) -> str:
         """x / (1 - p) where the draw keeps the element: its number counts in the whole array."""

@@ -17,9 +17,15 @@ from tinygrad_rnn.kernels.scatter import place, place_from_start
 from tinygrad_rnn.kernels.tiles import free_hand
 from tinygrad_rnn.kernels.views import at, cut, part, row, span
 
-F32, F64, I64, I32, U64, BOOL = np.float32, np.float64, np.int64, np.int32, np.uint64, np.bool_
+F32, F64, BOOL = np.float32, np.float64, np.bool_
+I8, I16, I32, I64 = np.int8, np.int16, np.int32, np.int64
+U8, U16, U32, U64 = np.uint8, np.uint16, np.uint32, np.uint64
 
 '''
+
+
+class NoCode(Exception):
+    """An op, or a use of one, that the generator does not know: the loop runs op by op."""
 
 
 @dataclass(eq=False)

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..ir import Instr, Loop, Prev, Value
 from . import schedule, shard
-from .kernel import Argument, Home
+from .kernel import Argument, Home, NoCode
 from .scalars import SHORT
 from .schedule import Group, Product
 from .shard import PARTIAL, SPLIT, WHOLE
@@ -78,6 +78,8 @@ class Memory:
     def number(self, a: Any, dtype: Any) -> str:
         """Name of a Python number in a dtype."""
         cast = SHORT[np.dtype(dtype)]
+        if float(a) != a and a == a:
+            raise NoCode(f"the whole number {a}, which float64 does not hold")
         self.numbers.append(float(a))
         name = f"n{len(self.numbers) - 1}"
         self.setup.append(f"{name} = {cast}(numbers[{len(self.numbers) - 1}])")

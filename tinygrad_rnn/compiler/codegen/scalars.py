@@ -9,14 +9,15 @@ from typing import Any
 import numpy as np
 
 from ...op import Op
+from ..ir import Instr, Value
+from .kernel import NoCode
 
-SHORT = {
+SHORT: dict[np.dtype[Any], str] = {
     np.dtype(np.float32): "F32",
     np.dtype(np.float64): "F64",
-    np.dtype(np.int64): "I64",
-    np.dtype(np.int32): "I32",
-    np.dtype(np.uint64): "U64",
     np.dtype(bool): "BOOL",
+    **{np.dtype(f"i{n}"): f"I{8 * n}" for n in (1, 2, 4, 8)},
+    **{np.dtype(f"u{n}"): f"U{8 * n}" for n in (1, 2, 4, 8)},
 }
 
 
@@ -27,7 +28,7 @@ def _rule(op: Op) -> tuple[ast.expr, tuple[str, ...]]:
     assert isinstance(tree, ast.FunctionDef)
     body = [n for n in tree.body if not isinstance(n, ast.Expr)]  # without the docstring
     if len(body) != 1 or not isinstance(body[0], ast.Return) or body[0].value is None:
-        raise ValueError(f"{op.name}: the scalar rule must be one return statement")
+        raise NoCode(f"{op.name}, whose scalar rule is not one return statement")
     return body[0].value, tuple(a.arg for a in tree.args.args)
 
 
@@ -43,6 +44,15 @@ class _Substitute(ast.NodeTransformer):
     def visit_Constant(self, node: ast.Constant) -> Any:
         # 0.0447 as np.float32(0.0447): a bare literal would turn the expression to float64
         return ast.Call(ast.Name(self.cast, ast.Load()), [node], [])
+
+
+def working_dtype(instr: Instr) -> np.dtype[Any]:
+    """The dtype in which NumPy computes a pointwise op: its inputs' own, Python numbers weak."""
+    op = instr.op
+    pairs = [(a, name in op.free) for a, name in zip(instr.inputs, op.inputs, strict=True)]
+    arrays = [a.dtype for a, free in pairs if isinstance(a, Value) and not free]
+    numbers = [a for a, free in pairs if not isinstance(a, Value) and not free]
+    return np.result_type(*arrays, *numbers) if arrays else instr.out.dtype
 
 
 def expression(op: Op, args: list[str], dtype: np.dtype[Any], attrs: dict[str, Any]) -> str:

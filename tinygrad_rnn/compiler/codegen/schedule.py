@@ -56,6 +56,8 @@ def unsupported(loop: Loop) -> str:
 def has_code(instr: Instr) -> bool:
     """Whether there is code for an instruction of a loop's body."""
     name, x = instr.op.name, instr.inputs[0] if instr.inputs else None
+    if name == "pow" and instr.out.dtype.kind != "f":
+        return False  # NumPy refuses negative powers of whole numbers
     if pointwise(instr):
         return True
     if name not in PRODUCTS + VIEWS + WHOLE_OPS + ROW_OPS or not isinstance(x, Value):

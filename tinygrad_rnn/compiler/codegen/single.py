@@ -36,17 +36,19 @@ def _sum(code: "Views", instr: Instr) -> list[str]:
     last = x.ndim - 1 in axes
     lead_at = [f"i{k}" for k in range(x.ndim)]
     source = code.view(x)
-    if last:
+    if last and x.dtype.kind == "f":
         row = f"{source}[{', '.join(lead_at[:-1])}]" if x.ndim > 1 else source
         inner, depth = f"row_sum({row})", x.ndim - 1
     else:
         inner, depth = f"{source}[{', '.join(lead_at)}]", x.ndim
     if not out.ndim:
-        text = [f"{name} += F64({inner})"]
+        wide = "F64" if out.dtype.kind == "f" else SHORT[out.dtype]
+        text = [f"{name} += {wide}({inner})"]
         for k in range(depth - 1, -1, -1):
             text = [f"for i{k} in range({code.size(x, k)}):", *indent(text)]
         cast = SHORT[out.dtype]
-        lines = [f"{name}_sum = F64(0)", *[s.replace(f"{name} +=", f"{name}_sum +=") for s in text]]
+        text = [line.replace(f"{name} +=", f"{name}_sum +=") for line in text]
+        lines = [f"{name}_sum = {wide}(0)", *text]
         return [*lines, f"{name} = {cast}({name}_sum)", *stored(code, out)]
     if instr.op.name == "sum_to":
         kept = ["0" if k in axes else f"i{k}" for k in range(x.ndim - out.ndim, x.ndim)]

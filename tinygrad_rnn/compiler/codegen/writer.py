@@ -12,17 +12,17 @@ False as soon as it meets an index out of range.
 from ..ir import Instr, Loop
 from . import schedule
 from .group import GroupCode
-from .kernel import HEADER, Kernel, indent
+from .kernel import HEADER, Kernel, NoCode, indent
 from .products import Products
 from .schedule import Group, Product
 from .single import SINGLE
 
 
 def generate(loop: Loop) -> Kernel:
-    """The kernel of a loop; ValueError names an op without code."""
+    """The kernel of a loop; NoCode names an op without code."""
     missing = schedule.unsupported(loop)
     if missing:
-        raise ValueError(missing)
+        raise NoCode(missing)
     return Code(loop).kernel()
 
 
