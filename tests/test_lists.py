@@ -341,6 +341,41 @@ def test_windows_and_diagonals(fn: Any, T: int) -> None:
         assert not op_by_op(fast)
 
 
+def growing(x: Any, W: Any) -> Any:
+    """Attention over all past states: their number grows."""
+    states = [S0]
+    for x_t in x:
+        past = tg.stack(states, axis=1)  # (B, t, H)
+        scores = tg.softmax((past * states[-1][:, None]).sum(axis=2), axis=1)
+        states.append(tg.tanh((scores[:, :, None] * past).sum(axis=1) @ Ws + x_t @ W))
+    return tg.stack(states)
+
+
+def irregular(x: Any, W: Any) -> Any:
+    """A state of any earlier step."""
+    states = [S0]
+    for x_t, k in zip(x, (0, 0, 2, 1, 3, 0, 6, 2, 5), strict=True):
+        states.append(tg.tanh(x_t @ W + states[k] @ Ws))
+    return states[-1]
+
+
+@pytest.mark.parametrize(
+    ("fn", "words"), [(growing, "stack gives another shape"), (irregular, "follows no pattern")]
+)
+def test_what_is_no_loop_runs_op_by_op_and_says_why(fn: Any, words: str) -> None:
+    x, fast = leaf(9, B, I), tg.jit(fn)
+    assert check_jit(fast, x, Wx, parameters=[S0, Ws])
+    lines = [line for line in fast.explain().splitlines() if words in line]
+    assert lines
+    assert all("test_lists.py:" in line for line in lines)
+
+
+def test_a_loop_is_not_said_to_be_none() -> None:
+    fast = tg.jit(textbook)
+    fast(items(9, B, I))
+    assert "op by op" not in fast.explain()
+
+
 # diagrams -----------------------------------------------------------------------------------------
 
 

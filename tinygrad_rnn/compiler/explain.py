@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from .flat import repeated
 from .program import Compiled, Cuts, Interpreted, Part
 from .runtime import Runner
 from .threads import num_threads, shards_of
@@ -31,7 +32,7 @@ def explain(entry: Any) -> str:
         f"recorded {compiled.recorded} ops in {1e3 * entry.captured:.0f} ms, "
         f"rolled and rewritten in {1e3 * entry.prepared:.0f} ms"
     ]
-    lines += [f"  {note}" for note in compiled.notes]
+    lines += [f"  {note}" for note in compiled.notes + repeated(compiled.program.items)]
     names = ["forward", "backward"]
     for name, part in zip(names, [compiled.forward, *_backward(compiled)], strict=False):
         lines.append(f"{name}:")
