@@ -45,6 +45,10 @@ def draw(rng: np.random.Generator, shape: tuple[int, ...], domain: str) -> np.nd
         return np.asarray(x * sign)
     if domain == "positive":
         return np.asarray(x)
+    if domain == "unit":
+        return np.asarray(x * sign / 2)
+    if domain == "above 1":
+        return np.asarray(x + 1)
     if domain == "bool":
         return np.asarray(sign > 0)
     if domain == "whole":
@@ -76,6 +80,7 @@ def case(name, call, reference, shapes, domains, tag, layout="plain", **extra) -
 
 UNARY = {
     "neg": (np.negative, "real"),
+    "clone": (np.copy, "real"),
     "abs": (np.abs, "real"),
     "exp": (np.exp, "real"),
     "log": (np.log, "positive"),
@@ -85,6 +90,22 @@ UNARY = {
     "square": (np.square, "real"),
     "sin": (np.sin, "real"),
     "cos": (np.cos, "real"),
+    "tan": (np.tan, "unit"),
+    "asin": (np.arcsin, "unit"),
+    "acos": (np.arccos, "unit"),
+    "atan": (np.arctan, "real"),
+    "sinh": (np.sinh, "real"),
+    "cosh": (np.cosh, "real"),
+    "asinh": (np.arcsinh, "real"),
+    "acosh": (np.arccosh, "above 1"),
+    "atanh": (np.arctanh, "unit"),
+    "log2": (np.log2, "positive"),
+    "log10": (np.log10, "positive"),
+    "floor": (np.floor, "real"),
+    "ceil": (np.ceil, "real"),
+    "trunc": (np.trunc, "real"),
+    "round": (np.round, "real"),
+    "sign": (np.sign, "real"),
     "tanh": (np.tanh, "real"),
     "sigmoid": (scipy.special.expit, "real"),
     "relu": (lambda x: np.where(x > 0, x, 0), "real"),
@@ -101,6 +122,11 @@ BINARY = {
     "pow": (np.power, "positive"),
     "maximum": (np.maximum, "real"),
     "minimum": (np.minimum, "real"),
+    "atan2": (np.arctan2, "real"),
+    "hypot": (np.hypot, "real"),
+    "logaddexp": (np.logaddexp, "real"),
+    "floor_divide": (np.floor_divide, "real"),
+    "remainder": (np.remainder, "real"),
 }
 COMPARISONS = {
     "eq": (np.equal, "real"),
@@ -143,6 +169,13 @@ def pointwise_cases() -> Iterator[Case]:
             for layout in LAYOUTS[1:]:
                 shapes = ((3, 2), (3, 2))
                 yield case(name, OPS[name], reference, shapes, domain, "same", layout, **rest)
+    special = np.array([np.nan, np.inf, -np.inf, 0.0, -1.5])
+    for name in ("isnan", "isinf", "isfinite"):
+        yield Case(f"{name}-special", name, OPS[name], getattr(np, name), [special], False, {})
+    for tag, options in {"plain": {}, "given": {"nan": 1.0, "posinf": 2.0, "neginf": -3.0}}.items():
+        yield Case(f"nan_to_num-special-{tag}", "nan_to_num", _with(ops.nan_to_num, **options),
+                   _with(np.nan_to_num, **options), [special], False)  # fmt: skip
+        yield case("nan_to_num", _with(ops.nan_to_num, **options), np.copy, [(2, 3)], "real", tag)
     kinds = ["bool", "real", "real"]
     for tag, shapes in {
         "same": ((2, 3),) * 3,
@@ -181,6 +214,7 @@ REDUCTIONS = {
     "logsumexp": (ops.logsumexp, scipy.special.logsumexp),
     "norm": (ops.norm, lambda x, axis=None, keepdims=False: np.sqrt(
         np.sum(x * x, axis=axis, keepdims=keepdims))),
+    "prod": (ops.prod, np.prod),
     "mean": (ops.mean, np.mean),
     "var": (ops.var, np.var),
     "std": (ops.std, np.std),
@@ -213,6 +247,8 @@ def reduce_cases() -> Iterator[Case]:
     for axis, shape, tag in ((0, (3, 2), "first"), (-1, (2, 3), "last"), (1, (2, 0, 3), "empty")):
         yield case("cumsum", _with(ops.cumsum, axis=axis), _with(np.cumsum, axis=axis), [shape],
                    "real", tag, attrs={"axis": axis})  # fmt: skip
+        yield case("cumprod", _with(ops.cumprod, axis=axis), _with(np.cumprod, axis=axis), [shape],
+                   "real", tag)  # fmt: skip
         for name in ("softmax", "log_softmax"):
             reference = getattr(scipy.special, name)
             if 0 in shape:
@@ -229,6 +265,45 @@ def reduce_cases() -> Iterator[Case]:
         target = rng_of(tag).integers(0, 4, shape[:-1])
         yield case("softmax_cross_entropy", _with(ops.softmax_cross_entropy, target),
                    _with(_cross_entropy, target), [shape], "real", tag)  # fmt: skip
+
+
+def search_cases() -> Iterator[Case]:
+    """Places, order and truth along an axis."""
+    for name in ("any", "all", "argmax", "argmin"):
+        for tag, (shape, attrs) in OVER.items():
+            if tag == "tuple-kept" and name.startswith("arg"):
+                continue
+            if name.startswith("arg") and "empty" in tag:
+                continue
+            yield case(name, _with(OPS[name], **attrs), _with(getattr(np, name), **attrs), [shape],
+                       "whole", tag, differentiable=False, attrs=attrs)  # fmt: skip
+    for descending in (False, True):
+        for tag, shape, axis in (("last", (3, 4), -1), ("first", (4, 2), 0), ("empty", (0, 2), 0)):
+            how = {"axis": axis, "descending": descending}
+            tag = f"{tag}-{'down' if descending else 'up'}"
+            yield case("argsort", _with(ops.argsort, **how), _with(_argsort, **how), [shape],
+                       "whole", tag, differentiable=False, attrs=how)  # fmt: skip
+            yield case("sort", _with(ops.sort, **how), _with(_sort, **how), [shape], "real", tag)
+            if 0 not in shape:
+                yield case("topk", _top(2, axis, descending), _top_by_sorting(2, axis, descending),
+                           [shape], "real", tag)  # fmt: skip
+
+
+def _argsort(x: np.ndarray, axis: int, descending: bool) -> np.ndarray:
+    return np.argsort(-x if descending else x, axis=axis, kind="stable")
+
+
+def _sort(x: np.ndarray, axis: int, descending: bool) -> np.ndarray:
+    y = np.sort(x, axis=axis)
+    return np.flip(y, axis) if descending else y
+
+
+def _top(k: int, axis: int, largest: bool) -> Callable[..., Any]:
+    return lambda x: ops.topk(x, k, axis=axis, largest=largest)[0]
+
+
+def _top_by_sorting(k: int, axis: int, largest: bool) -> Callable[..., Any]:
+    return lambda x: np.take(_sort(x, axis, largest), range(k), axis=axis)
 
 
 def _normalized(x: np.ndarray) -> np.ndarray:
@@ -304,6 +379,75 @@ def _summed_to(x: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     lead = x.ndim - len(shape)
     y = x.sum(tuple(range(lead)))
     return y.sum(tuple(k for k, n in enumerate(shape) if n == 1), keepdims=True) if shape else y
+
+
+def arrange_cases() -> Iterator[Case]:
+    """Rearrangements, made of other ops."""
+    rows: list[tuple[Any, ...]] = [
+        ("moveaxis", np.moveaxis, (2, 3, 4), {"source": 0, "destination": -1}),
+        ("moveaxis", np.moveaxis, (2, 3, 4), {"source": (0, 2), "destination": (1, 0)}),
+        ("repeat", np.repeat, (2, 3), {"repeats": 2, "axis": 1}),
+        ("repeat", np.repeat, (2, 3), {"repeats": 2, "axis": None}),
+        ("repeat", np.repeat, (2, 3), {"repeats": [0, 2], "axis": 0}),
+        ("roll", np.roll, (2, 3), {"shift": 2, "axis": -1}),
+        ("roll", np.roll, (2, 3), {"shift": -4, "axis": None}),
+        ("roll", np.roll, (2, 3), {"shift": (1, 1), "axis": (0, 1)}),
+        ("roll", np.roll, (0, 3), {"shift": 1, "axis": 0}),
+        ("tril", np.tril, (3, 4), {"k": 1}),
+        ("tril", np.tril, (2, 3, 2), {"k": 0}),
+        ("triu", np.triu, (3, 4), {"k": -1}),
+        ("triu", np.triu, (4, 3), {"k": 5}),
+        ("diagonal", np.diagonal, (3, 4), {"offset": 0}),
+        ("diagonal", np.diagonal, (4, 3), {"offset": -2}),
+        ("diagonal", np.diagonal, (3, 4), {"offset": 5}),
+        ("diagonal", np.diagonal, (2, 3, 2), {"offset": 1, "axis1": 2, "axis2": 0}),
+        ("trace", np.trace, (3, 3, 2), {"offset": -1}),
+    ]
+    for k, (name, reference, shape, how) in enumerate(rows):
+        function = getattr(ops, name)
+        yield case(name, _with(function, **how), _with(reference, **how), [shape], "real", str(k))
+    for k, (shape, times) in enumerate((((2, 3), (2, 1)), ((3,), (2, 2)), ((2, 3), 2), ((), 3))):
+        yield case("tile", _with(ops.tile, times), _with(np.tile, times), [shape], "real", str(k))
+    for k, width in enumerate((1, (0, 2), ((1, 0), (2, 1)))):
+        for value in (0.0, 1.5):
+            yield case("pad", _with(ops.pad, width, value), _with(np.pad, width, "constant",
+                       constant_values=value), [(2, 3)], "real", f"{k}-{value}")  # fmt: skip
+    for text, shapes in {
+        "ij,jk->ik": ((2, 3), (3, 4)),
+        "ij,jk": ((2, 3), (3, 4)),
+        "bij,bjk->bki": ((2, 2, 3), (2, 3, 2)),
+        "ij->ji": ((2, 3),),
+        "ij->": ((2, 3),),
+        "ii->i": ((3, 3),),
+        "ii": ((3, 3),),
+        "i,j,ij->": ((2,), (3,), (2, 3)),
+        "ij,kj,jl->ikl": ((2, 3), (2, 3), (3, 2)),
+        "...ij,jk->...ik": ((2, 2, 3), (3, 2)),
+        "i...,i...->...": ((2, 3), (2, 3)),
+        "ba, b": ((2, 3), (2,)),
+        "ij,ij->ij": ((2, 3), (2, 3)),
+        ",i->i": ((), (3,)),
+        "ij,k->j": ((2, 3), (2,)),
+    }.items():
+        yield case("einsum", lambda *x, t=text: ops.einsum(t, *x),
+                   lambda *x, t=text: np.einsum(t, *x), shapes, "real", text)  # fmt: skip
+    for k, (a, b, axes) in enumerate(
+        (
+            ((2, 3), (3, 4), 1),
+            ((2, 3, 4), (4, 3), ((1, 2), (1, 0))),
+            ((2,), (3,), 0),
+            ((2, 3), (2, 3), 2),
+        )
+    ):
+        yield case("tensordot", _with(ops.tensordot, axes), _with(np.tensordot, axes), [a, b],
+                   "real", str(k))  # fmt: skip
+    yield case("vecdot", ops.vecdot, lambda a, b: (a * b).sum(-1), [(2, 3), (3,)], "real", "rows")
+    yield case("vecdot", _with(ops.vecdot, axis=0), lambda a, b: (a * b).sum(0), [(2, 3), (2, 3)],
+               "real", "columns")  # fmt: skip
+    yield case("matrix_transpose", ops.matrix_transpose, lambda x: np.swapaxes(x, -1, -2),
+               [(2, 3, 4)], "real", "batch")  # fmt: skip
+    yield case("cumulative_sum", ops.cumulative_sum, np.cumsum, [(4,)], "real", "vector")
+    yield case("cumulative_prod", ops.cumulative_prod, np.cumprod, [(4,)], "real", "vector")
 
 
 def linalg_cases() -> Iterator[Case]:
@@ -462,6 +606,8 @@ def random_cases() -> Iterator[Case]:
 CASES = [
     *pointwise_cases(),
     *reduce_cases(),
+    *search_cases(),
+    *arrange_cases(),
     *shape_cases(),
     *linalg_cases(),
     *index_cases(),

@@ -10,6 +10,8 @@ from ._creation import (
     eye as eye,
     full as full,
     full_like as full_like,
+    linspace as linspace,
+    logspace as logspace,
     ones as ones,
     ones_like as ones_like,
     rand as rand,
@@ -19,6 +21,7 @@ from ._creation import (
     zeros_like as zeros_like,
 )
 from ._tensor import Tensor as Tensor
+from ._words import hint
 from .autodiff import (
     detect_anomaly as detect_anomaly,
     grad as grad,
@@ -49,10 +52,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AnomalyError", "CaptureError", "DTypeError", "DataError", "GraphError", "RenderError",
-    "ShapeError", "Tensor", "arange", "clear_jit_cache", "detect_anomaly", "disable_jit", "empty",
-    "eye", "full", "full_like", "grad", "jit", "nn", "no_grad", "ones", "ones_like", "ops", "optim",
-    "rand", "randn", "scope", "set_num_threads", "step", "tensor", "testing", "viz", "zeros",
-    "zeros_like",
+    "ShapeError", "Tensor", "arange", "clear_jit_cache", "detect_anomaly", "disable_jit",
+    "empty", "eye", "full", "full_like", "grad", "jit", "linspace", "logspace", "nn", "no_grad",
+    "ones", "ones_like", "ops", "optim", "rand", "randn", "scope", "set_num_threads", "step",
+    "tensor", "testing", "viz", "zeros", "zeros_like",
 ]  # fmt: skip
 __all__ += ops.__all__
 __version__ = "0.1.0"
@@ -68,7 +71,7 @@ def __getattr__(name: str) -> Any:
 
         globals().update({n: getattr(compiler, n) for n in _COMPILER})
         return globals()[name]
-    raise AttributeError(f"module 'tinygrad_rnn' has no attribute {name!r}")
+    raise AttributeError(hint(f"module 'tinygrad_rnn' has no attribute {name!r}", name))
 
 
 def __dir__() -> list[str]:

@@ -97,6 +97,22 @@ def arange(start: float, stop: float | None = None, step: float = 1, dtype: Any 
     return Tensor(to_array(np.arange(start, stop, step).tolist(), dtype))
 
 
+def linspace(
+    start: float, stop: float, num: int, endpoint: bool = True, dtype: Any = np.float32
+) -> Tensor:
+    """Make `num` numbers at equal distances from start to stop, with it or, by choice, without."""
+    (n,) = _shape((num,))
+    return Tensor(np.linspace(start, stop, n, endpoint=endpoint, dtype=_supported(dtype)))
+
+
+def logspace(
+    start: float, stop: float, num: int, base: float = 10.0, dtype: Any = np.float32
+) -> Tensor:
+    """Make `num` numbers in equal ratios from base^start to base^stop."""
+    (n,) = _shape((num,))
+    return Tensor(np.logspace(start, stop, n, base=base).astype(_supported(dtype)))
+
+
 def _drawn(op: Any, source: Generator, shape: Any, dtype: Any) -> Tensor:
     """Numbers through ops, so that a recorded function draws afresh at every call."""
     y = op(draw(generator=source), shape=_shape(shape), dtype=_float(dtype))

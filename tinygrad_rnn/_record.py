@@ -145,6 +145,7 @@ def _operator(op: Op, reflected: bool = False) -> Callable[[Tensor, Any], Tensor
 
 for _name, _op in {
     "add": ops.add, "sub": ops.sub, "mul": ops.mul, "truediv": ops.div, "pow": ops.pow,
+    "floordiv": ops.floor_divide, "mod": ops.remainder,
     "matmul": ops.matmul, "and": ops.bitwise_and, "or": ops.bitwise_or, "xor": ops.bitwise_xor,
 }.items():  # fmt: skip
     setattr(Tensor, f"__{_name}__", _operator(_op))
@@ -244,10 +245,13 @@ def _method(name: str) -> Callable[..., Tensor]:
 
 
 METHODS = (
-    "abs", "broadcast_to", "chunk", "clip", "cos", "cumsum", "erf", "exp", "expand_dims",
-    "expm1", "flip", "gelu", "log", "log1p", "log_softmax", "logsumexp", "matmul", "max", "mean",
-    "min", "norm", "relu", "sigmoid", "silu", "sin", "softmax", "softplus", "split", "sqrt",
-    "square", "squeeze", "std", "sum", "swapaxes", "take", "take_along_axis", "tanh", "unstack",
+    "abs", "all", "any", "argmax", "argmin", "argsort", "broadcast_to", "ceil", "chunk", "clip",
+    "clone", "cos", "cumprod", "cumsum", "diagonal", "erf", "exp", "expand_dims", "expm1",
+    "flip", "floor", "gelu", "isfinite", "isinf", "isnan", "log", "log1p", "log_softmax",
+    "logsumexp", "matmul", "max", "mean", "min", "moveaxis", "nan_to_num", "norm", "prod",
+    "relu", "repeat", "roll", "round", "sigmoid", "sign", "silu", "sin", "softmax", "softplus",
+    "sort", "split", "sqrt", "square", "squeeze", "std", "sum", "swapaxes", "take",
+    "take_along_axis", "tanh", "tile", "topk", "trace", "tril", "triu", "trunc", "unstack",
     "var",
 )  # fmt: skip
 for _name in METHODS:

@@ -1,12 +1,15 @@
 """The Tensor: an array, and the node of the graph that made it."""
 
 import itertools
+import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from . import ops
+from ._convert import index_key as index_key, supported, to_array as to_array
+from ._words import hint
 from .errors import DTypeError, GraphError, ShapeError
 from .graph import Node
 from .kernels import gemm
@@ -14,46 +17,6 @@ from .op import Array, Traced, local
 
 _F32, _F64 = np.dtype(np.float32), np.dtype(np.float64)
 count = itertools.count(1).__next__  # atomic under the interpreter's lock
-
-
-def supported(array: Array) -> Array:
-    """The array in this machine's byte order; DTypeError for what a Tensor cannot hold."""
-    dtype = array.dtype if array.dtype.isnative else array.dtype.newbyteorder("=")
-    if dtype.kind not in "iub" and dtype not in (_F32, _F64):
-        raise DTypeError(
-            f"tensor: dtype {dtype} is not supported; use float32, float64, integers or bool"
-        )
-    if hasattr(array, "mask"):  # np.ma.MaskedArray, without importing it
-        raise DTypeError(
-            "tensor: a masked array would lose its mask; pass array.filled(0) and the mask "
-            "~np.ma.getmaskarray(array) by itself, as losses take it"
-        )
-    return np.asarray(array) if dtype is array.dtype else array.astype(dtype)
-
-
-def to_array(value: Any, dtype: Any = None) -> Array:
-    """Copy of anything array-like; Python floats give float32, arrays keep their dtype."""
-    if isinstance(value, Tensor):
-        value = value._array
-    if isinstance(value, list | tuple) and any(isinstance(v, Tensor) for v in value):
-        value = [np.asarray(v) for v in value]  # raises for what requires a gradient
-    typed = isinstance(value, np.ndarray | np.generic) or (
-        isinstance(value, list | tuple)
-        and any(isinstance(v, np.ndarray | np.generic) for v in value)
-    )
-    try:
-        array = np.array(value, order="C", subok=True)
-    except ValueError as error:
-        raise ShapeError(f"tensor: rows of different lengths ({error})") from None
-    if not array.dtype.isnative:
-        array = array.astype(array.dtype.newbyteorder("="))
-    if dtype is None and array.dtype == _F64 and not typed:
-        dtype = _F32
-    if dtype is not None:
-        if array.dtype.kind not in "fiub":
-            raise DTypeError(f"tensor: cannot make {np.dtype(dtype)} of {array.dtype} values")
-        array = array.astype(dtype)
-    return supported(array)
 
 
 class _Step:
@@ -186,6 +149,20 @@ class Tensor(Traced):
             )
         return np.array(self._values(), dtype=dtype)
 
+    def __array_namespace__(self, *, api_version: str | None = None) -> Any:
+        return sys.modules[__package__]
+
+    def __dlpack__(self, **options: Any) -> Any:
+        return np.asarray(self.detach().numpy()).__dlpack__(**options)
+
+    def __dlpack_device__(self) -> Any:
+        return self._array.__dlpack_device__()
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            raise AttributeError(hint(f"a tensor has no attribute {name!r}", name))
+
     def __float__(self) -> float:
         return float(self.item())
 
@@ -220,6 +197,9 @@ class Tensor(Traced):
         if self.name:
             words.append(f"name={self.name!r}")
         return f"tensor({', '.join(words)})"
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if spec else str(self)
 
     def __copy__(self) -> "Tensor":
         return self.__deepcopy__({})  # two tensors that share an array would share its version
@@ -350,6 +330,7 @@ class Tensor(Traced):
         def _unary(self) -> "Tensor": ...
 
         __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = _binary
+        __floordiv__ = __rfloordiv__ = __mod__ = __rmod__ = _binary
         __truediv__ = __rtruediv__ = __pow__ = __rpow__ = __matmul__ = __rmatmul__ = _binary
         __lt__ = __le__ = __gt__ = __ge__ = _binary
         __and__ = __or__ = __xor__ = __rand__ = __ror__ = __rxor__ = _binary
@@ -365,7 +346,8 @@ class Tensor(Traced):
             )
         return NotImplemented  # a constant: Python goes on to x = x + y
 
-    __iadd__ = __isub__ = __imul__ = __itruediv__ = __ipow__ = __imatmul__ = _in_place
+    __iadd__ = __isub__ = __imul__ = __itruediv__ = __ifloordiv__ = __imod__ = _in_place
+    __ipow__ = __imatmul__ = __iand__ = __ior__ = __ixor__ = _in_place
 
     # array functions as methods -----------------------------------------------
 
@@ -378,6 +360,9 @@ class Tensor(Traced):
     def mT(self) -> "Tensor":
         """The last two axes exchanged."""
         return ops.swapaxes(self, -1, -2)
+
+    def __pos__(self) -> "Tensor":
+        return self
 
     def __invert__(self) -> "Tensor":
         y: Tensor = ops.bitwise_invert(self)
@@ -392,6 +377,22 @@ class Tensor(Traced):
         """The axes in another order."""
         order = axes[0] if len(axes) == 1 and isinstance(axes[0], list | tuple) else axes
         return ops.permute_dims(self, axes=tuple(order))
+
+    def flatten(self) -> "Tensor":
+        """All values along one axis."""
+        return self.reshape(self.size)
+
+    def where(self, condition: Any, other: Any) -> "Tensor":
+        """The values where the condition holds, elsewhere the other's."""
+        return ops.where(condition, self, other)
+
+    def float(self) -> "Tensor":
+        """The values as float32."""
+        return self.astype(_F32)
+
+    def double(self) -> "Tensor":
+        """The values as float64."""
+        return self.astype(_F64)
 
     def astype(self, dtype: Any) -> "Tensor":
         """The values converted to another dtype; itself if it has that dtype."""
@@ -410,20 +411,3 @@ def constant(array: Array) -> Tensor:
     out._array, out._node, out._leaf = array, None, False
     out._version = out.grad = out._name = out.label = out._hooks = None
     return out
-
-
-def index_key(parts: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Lists as arrays; what is no whole number, slice or array of integers or booleans raises."""
-    key: list[Any] = []
-    for part in parts:
-        if isinstance(part, list | tuple):
-            part = np.asarray(part)
-        if isinstance(part, Tensor | np.ndarray) and part.size == 0:
-            part = part.astype(np.int64)
-        if isinstance(part, float | str) or (
-            isinstance(part, Tensor | np.ndarray) and part.dtype.kind not in "iub"
-        ):
-            kind = part.dtype if isinstance(part, Tensor | np.ndarray) else type(part).__name__
-            raise DTypeError(f"index: must be integers, slices or booleans, got {kind}")
-        key.append(part)
-    return tuple(key)

@@ -40,6 +40,7 @@ class Traced:
     """Base of the values that take an op call over, instead of its kernel."""
 
     __slots__ = ()
+    _array: Any  # the values
 
     def __apply_op__(self, op: "Op", args: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
         raise NotImplementedError
@@ -139,6 +140,7 @@ class Op:
         free: Sequence[str] = (),
         floats: bool = False,
         pointwise: bool = False,
+        dtype: Any = None,
     ):
         self.fn, self.kernel, self.shape = fn, kernel, shape
         self.name = self.__name__ = fn.__name__
@@ -152,6 +154,7 @@ class Op:
         self.free = frozenset(free)  # inputs whose dtype is not the op's: masks, indices
         self.floats = floats  # integers are taken as float32
         self.pointwise = pointwise  # fn is a scalar rule
+        self.dtype = None if dtype is None else np.dtype(dtype)  # of the result, whatever comes
         self.selective = False  # its rule takes `wanted`: which inputs' gradients to compute
         self.rules: dict[str, Rule] = {}
         self._plans: dict[int, Plan] = {}
@@ -208,7 +211,8 @@ class Op:
         full = {**self.defaults, **attrs}
         if len(full) != len(self.defaults):
             unknown = sorted(set(full) - set(self.defaults))
-            raise TypeError(f"{self.name}{self.__signature__}: unknown {', '.join(unknown)}")
+            words = f"{self.name}{self.__signature__}: unknown {', '.join(unknown)}"
+            raise TypeError(f"{words}; write axis" if "dim" in unknown else words)
         for name, value in full.items():
             if value is inspect.Parameter.empty:
                 raise TypeError(f"{self.name}{self.__signature__}: missing {name}")
@@ -338,8 +342,9 @@ def primitive(
     shape: Callable[..., Any],
     free: Sequence[str] = (),
     floats: bool = False,
+    dtype: Any = None,
 ) -> Any:
-    """Declare an op from its array kernel and its shape rule."""
+    """Declare an op from its array kernel, its shape rule, and its dtype if that is always one."""
     if fn is None:
-        return lambda f: primitive(f, shape=shape, free=free, floats=floats)
-    return Op(fn, kernel=fn, shape=shape, free=free, floats=floats)
+        return lambda f: primitive(f, shape=shape, free=free, floats=floats, dtype=dtype)
+    return Op(fn, kernel=fn, shape=shape, free=free, floats=floats, dtype=dtype)

@@ -14,10 +14,12 @@ PACKAGE = "tinygrad_rnn"
 ROOT = Path(__file__).resolve().parent.parent / PACKAGE
 FLOORS = {
     "errors": 0,
+    "_words": 0,
     "kernels": 1,
     "op": 2,
     "ops": 3,
     "graph": 4,
+    "_convert": 4,
     "roll": 4,
     "_tensor": 5,
     "_record": 5,

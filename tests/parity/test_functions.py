@@ -23,6 +23,22 @@ TIES = [
     ("amax", lambda x: tg.max(x, axis=0), lambda x: torch.amax(x, 0), [[2.0, 2.0, 1.0]]),
     ("amin", lambda x: tg.min(x, axis=0), lambda x: torch.amin(x, 0), [[2.0, 1.0, 1.0]]),
     ("std of a constant", tg.std, lambda x: torch.std(x, correction=0), [[3.0, 3.0, 3.0]]),
+    *[
+        (f"{name} with {k} zeros", ours, theirs, [[0.0] * k + [2.0, 0.5, -3.0]])
+        for k in range(3)
+        for name, ours, theirs in (
+            ("prod", tg.prod, torch.prod),
+            ("cumprod", lambda x: tg.cumprod(x, axis=0), lambda x: torch.cumprod(x, 0)),
+        )
+    ],
+    ("atan2 at the origin", tg.atan2, torch.atan2, [[0.0, 1.0], [0.0, 0.0]]),
+    ("hypot at the origin", tg.hypot, torch.hypot, [[0.0, 1.0], [0.0, 0.0]]),
+    (
+        "sort with ties",
+        lambda x: tg.sort(x, axis=0),
+        lambda x: torch.sort(x, stable=True)[0],
+        [[2.0, 1.0, 2.0]],
+    ),
     ("norm", tg.norm, torch.linalg.vector_norm, [[0.0, 0.0]]),
     ("x**0", lambda x: x**0, lambda x: x**0, [[0.0, 2.0]]),
     ("0**x", lambda x: 0.0**x, lambda x: 0.0**x, [[0.0, 2.0]]),
@@ -167,6 +183,21 @@ def test_cross_entropy_with_the_classes_second(shape, reduction):
     b.sum().backward()
     np.testing.assert_allclose(a.numpy(), b.detach().numpy(), rtol=1e-12)
     np.testing.assert_allclose(X.grad.numpy(), Z.grad.numpy(), rtol=1e-10, atol=1e-15)
+
+
+def test_second_derivatives_of_a_product_with_zeros():
+    for row in ([0.0, 2.0, 3.0], [0.0, 0.0, 3.0]):
+        for ours, theirs in (
+            (tg.prod, torch.prod),
+            (lambda x: tg.cumprod(x, axis=0).sum(), lambda x: torch.cumprod(x, 0).sum()),
+        ):
+            a = tg.tensor(np.array(row), requires_grad=True)
+            b = torch.tensor(row, dtype=torch.float64, requires_grad=True)
+            first = tg.grad(ours(a), a, create_graph=True)
+            (one,) = torch.autograd.grad(theirs(b), b, create_graph=True)
+            (first * first).sum().backward()
+            (one * one).sum().backward()
+            np.testing.assert_allclose(a.grad.numpy(), b.grad.numpy(), rtol=1e-12)
 
 
 OPTIMISERS = [

@@ -58,6 +58,8 @@ def compare(kind, T, dtype, lengths=None, form="list", **options):
     rng = np.random.default_rng(T)
     shape = (N, T, I) if options.get("batch_first") else (T, N, I)
     data = rng.standard_normal(shape).astype(dtype)
+    for n, length in enumerate(lengths or ()):  # what stands in the padding reaches nothing
+        (data if options.get("batch_first") else data.swapaxes(0, 1))[n, length:] = np.nan
     x, z = tg.tensor(data, requires_grad=True), torch.tensor(data, requires_grad=True)
     layers = options.get("num_layers", 1) * (2 if options.get("bidirectional") else 1)
     h, k, start, begin = states_of(kind, layers, dtype, rng)

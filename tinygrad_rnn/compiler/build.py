@@ -20,7 +20,7 @@ def _draws_shape(*, generators: tuple[Generator, ...], count: int, reverse: bool
     return (count, len(generators), 2)
 
 
-@primitive(shape=_draws_shape)  # type: ignore[untyped-decorator]
+@primitive(shape=_draws_shape, dtype=np.uint64)  # type: ignore[untyped-decorator]
 def draws(*, generators: tuple[Generator, ...], count: int, reverse: bool) -> Any:
     """Number the draws of a whole loop, in the order in which its steps make them."""
     keys = np.array([[g.key() for g in generators] for _ in range(count)], np.uint64)

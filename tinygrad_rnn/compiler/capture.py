@@ -22,9 +22,6 @@ from .ir import Instr, Value
 from .needs import passes_on
 
 _INT = np.dtype(int)
-_OWN_DTYPE = {
-    "draw": np.dtype(np.uint64), "draws": np.dtype(np.uint64), "position": np.dtype(np.int64),
-}  # fmt: skip
 
 
 class Symbol(Tensor):
@@ -248,17 +245,17 @@ _dtypes: dict[Any, np.dtype[Any]] = {}
 
 
 def result_dtype(op: Op, inputs: Sequence[Any], attrs: dict[str, Any]) -> np.dtype[Any]:
-    """The dtype an op gives: asked of its kernel on arrays of one value, once a pattern."""
+    """The dtype an op gives: asked of its kernel on empty arrays, once a pattern."""
     if "dtype" in attrs:
         return np.dtype(attrs["dtype"])
-    if op.name in _OWN_DTYPE:
-        return _OWN_DTYPE[op.name]
+    if op.dtype is not None:
+        return op.dtype
     kinds = tuple([a.dtype if isinstance(a, Value) else type(a) for a in inputs])
     if (op.name, kinds) not in _dtypes:
         if op.pointwise:
-            ones = [np.ones((1,), a.dtype) if isinstance(a, Value) else a for a in inputs]
+            none = [np.empty((0,), a.dtype) if isinstance(a, Value) else a for a in inputs]
             with recording(None):
-                dtype = np.asarray(op.kernel(*ones, **attrs)).dtype
+                dtype = np.asarray(op.kernel(*none, **attrs)).dtype
         else:
             own = [k for k, n in enumerate(op.inputs) if n not in op.free] if op.inputs else []
             first = inputs[own[0]] if own else inputs[0]

@@ -27,8 +27,11 @@ F32, F64, I32, I64 = np.float32, np.float64, np.int32, np.int64
 # where the compiled ones give NaN or inf, so NumPy's stand in where Numba is switched off
 maths: Any = math
 if DISABLED:
+    _SAME = ["log", "log1p", "expm1", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "hypot"]
+    _INVERSE = ["sin", "cos", "tan", "tan2", "sinh", "cosh", "tanh"]
     maths = SimpleNamespace(
-        **{name: getattr(np, name) for name in ("log", "log1p", "expm1", "sqrt", "sin", "cos")},
+        **{name: getattr(np, name) for name in _SAME},
+        **{f"a{name}": getattr(np, f"arc{name}") for name in _INVERSE},
         erf=lambda x: type(x)(math.erf(x)),
     )
 

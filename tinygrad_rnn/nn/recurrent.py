@@ -53,15 +53,21 @@ def _where(live: Any, new: Any, old: Any) -> Any:
     return kept
 
 
-def step_masks(lengths: Any, T: int) -> list[Any]:
-    """For each step the rows (N, 1) still inside their sequence, None where surely all are.
+def inside(x: Tensor, lengths: Tensor) -> tuple[Tensor, list[Any]]:
+    """x (T, N, I) with 0 beyond each sequence, and by step the rows (N, 1) that are inside one.
 
-    Made with ops, and of a recording for all steps alike: so it holds for any lengths.
+    None for a row of masks where surely all are. What stands in the padding, NaN too, would
+    else reach the weights as 0 * NaN. Made with ops, and of a recording for all steps alike:
+    so it holds for any lengths.
     """
+    T = x.shape[0]
     column = ops.reshape(lengths, shape=(-1, 1))
     live = ops.lt(constant(np.arange(T)[:, None, None]), column)
+    live.name = "mask"  # as diagrams call it
     shortest = 0 if local.now.recorder is not None else int(lengths.numpy().min())
-    return [None if t < shortest else live[t] for t in range(T)]
+    if shortest < T:
+        x = ops.where(live, x, 0)
+    return x, [None if t < shortest else live[t] for t in range(T)]
 
 
 class Recurrent(Module):
@@ -161,7 +167,7 @@ class Recurrent(Module):
         if lengths is None:
             return x, None
         with step(None):
-            return x, step_masks(_check_lengths(name, lengths, T, N), T)
+            return inside(x, _check_lengths(name, lengths, T, N))
 
     def _initial(self, state: Any, N: int) -> list[Any]:
         """One start state for each layer and direction."""

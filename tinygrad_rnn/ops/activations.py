@@ -1,7 +1,9 @@
-"""Activation functions, elementwise; relu's subgradient at 0 is 0."""
+"""Activation functions and their like, elementwise; relu's subgradient at 0 is 0."""
 
 import math
 from typing import Any
+
+import numpy as np
 
 from ..kernels import pointwise as kernels, scalar
 from ..op import pointwise
@@ -40,6 +42,22 @@ def softplus(x):
 @softplus.vjp
 def softplus_vjp(g, x):
     return g * sigmoid(x)
+
+
+@pointwise(kernel=np.logaddexp, floats=True)
+def logaddexp(a, b):
+    """log(e^a + e^b) elementwise, without overflow."""
+    return maximum(a, b) + log1p(exp(-abs(a - b)))
+
+
+@logaddexp.vjp
+def logaddexp_vjp_a(g, a, b):
+    return g * sigmoid(a - b)
+
+
+@logaddexp.vjp
+def logaddexp_vjp_b(g, a, b):
+    return g * sigmoid(b - a)
 
 
 @pointwise(floats=True)

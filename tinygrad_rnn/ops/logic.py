@@ -72,6 +72,24 @@ def ge(a, b):
     return a >= b
 
 
+@pointwise(kernel=np.isnan, free=["x"])
+def isnan(x):
+    """Whether it is NaN, elementwise."""
+    return x != x
+
+
+@pointwise(kernel=np.isfinite, free=["x"])
+def isfinite(x):
+    """Whether it is neither NaN nor infinite, elementwise."""
+    return x - x == 0
+
+
+@pointwise(kernel=np.isinf, free=["x"])
+def isinf(x):
+    """Whether it is infinite, elementwise."""
+    return (x == x) & (x - x != 0)
+
+
 @pointwise(kernel=np.logical_and)
 def logical_and(a, b):
     """Whether both are true, elementwise; a number is, unless it is 0."""
@@ -125,6 +143,17 @@ def bitwise_invert(x: Any) -> Any:
     return logical_not(x) if x.dtype == bool else invert_bits(x)
 
 
+@pointwise(kernel=np.array)
+def clone(x):
+    """The same values in memory of their own, with their gradient."""
+    return x
+
+
+@clone.vjp
+def clone_vjp(g):
+    return g
+
+
 @pointwise(free=["x"])
 def detach(x):
     """The same values, without gradient: where truncated BPTT truncates."""
@@ -140,3 +169,16 @@ def astype(x, *, dtype):
 @astype.vjp
 def astype_vjp(g, x_dtype):
     return astype(g, dtype=x_dtype)
+
+
+def nan_to_num(
+    x: Any, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None
+) -> Any:
+    """Replace NaN by a number and infinities by the largest and smallest, or by those given."""
+    if x.dtype.kind != "f":
+        return x
+    most = float(np.finfo(x.dtype).max)
+    high, low = most if posinf is None else posinf, -most if neginf is None else neginf
+    wide = isinf(x)
+    known = where(isfinite(x), x, 0)
+    return where(isnan(x), nan, where(wide & (x > 0), high, where(wide, low, known)))

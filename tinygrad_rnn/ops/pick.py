@@ -19,7 +19,7 @@ def _positions(*xs: Spec, sizes: tuple[int, ...]) -> tuple[int, ...]:
     return broadcast("index", *(x.shape for x in xs))
 
 
-@primitive(shape=_positions)
+@primitive(shape=_positions, dtype=np.int64)
 def position(*xs, sizes):
     """The place, counted row by row, of elements [i, j, ...] of axes of `sizes`."""
     place = np.zeros((), np.int64)

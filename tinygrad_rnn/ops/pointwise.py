@@ -152,6 +152,28 @@ def log1p_vjp(g, x):
     return div(g, 1 + x)
 
 
+@pointwise(kernel=np.log2, floats=True)
+def log2(x):
+    """Logarithm to base 2 elementwise; -inf at 0, NaN below."""
+    return log(x) * 1.4426950408889634  # 1 / log 2
+
+
+@log2.vjp
+def log2_vjp(g, x):
+    return div(g, x * 0.6931471805599453)
+
+
+@pointwise(kernel=np.log10, floats=True)
+def log10(x):
+    """Logarithm to base 10 elementwise; -inf at 0, NaN below."""
+    return log(x) * 0.4342944819032518  # 1 / log 10
+
+
+@log10.vjp
+def log10_vjp(g, x):
+    return div(g, x * 2.302585092994046)
+
+
 @pointwise(kernel=np.expm1, floats=True)
 def expm1(x):
     """e^x - 1 elementwise, accurate near 0."""
@@ -183,28 +205,6 @@ def square(x):
 @square.vjp
 def square_vjp(g, x):
     return g * (2 * x)
-
-
-@pointwise(kernel=np.sin, floats=True)
-def sin(x):
-    """Sine elementwise, x in radians."""
-    return math.sin(x)
-
-
-@sin.vjp
-def sin_vjp(g, x):
-    return g * cos(x)
-
-
-@pointwise(kernel=np.cos, floats=True)
-def cos(x):
-    """Cosine elementwise, x in radians."""
-    return math.cos(x)
-
-
-@cos.vjp
-def cos_vjp(g, x):
-    return -g * sin(x)
 
 
 @pointwise(kernel=np.tanh, floats=True)

@@ -70,7 +70,7 @@ def manual_seed(seed: int) -> Generator:
     return default_generator.manual_seed(seed)
 
 
-@primitive(shape=lambda *, generator: (2,))
+@primitive(shape=lambda *, generator: (2,), dtype=np.uint64)
 def draw(*, generator):
     """Number the next draw of a generator: [seed, counter], taken when it runs."""
     return generator.key()

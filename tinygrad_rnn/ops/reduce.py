@@ -11,9 +11,18 @@ import numpy as np
 from ..errors import ShapeError
 from ..kernels import rows
 from ..op import Spec, primitive
+from .indexing import index
 from .logic import astype, eq, where
 from .pointwise import exp, sqrt, square
-from .shape import broadcast_to, flip, one_axis, out_of_range, reshape
+from .shape import (
+    broadcast_to,
+    concat,
+    flip,
+    one_axis,
+    out_of_range,
+    permute_dims,
+    reshape,
+)
 
 
 def axes_of(name: str, axis: Any, ndim: int) -> tuple[int, ...]:
@@ -37,7 +46,9 @@ def _kept(name: str, shape: tuple[int, ...], axis: Any) -> tuple[int, ...]:
     return tuple(1 if k in axes else n for k, n in enumerate(shape))
 
 
-def _reduced(name: str, empty: bool = True) -> Any:
+def reduced(name: str, empty: bool = True) -> Any:
+    """The shape rule of a reduction; `empty` says whether nothing may be reduced."""
+
     def shape(x: Spec, *, axis: Any, keepdims: bool) -> tuple[int, ...]:
         axes = axes_of(name, axis, x.ndim)
         if not empty and 0 in (x.shape[k] for k in axes):
@@ -59,7 +70,7 @@ def spread(g: Any, shape: tuple[int, ...], axis: Any) -> Any:
     return broadcast_to(reshape(g, shape=_kept("spread", shape, axis)), shape=shape)
 
 
-@primitive(shape=_reduced("sum"))
+@primitive(shape=reduced("sum"))
 def sum(x, *, axis=None, keepdims=False):
     """Sum over `axis`; NumPy's pairwise summation."""
     return np.add.reduce(x, axis=_over("sum", x, axis), keepdims=keepdims)
@@ -70,7 +81,7 @@ def sum_vjp(g, x_shape, *, axis):
     return spread(g, x_shape, axis)
 
 
-@primitive(shape=_reduced("max", empty=False))
+@primitive(shape=reduced("max", empty=False))
 def max(x, *, axis=None, keepdims=False):
     """Largest value over `axis`; NaN if one is there, ties share the gradient."""
     return np.max(x, axis=_over("max", x, axis), keepdims=keepdims)
@@ -87,7 +98,7 @@ def max_vjp(g, y, x, *, axis):
     return _chosen(g, y, x, axis)
 
 
-@primitive(shape=_reduced("min", empty=False))
+@primitive(shape=reduced("min", empty=False))
 def min(x, *, axis=None, keepdims=False):
     """Smallest value over `axis`; NaN if one is there, ties share the gradient."""
     return np.min(x, axis=_over("min", x, axis), keepdims=keepdims)
@@ -108,7 +119,7 @@ def to_rows(x: Any, axis: tuple[int, ...]) -> tuple[Any, Any]:
     return np.require(x.transpose(rest + axis).reshape(n, k), requirements=["C", "W"]), outer
 
 
-@primitive(shape=_reduced("logsumexp"), floats=True)
+@primitive(shape=reduced("logsumexp"), floats=True)
 def logsumexp(x, *, axis=None, keepdims=False):
     """log sum e^x over `axis`, shifted by the maximum so that nothing overflows."""
     axes = axes_of("logsumexp", axis, x.ndim)
@@ -140,7 +151,7 @@ def cumsum_vjp(g, *, axis):
     return flip(cumsum(flip(g, axis=axis), axis=axis), axis=axis)
 
 
-@primitive(shape=_reduced("norm"), floats=True)
+@primitive(shape=reduced("norm"), floats=True)
 def norm(x, *, axis=None, keepdims=False):
     """Euclidean norm over `axis`; the subgradient at 0 is 0."""
     axis = _over("norm", x, axis)
@@ -179,3 +190,38 @@ def std(x: Any, axis: Any = None, correction: float = 0.0, keepdims: bool = Fals
     v = var(x, axis=axis, correction=correction, keepdims=keepdims)
     zero = eq(v, 0)
     return where(zero, 0, sqrt(where(zero, 1, v)))
+
+
+def prod(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """Product over `axis`, in pairs of pairs; gradients are right where factors are 0, too."""
+    axes = axes_of("prod", axis, x.ndim)
+    rest = tuple(k for k in range(x.ndim) if k not in axes)
+    n, outer = count("prod", x.shape, axis), tuple(x.shape[k] for k in rest)
+    y = reshape(permute_dims(_widened(x), axes=axes + rest), shape=(n, *outer))
+    while n > 1:
+        half, odd = n // 2, n % 2
+        pairs = _cut(y, 0, half) * _cut(y, half, 2 * half)
+        y, n = (concat(pairs, _cut(y, n - 1, n)) if odd else pairs), half + odd
+    shape = _kept("prod", x.shape, axis) if keepdims else outer
+    return reshape(y, shape=shape) if n else np.ones(shape, y.dtype)
+
+
+def cumprod(x: Any, axis: int) -> Any:
+    """Running product along one axis, in log2(n) rounds; gradients are right at 0, too."""
+    k = one_axis("cumprod", axis, x.ndim)
+    order = (k, *[a for a in range(x.ndim) if a != k])
+    y, n, reach = permute_dims(_widened(x), axes=order), x.shape[k], 1
+    while reach < n:
+        y = concat(_cut(y, 0, reach), _cut(y, reach, n) * _cut(y, 0, n - reach))
+        reach *= 2
+    return permute_dims(y, axes=tuple(np.argsort(order).tolist()))
+
+
+def _cut(x: Any, start: int, stop: int) -> Any:
+    return index(x, key=(slice(start, stop),))
+
+
+def _widened(x: Any) -> Any:
+    """Whole numbers as wide as sums of them are, as NumPy has it."""
+    wide = np.add.reduce(np.ones(1, x.dtype)).dtype
+    return x if x.dtype == wide else astype(x, dtype=wide)

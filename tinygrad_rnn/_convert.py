@@ -1,0 +1,67 @@
+"""What becomes an array: values of tensors, operands that are none, index keys."""
+
+from typing import Any
+
+import numpy as np
+
+from .errors import DTypeError, ShapeError
+from .op import Array, Traced
+
+_F32, _F64 = np.dtype(np.float32), np.dtype(np.float64)
+
+
+def supported(array: Array) -> Array:
+    """The array in this machine's byte order; DTypeError for what a Tensor cannot hold."""
+    dtype = array.dtype if array.dtype.isnative else array.dtype.newbyteorder("=")
+    if dtype.kind not in "iub" and dtype not in (_F32, _F64):
+        raise DTypeError(
+            f"tensor: dtype {dtype} is not supported; use float32, float64, integers or bool"
+        )
+    if hasattr(array, "mask"):  # np.ma.MaskedArray, without importing it
+        raise DTypeError(
+            "tensor: a masked array would lose its mask; pass array.filled(0) and the mask "
+            "~np.ma.getmaskarray(array) by itself, as losses take it"
+        )
+    return np.asarray(array) if dtype is array.dtype else array.astype(dtype)
+
+
+def to_array(value: Any, dtype: Any = None) -> Array:
+    """Copy of anything array-like; Python floats give float32, arrays keep their dtype."""
+    if isinstance(value, Traced):
+        value = value._array
+    if isinstance(value, list | tuple) and any(isinstance(v, Traced) for v in value):
+        value = [np.asarray(v) for v in value]  # raises for what requires a gradient
+    typed = isinstance(value, np.ndarray | np.generic) or (
+        isinstance(value, list | tuple)
+        and any(isinstance(v, np.ndarray | np.generic) for v in value)
+    )
+    try:
+        array = np.array(value, order="C", subok=True)
+    except ValueError as error:
+        raise ShapeError(f"tensor: rows of different lengths ({error})") from None
+    if not array.dtype.isnative:
+        array = array.astype(array.dtype.newbyteorder("="))
+    if dtype is None and array.dtype == _F64 and not typed:
+        dtype = _F32
+    if dtype is not None:
+        if array.dtype.kind not in "fiub":
+            raise DTypeError(f"tensor: cannot make {np.dtype(dtype)} of {array.dtype} values")
+        array = array.astype(dtype)
+    return supported(array)
+
+
+def index_key(parts: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Lists as arrays; what is no whole number, slice or array of integers or booleans raises."""
+    key: list[Any] = []
+    for part in parts:
+        if isinstance(part, list | tuple):
+            part = np.asarray(part)
+        if hasattr(part, "dtype") and part.size == 0:
+            part = part.astype(np.int64)
+        if isinstance(part, float | str) or (
+            hasattr(part, "dtype") and part.dtype.kind not in "iub"
+        ):
+            kind = part.dtype if hasattr(part, "dtype") else type(part).__name__
+            raise DTypeError(f"index: must be integers, slices or booleans, got {kind}")
+        key.append(part)
+    return tuple(key)

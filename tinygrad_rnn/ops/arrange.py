@@ -1,0 +1,140 @@
+"""Rearranging: repeat, tile, roll, triangles, diagonals, padding; all made of other ops."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..errors import ShapeError
+from .indexing import index, take
+from .logic import where
+from .reduce import sum
+from .shape import broadcast_to, concat, expand_dims, one_axis, permute_dims, reshape
+
+Axes = int | Sequence[int]
+
+
+def _each(axes: Axes) -> tuple[int, ...]:
+    return (axes,) if isinstance(axes, int | np.integer) else tuple(axes)
+
+
+def moveaxis(x: Any, source: Axes, destination: Axes) -> Any:
+    """Move axes to other places; the rest keep their order."""
+    old = [one_axis("moveaxis", a, x.ndim) for a in _each(source)]
+    new = [one_axis("moveaxis", a, x.ndim) for a in _each(destination)]
+    if len(old) != len(new) or len(set(old)) != len(old) or len(set(new)) != len(new):
+        raise ShapeError(f"moveaxis: {source} and {destination} must name as many axes, each once")
+    order = [a for a in range(x.ndim) if a not in old]
+    for place, axis in sorted(zip(new, old, strict=True)):
+        order.insert(place, axis)
+    return permute_dims(x, axes=tuple(order))
+
+
+def repeat(x: Any, repeats: Any, axis: int | None = None) -> Any:
+    """Repeat each value `repeats` times along an axis, or of the flattened array.
+
+    `repeats` is a whole number, or a list of one for each place.
+    """
+    if axis is None:
+        x, axis = reshape(x, shape=(math.prod(x.shape),)), 0
+    k = one_axis("repeat", axis, x.ndim)
+    counts = np.asarray(repeats)
+    if counts.dtype.kind not in "iu" or counts.min(initial=0) < 0:
+        raise ShapeError(f"repeat: repeats must be whole numbers from 0, got {repeats!r}")
+    if counts.ndim and counts.shape != (x.shape[k],):
+        raise ShapeError(f"repeat: axis {axis} has {x.shape[k]} places, got {counts.size} repeats")
+    if counts.ndim:
+        return take(x, np.repeat(np.arange(x.shape[k]), counts), axis=k)
+    n = int(counts)
+    wide = (*x.shape[: k + 1], n, *x.shape[k + 1 :])
+    thick = broadcast_to(expand_dims(x, k + 1), shape=wide)
+    return reshape(thick, shape=(*x.shape[:k], x.shape[k] * n, *x.shape[k + 1 :]))
+
+
+def tile(x: Any, repetitions: Axes) -> Any:
+    """Lay copies of the whole array side by side, so many along each axis."""
+    times = _each(repetitions)
+    if any(n < 0 for n in times):
+        raise ShapeError(f"tile: repetitions must be whole numbers from 0, got {repetitions!r}")
+    times = (1,) * (x.ndim - len(times)) + times
+    sizes = (1,) * (len(times) - x.ndim) + tuple(x.shape)
+    pairs = list(zip(times, sizes, strict=True))
+    x = reshape(x, shape=tuple(n for _, size in pairs for n in (1, size)))
+    x = broadcast_to(x, shape=tuple(n for pair in pairs for n in pair))
+    return reshape(x, shape=tuple(n * size for n, size in pairs))
+
+
+def roll(x: Any, shift: Axes, axis: Axes | None = None) -> Any:
+    """Shift along axes, what falls off coming in at the other end; without axis, flattened."""
+    if axis is None:
+        flat = reshape(x, shape=(math.prod(x.shape),))
+        return reshape(roll(flat, shift, 0), shape=x.shape)
+    shifts, axes = _each(shift), _each(axis)
+    if len(shifts) != len(axes):
+        raise ShapeError(f"roll: {len(shifts)} shifts for {len(axes)} axes")
+    for n, a in zip(shifts, axes, strict=True):
+        k = one_axis("roll", a, x.ndim)
+        cut = -n % max(1, x.shape[k])
+        if cut:
+            before = (slice(None),) * k
+            head = index(x, key=(*before, slice(0, cut)))
+            x = concat(index(x, key=(*before, slice(cut, None))), head, axis=k)
+    return x
+
+
+def _triangle(name: str, x: Any, k: int, lower: bool) -> Any:
+    if x.ndim < 2:
+        raise ShapeError(f"{name}: needs two axes, got shape {x.shape}")
+    rows, columns = x.shape[-2:]
+    below = np.tri(rows, columns, k if lower else k - 1, dtype=bool)
+    return where(below if lower else ~below, x, 0)
+
+
+def tril(x: Any, k: int = 0) -> Any:
+    """The lower triangle of matrices, 0 above diagonal k."""
+    return _triangle("tril", x, k, lower=True)
+
+
+def triu(x: Any, k: int = 0) -> Any:
+    """The upper triangle of matrices, 0 below diagonal k."""
+    return _triangle("triu", x, k, lower=False)
+
+
+def diagonal(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+    """The diagonal of the matrices that two axes make, as a new last axis."""
+    a, b = (one_axis("diagonal", k, x.ndim) for k in (axis1, axis2))
+    if a == b:
+        raise ShapeError(f"diagonal: needs two axes, got {axis1} and {axis2}")
+    x = moveaxis(x, (a, b), (-2, -1))
+    n, m = x.shape[-2:]
+    places = np.arange(max(0, min(n + min(offset, 0), m - max(offset, 0))))
+    places = (places - min(offset, 0)) * m + places + max(offset, 0)
+    return take(reshape(x, shape=(*x.shape[:-2], n * m)), places, axis=-1)
+
+
+def trace(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+    """Sum of the diagonal of the matrices that two axes make."""
+    return sum(diagonal(x, offset, axis1, axis2), axis=-1)
+
+
+def pad(x: Any, pad_width: Any, constant_values: float = 0.0) -> Any:
+    """Put so many constant values before and after, along each axis.
+
+    `pad_width` is a number, a pair (before, after), or a pair for each axis.
+    """
+    widths = np.asarray(pad_width)
+    if widths.dtype.kind not in "iu" or widths.min(initial=0) < 0:
+        raise ShapeError(f"pad: pad_width must be whole numbers from 0, got {pad_width!r}")
+    try:
+        widths = np.broadcast_to(widths, (x.ndim, 2))
+    except ValueError:
+        raise ShapeError(
+            f"pad: pad_width must be a pair for each of {x.ndim} axes, got {pad_width!r}"
+        ) from None
+    for k, (before, after) in enumerate(widths.tolist()):
+        sizes = [(*x.shape[:k], n, *x.shape[k + 1 :]) for n in (before, after)]
+        ends = [np.full(s, constant_values, x.dtype) for s in sizes]
+        if before or after:
+            x = concat(ends[0], x, ends[1], axis=k)
+    return x

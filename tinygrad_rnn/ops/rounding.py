@@ -1,0 +1,105 @@
+"""Rounding, signs and remainders, elementwise; a step has gradient 0, whatever comes."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..op import pointwise
+from .logic import where
+
+
+def _of_floats(kernel: Any) -> Callable[[Any], Any]:
+    """A kernel that leaves whole numbers as they are."""
+
+    def rounded(x: Any) -> Any:
+        return kernel(x) if np.asarray(x).dtype.kind == "f" else x
+
+    return rounded
+
+
+@pointwise(kernel=_of_floats(np.floor))
+def floor(x):
+    """Largest whole number that is not larger, elementwise."""
+    return np.floor(x)
+
+
+@floor.vjp
+def floor_vjp(g):
+    return where(True, 0, g)
+
+
+@pointwise(kernel=_of_floats(np.ceil))
+def ceil(x):
+    """Smallest whole number that is not smaller, elementwise."""
+    return np.ceil(x)
+
+
+@ceil.vjp
+def ceil_vjp(g):
+    return where(True, 0, g)
+
+
+@pointwise(kernel=_of_floats(np.trunc))
+def trunc(x):
+    """Whole part elementwise: the nearest whole number towards 0."""
+    return np.trunc(x)
+
+
+@trunc.vjp
+def trunc_vjp(g):
+    return where(True, 0, g)
+
+
+@pointwise(kernel=_of_floats(np.rint))
+def round(x):
+    """Nearest whole number elementwise; halves go to the even one."""
+    return np.rint(x)
+
+
+@round.vjp
+def round_vjp(g):
+    return where(True, 0, g)
+
+
+@pointwise(kernel=np.sign)
+def sign(x):
+    """Sign elementwise: -1, 0 or 1; NaN stays NaN."""
+    return where(x > 0, 1, where(x < 0, -1, x))
+
+
+@sign.vjp
+def sign_vjp(g):
+    return where(True, 0, g)
+
+
+@pointwise(kernel=np.floor_divide)
+def floor_divide(a, b):
+    """Quotient rounded down, elementwise: `a // b`."""
+    return a // b
+
+
+@floor_divide.vjp
+def floor_divide_vjp_a(g):
+    return where(True, 0, g)
+
+
+@floor_divide.vjp
+def floor_divide_vjp_b(g):
+    return where(True, 0, g)
+
+
+@pointwise(kernel=np.remainder)
+def remainder(a, b):
+    """What is left of a / b rounded down, elementwise: `a % b`, with the sign of b."""
+    return a % b
+
+
+@remainder.vjp
+def remainder_vjp_a(g):
+    return g
+
+
+@remainder.vjp
+def remainder_vjp_b(g, a, b):
+    return -g * floor_divide(a, b)

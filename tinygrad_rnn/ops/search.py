@@ -1,0 +1,86 @@
+"""Order and truth along an axis: argmax, sort, topk, any, all."""
+
+from typing import Any
+
+import numpy as np
+
+from ..errors import ShapeError
+from ..op import Spec, primitive
+from .indexing import index, take_along_axis
+from .reduce import axes_of, reduced
+from .shape import one_axis
+
+
+def _placed(name: str) -> Any:
+    def shape(x: Spec, *, axis: int | None, keepdims: bool) -> tuple[int, ...]:
+        if axis is not None:
+            one_axis(name, axis, x.ndim)
+        axes = axes_of(name, axis, x.ndim)
+        if 0 in (x.shape[k] for k in axes):
+            raise ShapeError(f"{name}: no value to choose from along axis {axis} of {x.shape}")
+        return tuple(
+            1 if k in axes else n for k, n in enumerate(x.shape) if keepdims or k not in axes
+        )
+
+    return shape
+
+
+@primitive(shape=_placed("argmax"), dtype=np.int64)
+def argmax(x, *, axis=None, keepdims=False):
+    """Place of the largest value along one axis, the first of equals; NaN counts as largest.
+
+    Without an axis the place in the flattened array.
+    """
+    _placed("argmax")(x, axis=axis, keepdims=keepdims)
+    return np.argmax(x, axis=axis, keepdims=keepdims)
+
+
+@primitive(shape=_placed("argmin"), dtype=np.int64)
+def argmin(x, *, axis=None, keepdims=False):
+    """Place of the smallest value along one axis, the first of equals; NaN counts as smallest."""
+    _placed("argmin")(x, axis=axis, keepdims=keepdims)
+    return np.argmin(x, axis=axis, keepdims=keepdims)
+
+
+@primitive(shape=reduced("any"), dtype=bool)
+def any(x, *, axis=None, keepdims=False):
+    """Whether any value over `axis` is true: not 0."""
+    return np.any(x, axis=axis if np.ndim(x) else axes_of("any", axis, 0), keepdims=keepdims)
+
+
+@primitive(shape=reduced("all"), dtype=bool)
+def all(x, *, axis=None, keepdims=False):
+    """Whether all values over `axis` are true: not 0."""
+    return np.all(x, axis=axis if np.ndim(x) else axes_of("all", axis, 0), keepdims=keepdims)
+
+
+def _sorted(x: Spec, *, axis: int, descending: bool) -> tuple[int, ...]:
+    one_axis("argsort", axis, x.ndim)
+    return x.shape
+
+
+@primitive(shape=_sorted, dtype=np.int64)
+def argsort(x, *, axis=-1, descending=False):
+    """Places of the values in order along one axis; equals keep theirs, NaN counts as largest."""
+    k = one_axis("argsort", axis, x.ndim)
+    if not descending:
+        return np.argsort(x, axis=k, kind="stable")
+    turned = np.argsort(np.flip(x, k), axis=k, kind="stable")  # from the back: equals keep places
+    return np.flip(x.shape[k] - 1 - turned, k)
+
+
+def sort(x: Any, axis: int = -1, descending: bool = False) -> Any:
+    """Put the values in order along one axis; each takes its gradient with it."""
+    return take_along_axis(x, argsort(x, axis=axis, descending=descending), axis=axis)
+
+
+def topk(x: Any, k: int, axis: int = -1, largest: bool = True) -> tuple[Any, Any]:
+    """The k largest (or smallest) values along one axis in order, and their places."""
+    a = one_axis("topk", axis, x.ndim)
+    if not 0 <= k <= x.shape[a]:
+        raise ShapeError(
+            f"topk: k must be from 0 to {x.shape[a]}, the size of axis {axis}, got {k}"
+        )
+    order = argsort(x, axis=a, descending=largest)
+    places = index(order, key=(*(slice(None),) * a, slice(0, k)))
+    return take_along_axis(x, places, axis=a), places
