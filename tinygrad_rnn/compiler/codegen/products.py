@@ -72,8 +72,6 @@ class Products(Views):
         assert isinstance(p, Slice)
         source, start = f"A{self.outside(p.source)}", self.offset(p.start)
         home = self.final_home(t.out)
-        if home.kind == "ring":
-            raise ValueError("an input product that is a state")
         a = f"A{home.argument}"
         first = "0" if home.kind == "block" else f"t0 + {self.row_of_first(home)}"
         stop = "m" if home.kind == "block" else f"t1 + {self.row_of_first(home)}"
