@@ -1,4 +1,4 @@
-"""The fuzzer: what it found stays mended, and it finds planted errors."""
+"""The fuzzer: what it found stays mended, it finds planted errors, and 330 programs do not differ."""
 
 import os
 import re
@@ -46,6 +46,18 @@ def test_all_of_these_without_numba() -> None:
 def test_found(name: str, shards: bool) -> None:
     verdict = judge(PROGRAMS[name], shards=shards)
     assert verdict.kind == "same", verdict.said
+
+
+@without_numba
+def test_programs_do_not_differ() -> None:
+    said = child(["-m", "tests.fuzz", "0", "300"])
+    assert "0 of 300 differ" in said
+
+
+@pytest.mark.skipif(DISABLED, reason="nothing is compiled without Numba")
+def test_compiled_programs_do_not_differ() -> None:
+    said = child(["-m", "tests.fuzz", "300", "330", "--compiled", "--jobs", "2"])
+    assert "0 of 30 differ" in said
 
 
 def other(change: Any) -> Any:

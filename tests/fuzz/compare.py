@@ -157,7 +157,9 @@ def call(found: dict[str, Any], number: int, args: Any, outside: list[Any], fn: 
     loss = None
     for k, y in enumerate(outputs):
         found[f"value {number}.{k}"] = y.detach().numpy().copy()
-        found[f"requires_grad {number}.{k}"] = np.array(y.requires_grad)
+        # under no_grad eager code hands an outside tensor back as it is, which is no result
+        own = number < 2 or not any(y is t for t in outside)
+        found[f"requires_grad {number}.{k}"] = np.array(own and y.requires_grad)
         if y.requires_grad and (number == 0 or (k + number) % 2 or len(outputs) == 1):
             seed = np.random.default_rng((number, k)).uniform(0.5, 1.5, y.shape)
             part = (y * tg.tensor(seed.astype(y.dtype))).sum()

@@ -1,0 +1,66 @@
+"""What becomes of each function of the corpus: none is wrong, and each says what it is.
+
+`loops`: every loop has code. `op by op`: some loop, or all, runs by eager kernels, and `explain()`
+says for which op. `refused`: CaptureError with the line.
+"""
+
+import re
+
+import pytest
+from corpus import EXAMPLES
+from fuzz.compare import differences, run
+
+import tinygrad_rnn as tg
+from tinygrad_rnn.compiler.program import Interpreted
+from tinygrad_rnn.compiler.runtime import Runner
+from tinygrad_rnn.kernels._jit import DISABLED
+
+pytestmark = pytest.mark.usefixtures("own_cache")
+
+OP_BY_OP = {  # and why
+    "zoneout": "no code for uniform",
+    "kalman_filter": "no code for matmul",
+    "attention_over_the_past": "",  # every step has another shape: there is no loop
+    "dice_of_python": "",  # the steps that are left out follow no rule
+}
+REFUSED = {
+    "branch_on_a_value": r"asked for at .*control\.py:\d+",
+    "until_it_settles": r"asked for at .*control\.py:\d+",
+    "greedy_decoding": r"asked for at .*control\.py:\d+",
+    "stateful_module": r"kept from the recording",
+}
+COMPILED = ("no_state_at_first", "list_of_inputs", "sliding_windows", "cumulative_sum_in_each_step")
+
+
+def test_the_corpus_is_large() -> None:
+    assert len(EXAMPLES) >= 60
+    assert {*OP_BY_OP, *REFUSED, *COMPILED} <= set(EXAMPLES)
+
+
+@pytest.mark.parametrize(
+    "name", [n if DISABLED or n in COMPILED else pytest.param(n, marks=pytest.mark.long) for n in EXAMPLES]
+)  # fmt: skip
+def test_example(name: str) -> None:
+    """A few are compiled, since that takes seconds each; all with --long or without Numba."""
+    fn, args, parameters = EXAMPLES[name]()
+    wanted = run({"args": args, "parameters": parameters}, fn)
+    assert wanted.error is None
+    fn, args, parameters = EXAMPLES[name]()
+    fast = tg.jit(fn)
+    found = run({"args": args, "parameters": parameters}, fast)
+    if name in REFUSED:
+        assert isinstance(found.error, tg.CaptureError)
+        assert re.search(REFUSED[name], str(found.error))
+        return
+    assert differences(wanted, found) == []
+    assert wanted.alive
+    steps = fast._last.compiled.forward.steps
+    loops = [s for s in steps if isinstance(s, Runner)]
+    slow = [s for s in steps if isinstance(s, Interpreted)]
+    if name not in OP_BY_OP:
+        assert loops
+        assert not slow
+    else:
+        assert not loops
+        assert bool(slow) == bool(OP_BY_OP[name])
+        assert OP_BY_OP[name] in fast.explain()
