@@ -31,6 +31,7 @@ from .autodiff import (
 )
 from .errors import (
     AnomalyError as AnomalyError,
+    AuditError as AuditError,
     CaptureError as CaptureError,
     CompilerWarning as CompilerWarning,
     DataError as DataError,

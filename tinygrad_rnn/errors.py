@@ -29,5 +29,9 @@ class CompilerWarning(RuntimeWarning):
     """A defect of `tg.jit` itself: results are right, but a part runs op by op, and slowly."""
 
 
+class AuditError(RuntimeError):
+    """A jitted function whose compiled answer differs from the eager one."""
+
+
 class RenderError(RuntimeError):
     """A diagram that could not be written in the form asked for."""

@@ -7,6 +7,8 @@ the user's line; a concrete tensor whose values are read is remembered, since th
 program then depends on them.
 """
 
+import sys
+import weakref
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -18,6 +20,7 @@ from .._tensor import Tensor, index_key, to_array
 from ..errors import CaptureError, DTypeError
 from ..op import OPS, Array, Op, Spec, local
 from ..ops.pick import pick
+from ..ops.random import Generator
 from .ir import Instr, Value
 from .needs import passes_on
 
@@ -36,6 +39,7 @@ class Symbol(Tensor):
         self._node, self._leaf, self._version = None, value.needs, None
         self.grad = self._name = self.label = self._hooks = None
         self.value, self.tape = value, tape
+        tape.made.append(weakref.ref(self))
 
     @property
     def _array(self) -> Array:  # type: ignore[override]
@@ -108,8 +112,10 @@ class Tape:
         self.lifted: dict[int, tuple[Any, Value]] = {}  # by id: tensor or array, its value
         self.read_values: dict[int, tuple[Tensor, int]] = {}  # by id: tensor, its version
         self.needs_grad = needs_grad
-        self.modules: dict[int, Any] = {}
         self.lists: dict[Any, Array] = {}  # arrays made of Python lists, by what is in them
+        self.made: list[weakref.ref[Symbol]] = []  # to see whether one outlives the recording
+        self.seeded: list[tuple[Generator, Generator, tuple[int, int]]] = []
+        self.meet: Callable[[Any], None] = lambda module: None  # shown each Module called
 
     def symbol(self, shape: tuple[int, ...], dtype: Any, needs: bool = False) -> Symbol:
         """A new input."""
@@ -145,6 +151,15 @@ class Tape:
                 )
         return pick(x, tuple(parts))
 
+    def seeds(self, generator: Generator, state: tuple[int, int]) -> None:
+        """From here on a generator starts from `state` in every call: another stands in for it."""
+        self.seeded.append((generator, object.__new__(Generator), state))
+
+    def source(self, generator: Generator) -> Generator:
+        """Where draws of a generator come from at this point of the recording."""
+        found = [stand_in for seeded, stand_in, _ in self.seeded if seeded is generator]
+        return found[-1] if found else generator
+
     def operand(self, op: Op, a: Any) -> Any:
         """A value or a number for an argument of an op."""
         if isinstance(a, Symbol):
@@ -169,9 +184,19 @@ class Tape:
 
     def __call__(self, op: Op, args: Sequence[Any], attrs: dict[str, Any]) -> Any:
         """Record one op call."""
+        watch = sys.getprofile()  # who watches the user's calls need not see ours: they are 9 in 10
+        sys.setprofile(None)
+        try:
+            return self._record(op, args, attrs)
+        finally:
+            sys.setprofile(watch)
+
+    def _record(self, op: Op, args: Sequence[Any], attrs: dict[str, Any]) -> Any:
         if op.name == "gather":
             key = attrs["key"]
             return self.pick(args[0], index_key(key if isinstance(key, tuple) else (key,)))
+        if op.name == "draw":
+            attrs = {"generator": self.source(attrs["generator"])}
         inputs = [self.operand(op, a) for a in args]
         if inputs and not any(a.__class__ is Value for a in inputs):
             with recording(None):
@@ -179,12 +204,13 @@ class Tape:
         line = user_line()
         said = _said(op, inputs, attrs)
         for k, dtype in said.casts:
-            inputs[k] = self(OPS["astype"], (Symbol(inputs[k], self),), {"dtype": dtype}).value
+            cast = self._record(OPS["astype"], (Symbol(inputs[k], self),), {"dtype": dtype})
+            inputs[k] = cast.value
         out = Value(said.shape, said.dtype)
         out.needs = self.needs_grad and passes_on(op, inputs, out)
         self.instrs.append(Instr(op, tuple(inputs), attrs, out, line))
         if self.needs_grad and not local.now.grad and op.rules and out.dtype.kind == "f":
-            return self(OPS["detach"], (Symbol(out, self),), {})
+            return self._record(OPS["detach"], (Symbol(out, self),), {})
         return Symbol(out, self)
 
 

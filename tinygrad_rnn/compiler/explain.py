@@ -38,6 +38,10 @@ def explain(entry: Any) -> str:
         lines.append(f"{name}:")
         lines += [f"  {text}" for step in part.steps for text in _step(step)]
     lines += ledger(compiled)
+    frozen = entry.frozen + entry.moments
+    if frozen:
+        lines += ["frozen at capture, since it cannot be looked at in every call:"]
+        lines += [f"  {what}" for what in frozen]
     return "\n".join(lines)
 
 

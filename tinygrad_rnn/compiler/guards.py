@@ -1,132 +1,217 @@
 """What must still hold for a captured program to be used again.
 
-Checked at every call, so everything here is short: the argument's structure, shapes
-and dtypes are the key under which a program is filed; what is checked besides are
-plain values that the function closes over, modules, and the tensors met on the way.
+Checked at every call, so the first look is short: are the objects that lie where the
+capture read them (`surroundings.py`) still the same ones? Values are compared only where
+one is not. A tensor that took another's place, of the same shape, wherever the old one
+lay, becomes the program's input: a state kept on an object needs no new capture.
 """
 
-from collections.abc import Callable, Iterator
-from operator import is_
+import math
+from collections.abc import Iterable, Iterator
+from operator import is_, itemgetter
 from typing import Any
 
+import numpy as np
+
 from .._tensor import Tensor
+from .places import PLAIN, Fixed, Group, Space, Whole
 
-_PLAIN = frozenset([bool, int, float, complex, str, bytes])
-
-
-def snapshot(value: Any, depth: int = 3) -> Any:
-    """The value, with copies of the lists and dicts that may grow."""
-    if depth and type(value) in (list, tuple) and len(value) <= 64:
-        return type(value)([snapshot(v, depth - 1) for v in value])
-    if depth and type(value) is dict and len(value) <= 64:
-        return {k: snapshot(v, depth - 1) for k, v in value.items()}
-    return value
+_MOVED = (KeyError, AttributeError, ValueError, IndexError)  # a name or a cell is empty now
 
 
-def same(value: Any, seen: Any, depth: int = 3) -> bool:
-    """Whether a value is what `snapshot` saw: plain ones by value, all else by identity."""
-    kind = type(value)
-    if depth and (kind is list or kind is tuple) and len(value) <= 64:
-        return (
-            type(seen) is kind
-            and len(seen) == len(value)
-            # in C for a list of parameters; element by element only when that fails
-            and (
-                all(map(is_, value, seen))
-                or all(same(v, s, depth - 1) for v, s in zip(value, seen, strict=True))
-            )
-        )
-    if depth and kind is dict and len(value) <= 64:
-        return (
-            type(seen) is dict
-            and list(seen) == list(value)
-            and all(same(v, seen[k], depth - 1) for k, v in value.items())
-        )
-    return value is seen or (kind in _PLAIN and kind is type(seen) and bool(value == seen))
+def same(value: Any, seen: Any) -> bool:
+    """Whether two plain values are one: 0.0 is not -0.0, 1 is not True, NaN is itself."""
+    if type(value) is not type(seen):
+        return False
+    if isinstance(value, float):
+        if math.isnan(value) or math.isnan(seen):
+            return math.isnan(value) and math.isnan(seen)
+        return value == seen and math.copysign(1, value) == math.copysign(1, seen)
+    if isinstance(value, complex):
+        return same(value.real, seen.real) and same(value.imag, seen.imag)
+    if isinstance(value, slice):
+        parts = [(s.start, s.stop, s.step) for s in (value, seen)]
+        return all(map(same, *parts))
+    return bool(value == seen)
 
 
-def surroundings(fn: Callable[..., Any]) -> Callable[[], list[Any]]:
-    """A function that gives the values which `fn` closes over, its defaults and globals."""
-    inner = getattr(fn, "__func__", fn)
-    code = getattr(inner, "__code__", None)
-    if code is None:
-        return list
-    cells = list(inner.__closure__ or ())
-    space = inner.__globals__
-    names = [n for n in code.co_names if n in space and not callable_module(space[n])]
-
-    def values() -> list[Any]:
-        found = [c.cell_contents for c in cells]
-        found += [space.get(n) for n in names]
-        found += inner.__defaults__ or ()
-        found += (inner.__kwdefaults__ or {}).values()
-        return found
-
-    return values
-
-
-def callable_module(value: Any) -> bool:
-    """Whether a global is Python code, which does not change: a module, a class or a function."""
-    return type(value).__name__ in (
-        "module",
-        "type",
-        "function",
-        "builtin_function_or_method",
-        "Op",
-    )
-
-
-def is_module(value: Any) -> bool:
-    """Whether it is an nn.Module (`nn` is a sibling, not to be imported)."""
-    return hasattr(type(value), "named_modules")
-
-
-def modules_in(values: Any, depth: int = 3) -> Iterator[Any]:
-    """All nn.Modules in values, and below them."""
-    for value in values:
-        if is_module(value):
-            for _, module in value.named_modules():
-                yield module
-        elif depth and isinstance(value, list | tuple):
-            yield from modules_in(value, depth - 1)
-        elif depth and isinstance(value, dict):
-            yield from modules_in(value.values(), depth - 1)
+def _spec(t: Any) -> tuple[Any, ...]:
+    """What a program fixes of an input: shape, dtype, requires_grad; the array comes first."""
+    if isinstance(t, Tensor):
+        return t._array, t._array.shape, t._array.dtype, t.requires_grad
+    return (t, t.shape, t.dtype, False) if isinstance(t, np.ndarray) else (None, None, None, None)
 
 
 class Guards:
-    """The checks of one captured program."""
+    """The checks of one captured program; `lifted` are its inputs that are no arguments."""
 
-    def __init__(
-        self,
-        values: Callable[[], list[Any]],
-        modules: dict[int, Any],
-        lifted: list[Any],
-        read: list[tuple[Tensor, int]],
-    ):
-        self.values = values
-        self.seen = [snapshot(v) for v in values()]
-        self.modules = [(m, m.__dict__.get("_changes", 0), m.training) for m in modules.values()]
-        self.lifted = [(t, t._array, t.requires_grad) for t in lifted if isinstance(t, Tensor)]
-        self.arrays = [(a, a.shape, a.dtype) for a in lifted if not isinstance(a, Tensor)]
-        self.read = read
+    def __init__(self, groups: list[Group], lifted: list[Any], read: Iterable[tuple[Tensor, int]]):
+        self.lifted, self.read = lifted, list(read)
+        self.places = {id(t): k for k, t in enumerate(lifted)}
+        self.specs = [_spec(t) for t in lifted]
+        self.failed = ""  # where the last check failed, in the user's words
+        spaces = [s for g in groups for s in g.spaces]
+        wholes = [w for g in groups for w in g.wholes]
+        fixed = [f for g in groups for f in g.fixed] + [f for s in spaces for f in _fixed(s)]
+        fixed += [f for w in wholes for f in self._within(w)]
+        self.reads = [(f.read, f.owner) for f in fixed]
+        self.seen = [v for f in fixed for v in f.seen]
+        self.labels = [label for f in fixed for label in f.labels]
+        self.sizes = [(w.owner, w.size, w.what) for w in wholes]
+        parts = {id(w.owner): w.parts() for w in wholes if w.seen is not None}
+        self.items = [part for several in parts.values() for part in several]
+        self.content = {key: [seen for _, seen, _ in several] for key, several in parts.items()}
+        self.absent = [(s.space.keys(), frozenset(s.absent), s) for s in spaces if s.absent]
+        self.bytes = [
+            (c.array, c.seen, c.what)
+            for g in groups
+            for c in g.contents
+            if c.seen is not None and id(c.array) not in self.places
+        ]
+
+    def _within(self, whole: Whole) -> Iterator[Fixed]:
+        """Of a large container, the places where the program's inputs lie."""
+        if whole.seen is None and isinstance(whole.owner, list | dict):
+            pairs = whole.owner.items() if type(whole.owner) is dict else enumerate(whole.owner)
+            keys = [k for k, v in pairs if id(v) in self.places]
+            if keys:
+                read = itemgetter(*keys, keys[0])
+                labels = tuple([f"{whole.what}[{k!r}]" for k in [*keys, keys[0]]])
+                yield Fixed(read, whole.owner, read(whole.owner), labels)
 
     def hold(self) -> bool:
         """Whether nothing has changed."""
-        for m, changes, training in self.modules:
-            if m.__dict__.get("_changes", 0) != changes or m.training is not training:
-                return False
-        for k, (t, seen, needs) in enumerate(self.lifted):
-            a = t._array
-            if (t._leaf or t._node is not None) != needs:
-                return False
-            if a is not seen:  # new values, which an optimiser writes into the same array
-                if a.shape != seen.shape or a.dtype != seen.dtype:
-                    return False
-                self.lifted[k] = t, a, needs
-        for a, shape, dtype in self.arrays:
-            if a.shape != shape or a.dtype != dtype:
-                return False
+        now: list[Any] = []
+        try:
+            for read, owner in self.reads:
+                now += read(owner)
+        except _MOVED:
+            return self._fails(self._gone())
+        for owner, size, what in self.sizes:
+            if len(owner) != size:
+                return self._fails(f"the length of {what}")
+        identical = all(map(is_, now, self.seen))
+        for owner, seen, _ in self.items:
+            identical = identical and all(map(is_, owner, seen))
+        if not identical and not self._alike(now):
+            return False
+        for names, absent, space in self.absent:
+            if not names.isdisjoint(absent):
+                return self._fails(_label(space, next(iter(absent & names))))
+        for array, content, what in self.bytes:
+            if array.tobytes() != content:
+                return self._fails(f"the content of {what}")
         for t, version in self.read:
             if t._version is not None and t._version[0] != version:
-                return False
-        return all(map(same, self.values(), self.seen))
+                return self._fails(f"the values of {t.name or 'a tensor'}, which were read")
+        return self._inputs_fit()
+
+    def _inputs_fit(self) -> bool:
+        for k, (t, (array, shape, dtype, needs)) in enumerate(
+            zip(self.lifted, self.specs, strict=True)
+        ):
+            a = t
+            if isinstance(t, Tensor):
+                a = t._array
+                if (t._leaf or t._node is not None) != needs:
+                    return self._fails(f"requires_grad of {t.name or 'a tensor'}")
+                if a is array:
+                    continue
+            # new values, which an optimiser writes into the same array
+            if a.shape != shape or a.dtype != dtype:
+                return self._fails(f"the shape or dtype of {getattr(t, 'name', '') or 'an array'}")
+            self.specs[k] = a, shape, dtype, needs
+        return True
+
+    def _fails(self, what: str) -> bool:
+        self.failed = what
+        return False
+
+    def _gone(self) -> str:
+        k = 0
+        for read, owner in self.reads:
+            try:
+                k += len(read(owner))
+            except _MOVED:
+                break
+        return self.labels[k]
+
+    # another object in the place of one ---------------------------------------------------
+
+    def _alike(self, now: list[Any]) -> bool:
+        """Whether other objects in the places of those seen mean the same program."""
+        held = [list(owner) for owner, _, _ in self.items]
+        moved: dict[int, Any] = {}  # by id of an input: the tensor that lies in its places
+        for value, old, what in zip(now, self.seen, self.labels, strict=True):
+            if not self._means(value, old, moved):
+                return self._fails(what)
+        for values, (_, before, what) in zip(held, self.items, strict=True):
+            if not all(self._means(v, s, moved) for v, s in zip(values, before, strict=True)):
+                return self._fails(what)
+        if not self._move(moved):
+            return False
+        seen = [before for _, before, _ in self.items]
+        for values, before in [(now, self.seen), *zip(held, seen, strict=True)]:
+            for k, value in enumerate(values):
+                if self._settled(value):  # what is not is compared again at every call
+                    before[k] = value
+        return True
+
+    def _means(self, value: Any, seen: Any, moved: dict[int, Any], fixed: bool = False) -> bool:
+        kind = type(seen)
+        if id(seen) in self.places:
+            fits = value is seen or (not fixed and _spec(value)[1:] == _spec(seen)[1:])
+            return fits and moved.setdefault(id(seen), value) is value
+        if issubclass(kind, tuple):
+            return (
+                type(value) is kind
+                and len(value) == len(seen)
+                and all(self._means(v, s, moved, fixed) for v, s in zip(value, seen, strict=True))
+            )
+        if value is seen:
+            return True
+        if kind in PLAIN:
+            return same(value, seen)
+        if issubclass(kind, np.generic):
+            return type(value) is kind and value.tobytes() == seen.tobytes()
+        if type(value) is not kind or kind not in (list, dict) or id(seen) not in self.content:
+            return False
+        parts = [list(value), list(value.values())] if kind is dict else [value]
+        return all(
+            len(part) == len(before)
+            and all(self._means(v, s, moved, True) for v, s in zip(part, before, strict=True))
+            for part, before in zip(parts, self.content[id(seen)], strict=True)
+        )
+
+    def _move(self, moved: dict[int, Any]) -> bool:
+        """Take the tensors that lie in the places of inputs for these."""
+        after = list(self.lifted)
+        for key, tensor in moved.items():
+            k = self.places[key]
+            old, after[k] = self.lifted[k], tensor
+            if tensor is not old and any(t is old for t, _ in self.read):
+                return self._fails(f"{old.name or 'a tensor'}, whose values were read")
+        places = {id(t): k for k, t in enumerate(after)}
+        if len(places) != len(after):
+            return self._fails("two tensors of which one now lies in both places")
+        self.lifted[:], self.places = after, places
+        self.specs = [_spec(t) for t in after]
+        return True
+
+    def _settled(self, value: Any) -> bool:
+        if isinstance(value, tuple):
+            return all(map(self._settled, value))
+        return type(value) in PLAIN or id(value) in self.places
+
+
+def _label(space: Space, name: str) -> str:
+    return f"{space.what}.{name}" if space.what else name
+
+
+def _fixed(space: Space) -> Iterator[Fixed]:
+    """The names found in a namespace, read in one call."""
+    names = list(space.seen)
+    if names:
+        names.append(names[0])  # a tuple, also for one name
+        values = tuple([space.seen[n] for n in names])
+        yield Fixed(itemgetter(*names), space.space, values, tuple(_label(space, n) for n in names))

@@ -66,7 +66,7 @@ class Module:
         name = self._scope or type(self).__name__
         now.stamp = (now.stamp[0], f"{before}.{name}" if before else name)
         if now.recorder is not None:
-            now.recorder.modules[id(self)] = self
+            now.recorder.meet(self)
         try:
             return self.forward(*args, **kwargs)
         finally:
@@ -78,9 +78,6 @@ class Module:
                 child.__dict__["_scope"] = name
             elif child.name is None:
                 child.name = name
-        if key != "training" and self.__dict__.get(key) is not value:
-            # a recorded function looks whether anything but the mode has changed
-            self.__dict__["_changes"] = self.__dict__.get("_changes", 0) + 1
         object.__setattr__(self, key, value)
 
     # what is inside -------------------------------------------------------------

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DTypeError, ShapeError
+from ..errors import CaptureError, DTypeError, ShapeError
 from ..kernels import philox
-from ..op import Array, Spec, primitive
+from ..op import Array, Spec, local, primitive
 
 
 class Generator:
@@ -23,6 +23,7 @@ class Generator:
     """
 
     def __init__(self, seed: int = 0):
+        self.seed, self.counter = 0, 0
         self.manual_seed(seed)
 
     def manual_seed(self, seed: int) -> "Generator":
@@ -31,20 +32,26 @@ class Generator:
             raise DTypeError(f"manual_seed: the seed must be an int, got {seed!r}")
         if not 0 <= seed < 2**64:
             raise ShapeError(f"manual_seed: the seed must be from 0 to 2^64 - 1, got {seed}")
-        self.seed, self.counter = int(seed), 0
+        self.state = int(seed), 0
         return self
 
     @property
     def state(self) -> tuple[int, int]:
         """(seed, counter): assign it to return to that point."""
+        _not_recorded("the state of a generator is read")
         return self.seed, self.counter
 
     @state.setter
     def state(self, value: tuple[int, int]) -> None:
-        self.seed, self.counter = value
+        recorder = local.now.recorder
+        if recorder is None:
+            self.seed, self.counter = value
+        else:  # at this place in every call
+            recorder.seeds(self, value)
 
     def key(self) -> Array:
         """Number the next draw: the array [seed, counter]."""
+        _not_recorded("random numbers are drawn for their values")
         key = np.array([self.seed, self.counter], np.uint64)
         self.counter += 1
         return key
@@ -60,6 +67,14 @@ class Generator:
     def permutation(self, n: int) -> Array:
         """Draw an order of n things."""
         return np.argsort(self.uniform((n,), np.float64), kind="stable")
+
+
+def _not_recorded(what: str) -> None:
+    if local.now.recorder is not None:
+        raise CaptureError(
+            f"tg.jit: {what} inside the jitted function, where they would be the same in every "
+            "call; use tg.rand, tg.randn or tg.dropout, and make modules and the like outside"
+        )
 
 
 default_generator = Generator(0)

@@ -1,0 +1,156 @@
+"""One captured program, and a call of it as a node of the graph."""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from .._record import versions_of
+from .._tensor import Tensor, constant, count
+from ..errors import GraphError
+from ..graph import Node
+from ..op import Array, Deferred, local, primitive
+from .program import Compiled
+from .recorded import Recorded
+
+
+@primitive(  # type: ignore[untyped-decorator]
+    shape=lambda *xs: ()
+)
+def jitted(*xs: Any) -> Any:
+    """A call of a jitted function; made by `tg.jit` only."""
+    raise GraphError("jitted: an op of tg.jit's own")
+
+
+def _no_graph(g: Any, xs: Any) -> Any:
+    raise GraphError(
+        "create_graph=True: a jitted function has first derivatives only; compute this under "
+        "tg.disable_jit()"
+    )
+
+
+def _jitted_kernel(g: Any, xs: Any, *, wanted: Sequence[bool]) -> list[Any]:
+    call: Call = xs[0]
+    cotangents = g if isinstance(g, dict) else {call.entry.compiled.differentiable[0]: g}
+    return call.backward(cotangents, wanted)
+
+
+@jitted.vjp(kernel=_jitted_kernel)  # type: ignore[untyped-decorator]
+def jitted_vjp(g: Any, xs: Any, *, wanted: Any) -> Any:
+    return _no_graph(g, xs)
+
+
+jitted.selective = True
+
+
+@primitive(  # type: ignore[untyped-decorator]
+    shape=lambda x, *, place: ()
+)
+def jit_output(x: Any, *, place: int) -> Any:
+    """One of several results of a jitted function; made by `tg.jit` only."""
+    raise GraphError("jit_output: an op of tg.jit's own")
+
+
+@primitive(  # type: ignore[untyped-decorator]
+    shape=lambda *xs, shape, keys: ()
+)
+def gathered(*xs: Any, shape: Any, keys: Any) -> Any:
+    """Cotangents of several results together, by place."""
+    return dict(zip(keys, xs, strict=True))
+
+
+@jit_output.vjp  # type: ignore[untyped-decorator]
+def jit_output_vjp(g: Any, *, place: int) -> Any:
+    return Deferred(gathered, (g,), place)
+
+
+class Call:
+    """What one call leaves for its backward pass."""
+
+    def __init__(self, entry: "Entry", saved: Any, held: Any):
+        self.entry, self.saved, self.held = entry, saved, held
+        self.check: Callable[..., None] | None = None  # compares with eager gradients
+
+    def backward(self, cotangents: dict[int, Array], wanted: Sequence[bool]) -> list[Any]:
+        """Gradients for the node's inputs, None where not wanted."""
+        compiled = self.entry.compiled
+        asked = tuple([k for k, w in zip(compiled.wanted, wanted, strict=True) if w])
+        # an array of its own for each input: the sweep adds to it in place
+        others = set(map(id, cotangents.values()))
+        others.update(map(id, self.saved.values()))
+        found: list[Any] = []
+        for g in compiled.run_backward(self.saved, cotangents, asked):
+            found.append(g if g is None or id(g) not in others else g.copy())
+            others.add(id(g))
+        grads = iter(found)
+        results = [next(grads) if w else None for w in wanted]
+        if self.check is not None:
+            self.check(cotangents, wanted, results)
+        return results
+
+
+class Entry:
+    """One captured program with its guards."""
+
+    def __init__(self, fn: Callable[..., Any], leaves: Any, shape: Any):
+        started = time.perf_counter()
+        recorded = Recorded(fn, leaves, shape)
+        tape = recorded.tape
+        self.captured = time.perf_counter() - started
+        self.rebuild, self.lifted, self.guards = recorded.rebuild, recorded.lifted, recorded.guards
+        self.frozen, self.moments = recorded.watch.frozen, recorded.watch.moments_read()
+        self.seeded = tape.seeded
+        self.held = [a for a in leaves if not isinstance(a, Tensor)]  # known by their ids
+        self.compiled = Compiled(recorded.inputs, tape.instrs, recorded.outputs, local.now.grad)
+        self.prepared = time.perf_counter() - started - self.captured
+        program = self.compiled.program
+        self.read = [k for k, v in enumerate(program.inputs) if id(v) in self.compiled.read_inputs]
+
+    def run(self, tensors: list[Tensor], calls: list[Call] | None = None) -> Any:
+        """Call the program: results as the function would return them.
+
+        What the backward pass will use is added to `calls`.
+        """
+        compiled = self.compiled
+        inputs = tensors + self.lifted
+        arrays = [a._array if isinstance(a, Tensor) else a for a in inputs]
+        for _, stand_in, state in self.seeded:
+            stand_in.state = state
+        outputs, saved, held = compiled.run(arrays)
+        for generator, stand_in, _ in self.seeded:
+            generator.state = stand_in.state
+        results = [constant(y) for y in outputs]
+        if compiled.differentiable and compiled.wanted and local.now.grad:
+            call = self._node(results, inputs, saved, held)
+            if calls is not None:
+                calls.append(call)
+        return self.rebuild(results, self.lifted)
+
+    def _node(self, results: list[Tensor], inputs: list[Any], saved: Any, held: Any) -> Call:
+        """Put the call into the graph: one node, or one and a small one for each result."""
+        compiled = self.compiled
+        nodes = [inputs[k] if inputs[k]._node is None else inputs[k]._node for k in compiled.wanted]
+        call = Call(self, saved, held)
+        read = [inputs[k] for k in self.read if isinstance(inputs[k], Tensor)]
+        places = compiled.differentiable
+        core = _make(jitted, nodes, {}, ((call,),), results[places[0]])
+        core.versions = versions_of(read)
+        if len(places) == 1:
+            results[places[0]]._node = core
+            return call
+        for k in places:
+            results[k]._node = _make(jit_output, [core], {"place": k}, (), results[k])
+        return call
+
+
+def _make(op: Any, inputs: list[Any], attrs: Any, saved: Any, like: Tensor) -> Node:
+    node = Node()
+    node.op, node.inputs, node.attrs, node.plan, node.saved = (
+        op,
+        tuple(inputs),
+        attrs,
+        op.plan(1),
+        saved,
+    )
+    node.versions, node.extra, node.seq, node.stamp = None, None, count(), local.now.stamp
+    node.shape, node.dtype = like._array.shape, like._array.dtype
+    return node

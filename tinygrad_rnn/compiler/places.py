@@ -1,0 +1,88 @@
+"""Where code finds its values, with what lay there: namespaces, cells, containers, arrays."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
+
+# compared by value, as they stand
+PLAIN = frozenset([bool, int, float, complex, str, bytes, type(None), slice, range, type(...)])
+CONTAINERS = (list, tuple, dict, set, frozenset, deque)
+LARGE = 256  # items up to which a container is compared in every call (some 6 us)
+SMALL_ARRAY = 4096  # bytes
+
+
+class Space:
+    """A namespace: what was found under the names that code uses."""
+
+    __slots__ = ("absent", "before", "owner", "seen", "space", "wanted", "what")
+
+    def __init__(self, space: Mapping[str, Any], what: str, owner: type | None = None):
+        self.space, self.what, self.owner = space, what, owner  # owner: a class
+        self.seen: dict[str, Any] = {}
+        self.absent: set[str] = set()  # names that were looked up and not there
+        self.wanted = ""  # "names" of attributes, of a module also what is "held", or "all"
+        self.before = dict(space) if type(space) is dict and what else {}
+
+
+class Fixed(NamedTuple):
+    """A fixed number of values that `read(owner)` gives: a cell, defaults, slots."""
+
+    read: Callable[[Any], Any]
+    owner: Any
+    seen: tuple[Any, ...]
+    labels: tuple[str, ...]
+
+
+class Whole(NamedTuple):
+    """A container by content; only by size if it is large."""
+
+    owner: Any
+    seen: list[Any] | None  # a dict's keys, then its values
+    size: int
+    what: str
+
+    def parts(self) -> list[tuple[Any, list[Any], str]]:
+        """What to go through, and what was found there."""
+        seen = self.seen or []
+        if not isinstance(self.owner, dict):
+            return [(self.owner, seen, self.what)]
+        keys, values = seen[: self.size], seen[self.size :]
+        return [(self.owner, keys, self.what), (self.owner.values(), values, self.what)]
+
+
+class Content(NamedTuple):
+    """A NumPy array with its bytes, None if they are too many."""
+
+    array: Any
+    seen: bytes | None
+    what: str
+
+
+class Group:
+    """What was found from one start; one that does not outlive the capture takes all along."""
+
+    def __init__(self, start: Callable[[], Any] | None = None):
+        self.start = start
+        self.spaces: list[Space] = []
+        self.fixed: list[Fixed] = []
+        self.wholes: list[Whole] = []
+        self.contents: list[Content] = []
+
+
+MISSING = object()
+
+
+class Slots:
+    """Reads attributes some of which may not be set."""
+
+    def __init__(self, names: Iterable[str]):
+        self.names = tuple(names)
+
+    def __call__(self, owner: Any) -> tuple[Any, ...]:
+        values = []
+        for name in self.names:
+            try:
+                values.append(getattr(owner, name))
+            except (AttributeError, ValueError):
+                values.append(MISSING)
+        return tuple(values)
