@@ -10,7 +10,7 @@ from pathlib import Path
 from types import CodeType
 from typing import Any, NamedTuple
 
-_PACKAGE = str(Path(__file__).parent.parent) + os.sep
+PACKAGE = str(Path(__file__).parent.parent) + os.sep
 _STANDARD = tuple([sysconfig.get_path(p) + os.sep for p in ("stdlib", "platstdlib")])
 # reads of attributes that the code does not spell out: then every attribute counts
 _ANY = frozenset(["vars", "__dict__", "asdict", "astuple", "attrgetter", "dataclasses", "deepcopy"])
@@ -79,7 +79,7 @@ def line_of(name: str, codes: list[CodeType]) -> str:
 
 def is_users(file: str, space: dict[str, Any]) -> bool:
     """Whether code is the user's: an installed package's only if its file uses this library."""
-    if file.startswith((_PACKAGE, "<frozen")):
+    if file.startswith((PACKAGE, "<frozen")):
         return False
     if "site-packages" in file or "dist-packages" in file:
         return any(map(is_ours, list(space.values())))

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from .names import inside, is_users, line_of, names_of
+from .names import PACKAGE, inside, is_users, line_of, names_of
 from .surroundings import Surroundings, state_of
 
 _MAKERS = ("__init__", "__post_init__")
@@ -62,10 +62,11 @@ class Watch:
 
     def _note(self, notes: dict[str, str], frame: FrameType, what: str) -> None:
         """Take down that something was read, at the user's line."""
-        at: FrameType | None = frame
-        while at is not None and id(at.f_code) not in self.around.ran:
+        at = frame
+        while at.f_back is not None and id(at.f_code) not in self.around.ran:
+            if at.f_code.co_filename.startswith(PACKAGE):
+                return  # not the user's doing: a kernel is compiled, or its time taken
             at = at.f_back
-        at = at or frame
         notes.setdefault(f"{at.f_code.co_filename}:{at.f_lineno}", what)
 
     def _starts(self, code: CodeType, frame: FrameType) -> None:
