@@ -248,6 +248,19 @@ def test_weights_in_lists(fn: Any, n: int, found: list[int]) -> None:
     assert loops(fast) == found
 
 
+def test_large_weights_are_not_copied_into_a_list() -> None:
+    """Layers of a perceptron: what gathering them would cost, no loop saves."""
+    Ws, bs, fast = items(4, 8, 8), items(4, 8, seed=50), tg.jit(linear_layers)
+    assert check_jit(fast, leaf(2, 8), Ws, bs)
+    assert loops(fast) == []
+
+
+def linear_layers(x: Any, Ws: Any, bs: Any) -> Any:
+    for W, b in zip(Ws, bs, strict=True):
+        x = tg.tanh(tg.linear(x, W, b))
+    return x
+
+
 def gathered(fast: Any) -> list[int]:
     """Sizes of the arrays that lists are gathered in."""
     instrs = [i for i in fast._last.compiled.program.items if hasattr(i, "op")]

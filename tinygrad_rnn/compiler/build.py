@@ -50,6 +50,18 @@ def _split_key(instr: Instr) -> tuple[Hashable, tuple[roll.Operand, ...]]:
     return split_key(instr.attrs["key"], instr.inputs[0].shape)  # type: ignore[union-attr]
 
 
+def _heavy(instr: Instr) -> Value | None:
+    """A matrix larger than twice what its product makes: to copy it costs more than a loop saves.
+
+    Four layers of 512 with a batch of 16: gathered 12.1 ms, one by one 2.2.
+    """
+    if instr.op.name not in ("matmul", "linear"):
+        return None
+    a, b = instr.inputs[:2]
+    W = a if isinstance(b, Value) and b.ndim == 1 else b
+    return W if isinstance(W, Value) and W.nbytes > 2 * instr.out.nbytes else None
+
+
 def calls_of(instrs: list[Instr]) -> list[roll.Call]:
     """The recording as `roll.find` takes it."""
     numbers = {id(instr.out): k for k, instr in enumerate(instrs)}
@@ -67,6 +79,9 @@ def calls_of(instrs: list[Instr]) -> list[roll.Call]:
                 # a number may stand where later steps have a scalar: total = 0
                 kinds.append(((), instr.out.dtype) if instr.op.pointwise else "number")
         fixed, places = _split_key(instr)
+        heavy = _heavy(instr)
+        if heavy is not None and id(heavy) not in numbers:
+            kinds.append(id(heavy))  # another one at the next step is another op
         signature = (instr.op.name, fixed, tuple(kinds), instr.out.shape, instr.out.dtype)
         calls.append(roll.Call(signature, (*operands, *places)))
     return calls
