@@ -146,7 +146,7 @@ class Flow(Figures):
                 return c
         if name in self._blocked:
             return None
-        c, value = _value(c, p)
+        c, value = value_of(c, p)
         if value is not None and value.dtype.kind == "f":
             self.note(name, value)
             for group in self._special.get(name, ()):
@@ -316,7 +316,7 @@ def other_losses(graph: Graph, step: int) -> set[int]:
     return edges_but_of(found, {step})
 
 
-def _value(c: Any, p: Any) -> tuple[Any, Array | None]:
+def value_of(c: Any, p: Any) -> tuple[Any, Array | None]:
     """What is to be delivered, and the array that it adds to p's gradient.
 
     A product put off to be taken with other steps' is taken at once, and only once.
