@@ -1,24 +1,18 @@
 """Gradient flow painted on the unrolled graph: width, colour and shape by each edge's own norm."""
 
-import math
 from typing import Any
 
-import numpy as np
-
-from ..kernels.measure import Measured
-from ..op import Array
 from .columns import Columns
+from .curve import add_curves
 from .fates import Scale
 from .flow import Flow
 from .graph import Graph
-from .picture import Box, Line, Picture, Text, text_width
-from .table import Table, rate_text, short, words_of
-
-BINS = 240  # boxes of a strip
+from .picture import Line, Picture, Text, text_width
+from .table import Table, short, words_of
 
 
 def paint(picture: Picture, flow: Flow, scale: Scale, table: Table) -> None:
-    """Turn the arrows round and draw them, and the boxes, by their norms; add strips and legend."""
+    """Turn the arrows round and draw them, and the boxes, by their norms; add curves and legend."""
     graph = flow.graph
     assert graph is not None
     for line in picture.lines:
@@ -31,7 +25,7 @@ def paint(picture: Picture, flow: Flow, scale: Scale, table: Table) -> None:
         b.outline, b.dash = look.colour, look.dash
         b.pen = min(look.pen, 3.0)
         b.facts.append(f"gradient: {words_of(m)}")
-    y = _strips(picture, table, scale, picture.height + 16)
+    y = add_curves(picture, table, scale, picture.height + 16)
     picture.height = _legend(picture, scale, y + 12)
 
 
@@ -55,53 +49,6 @@ def _paint_line(line: Line, graph: Graph, flow: Flow, scale: Scale) -> None:
     line.colour, line.pen, line.head = look.colour, look.pen, look.head if whole else "none"
     line.dash, line.look = look.dash, look.fate
     line.title = f"gradient: {words_of(m)}"
-
-
-def _strips(picture: Picture, table: Table, scale: Scale, y: float) -> float:
-    """One strip for each state and each parameter that several steps share: norms over time."""
-    rows: list[tuple[str, str, dict[str, Array]]] = [
-        (name, rate_text(table.rates[name]), found) for name, found in table.states.items()
-    ]
-    rows += [(name, "by step", found) for name, found in table.parameters.items()]
-    if not rows:
-        return y
-    label = max(text_width(f"{name}: {words}", 10.0) for name, words, _ in rows) + 16
-    width = max(picture.width - label, 320.0)
-    picture.width = max(picture.width, label + width)
-    first = int(min(found["step"].min() for _, _, found in rows))
-    last = int(max(found["step"].max() for _, _, found in rows))
-    n = min(last - first + 1, BINS)
-    cell = width / n
-    picture.texts.append(Text(0, y, "norm of the gradient at every step", 11.0, start=True))
-    for name, words, found in rows:
-        y += 18
-        picture.texts.append(Text(0, y + 4, f"{name}: {words}", 10.0, start=True))
-        for k in range(n):
-            lo, hi = (first + (last - first + 1) * i / n for i in (k, k + 1))
-            inside = (found["step"] >= math.floor(lo)) & (
-                found["step"] < max(math.floor(hi), lo + 1)
-            )
-            if not inside.any():
-                continue
-            worst = _worst(found["norm"][inside], scale)
-            look = scale.look(Measured(worst, worst, 0.0, int(not math.isfinite(worst))))
-            height = {"flows": 12.0, "vanished": 4.0, "exploding": 16.0}.get(look.fate, 8.0)
-            t = math.floor(lo)
-            picture.boxes.append(Box(label + cell * (k + 0.5), y, cell, height, "strip",
-                                     fill=look.colour, title=f"{name}, t = {t}: {worst:.3g}",
-                                     step=t))  # fmt: skip
-    y += 22
-    picture.texts.append(Text(label, y, f"t = {first}", 10.0, start=True))
-    picture.texts.append(Text(label + width - 30, y, f"t = {last}", 10.0))
-    return y + 8
-
-
-def _worst(norms: Array, scale: Scale) -> float:
-    """What stands for several steps: one that is not finite, else the farthest from the scale."""
-    if not np.isfinite(norms).all():
-        return float("nan")
-    logs = np.abs(np.log10(np.maximum(norms, 1e-300) / scale.reference))
-    return float(norms[int(np.argmax(logs))])
 
 
 def _legend(picture: Picture, scale: Scale, y: float) -> float:
