@@ -12,9 +12,11 @@ from collections import Counter
 from collections.abc import Collection
 from typing import Any, NamedTuple
 
-from ..errors import GraphError
+from ..errors import GraphError, RenderError
 from . import (
+    bptt as _bptt,
     columns as _columns,
+    contributions as _contributions,
     dot as _dot,
     fates as _fates,
     gradient as _gradient,
@@ -250,6 +252,17 @@ def gradient_flow(
         _gradient.paint(picture, measured, scale, table)
         return picture
 
+    def film_of(form: str, seconds: float, dpi: int) -> bytes:
+        if flow is not None:
+            raise RenderError(
+                "save: a film goes through the graph, which a recorded flow no longer has; save "
+                "viz.gradient_flow(loss) before loss.backward()"
+            )
+        picture = paint(grid(), "backpropagation through time")
+        _gradient.paint_flow(picture, measured, scale)
+        told = _contributions.contributions(root_of(loss, who), graph)
+        return _bptt.animated(_bptt.frames(picture, told, graph), form, seconds, dpi)
+
     def forward() -> Picture:
         picture = paint(grid(), "forward graph")
         for b in picture.boxes:
@@ -265,4 +278,5 @@ def gradient_flow(
         lambda: _dot.unplaced(view.found, text),
         forward,
         table=table,
+        film=film_of,
     )

@@ -23,6 +23,8 @@ class Diagram:
     Graphviz draws: its program `dot` on PATH, or the extra `render`, which brings the engine.
     """
 
+    forms: tuple[str, ...] = FORMS
+
     def __init__(
         self,
         draw: Callable[[], Picture],
@@ -92,9 +94,9 @@ class Diagram:
         """
         target = Path(path)
         form = target.suffix.lower()
-        if form not in FORMS:
+        if form not in self.forms:
             raise RenderError(
-                f"save: the suffix of {target.name!r} must be one of {', '.join(FORMS)}"
+                f"save: the suffix of {target.name!r} must be one of {', '.join(self.forms)}"
             )
         _write(target, self._content(target, form[1:], seconds, dpi))
         return target
@@ -145,11 +147,18 @@ class TooLarge(RenderError):
 
 
 class GradientDiagram(Diagram):
-    """A diagram with the figures behind it."""
+    """A diagram with the figures behind it; `.save("bptt.gif")` or `.webp` makes it a film."""
 
-    def __init__(self, *args: Any, table: Any):
+    forms = (*FORMS, ".gif", ".webp")
+
+    def __init__(self, *args: Any, table: Any, film: Callable[[str, float, int], bytes]):
         super().__init__(*args)
-        self._table = table
+        self._table, self._film = table, film
+
+    def _content(self, target: Path, form: str, seconds: float, dpi: int) -> bytes:
+        if form in ("gif", "webp"):
+            return self._film(form, seconds, dpi)
+        return super()._content(target, form, seconds, dpi)
 
     def table(self) -> Any:
         """The figures as arrays: `edges`, `states`, `parameters`, `rates`, `totals`."""

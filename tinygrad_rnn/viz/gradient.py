@@ -12,7 +12,14 @@ from .table import Table, short, words_of
 
 
 def paint(picture: Picture, flow: Flow, scale: Scale, table: Table) -> None:
-    """Turn the arrows round and draw them, and the boxes, by their norms; add curves and legend."""
+    """The gradient on a picture of the graph, with curves and a legend below."""
+    paint_flow(picture, flow, scale)
+    y = add_curves(picture, table, scale, picture.height + 16)
+    picture.height = _legend(picture, scale, y + 12)
+
+
+def paint_flow(picture: Picture, flow: Flow, scale: Scale) -> None:
+    """Turn the arrows round and draw them, and the boxes, by their norms."""
     graph = flow.graph
     assert graph is not None
     for line in picture.lines:
@@ -25,8 +32,6 @@ def paint(picture: Picture, flow: Flow, scale: Scale, table: Table) -> None:
         b.outline, b.dash = look.colour, look.dash
         b.pen = min(look.pen, 3.0)
         b.facts.append(f"gradient: {words_of(m)}")
-    y = add_curves(picture, table, scale, picture.height + 16)
-    picture.height = _legend(picture, scale, y + 12)
 
 
 def write_on_edges(columns: Columns, flow: Flow) -> None:
