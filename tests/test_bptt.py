@@ -74,7 +74,7 @@ def test_hidden_steps_are_left_out_and_larger_arrays_show_their_norms():
     made, told, _ = filmed(textbook(5)[0], steps=[0, -1])
     whole, _, _ = filmed(textbook(5)[0])
     assert len(made) < len(whole) == len(told)
-    made, told, graph = filmed(lstm())
+    made, told, _ = filmed(lstm())
     texts = [t.text for f in made for t in f.texts]
     told_of = {f"{float(c.value):.3g}" for c in told if np.size(c.value) == 1}
     norms = [m for text in texts for m in re.findall(r"=  ‖·‖ = ([\d.e-]+)", text)]
