@@ -25,7 +25,9 @@ from tinygrad_rnn.viz.unrolled import paint
 def filmed(loss, steps="all"):
     graph = collect(loss)
     found = arrange(graph)
-    grid = Grid(found, slots(found, steps, 10, "film"), lambda v, t: lines_of(v, (), t), "up")
+    grid = Grid(
+        found, slots(found, steps, 10, "film"), lambda v, t: lines_of(graph, v, (), t), "up"
+    )
     told = contributions(loss.node, graph)
     return bptt.frames(paint(grid, "film"), told, graph), told, graph
 

@@ -31,7 +31,10 @@ def stops(
     Raises RenderError where there would be more than MOST.
     """
     line_of = {edge_key(graph, e): k for k, line in enumerate(picture.lines) for e in line.edges}
-    shown = [(line_of[c.edge], c) for c in told if c.edge in line_of]
+    # a weight without a box of its own is told with what it multiplies
+    by_target = {e.target: k for k, line in enumerate(picture.lines) for e in line.edges}
+    lines = [line_of.get(c.edge, by_target.get(c.target)) for c in told]
+    shown = [(k, c) for k, c in zip(lines, told, strict=True) if k is not None]
     for key in (lambda k, c: k, lambda k, c: _column(picture, k)):
         found: list[tuple[Any, set[int], list[Contribution]]] = []
         for k, c in shown:
