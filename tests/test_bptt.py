@@ -109,6 +109,8 @@ def test_files(form, tmp_path):
             seen.append(np.asarray(film.convert("RGB")).astype(int))
             assert film.info["duration"] == (3000 if k == 21 else 900)
     assert len(sizes) == 1
+    lit = [int(c) for c in bytes.fromhex(bptt.NOW[1:])]
+    assert all((np.abs(frame - lit).max(axis=2) < 12).any() for frame in seen)
     assert all((a != b).any() for a, b in itertools.pairwise(seen))
     assert [p.name for p in tmp_path.iterdir()] == [path.name]
 

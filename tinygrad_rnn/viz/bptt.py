@@ -150,9 +150,11 @@ def animated(made: Sequence[Picture], form: str, seconds: float, dpi: int) -> by
         whole.paste(im.convert("RGB"), (0, 0))
     times = [int(1000 * SECONDS)] * (len(film) - 1) + [int(1000 * LAST)]
     how: dict[str, Any] = {"lossless": True} if form == "webp" else {}
-    if form == "gif":  # one palette for all, from the frame with everything in it: no flicker
-        last = film[-1].quantize(128)
-        film = [im.quantize(palette=last, dither=Image.Dither.NONE) for im in film]
+    if form == "gif":  # one palette for all, no flicker: of the last frame, and of what is lit up
+        colours = Image.new("RGB", (size[0], size[1] + 60), NOW)
+        colours.paste(film[-1], (0, 0))
+        palette = colours.quantize(128)
+        film = [im.quantize(palette=palette, dither=Image.Dither.NONE) for im in film]
     out = io.BytesIO()
     film[0].save(
         out, form.upper(), save_all=True, append_images=film[1:], duration=times, loop=0, **how
