@@ -206,6 +206,11 @@ ERRORS = {
         S, r"fit with the classes on axis 1, as in PyTorch; .* say axis=1"),
     "classes axis": (
         lambda: nn.cross_entropy(f32(2, 3), tg.tensor([0, 0]), axis=2), S, "cross_entropy: axis 2"),
+    "smoothing": (
+        lambda: nn.cross_entropy(f32(2, 3), tg.tensor([0, 1]), label_smoothing=2.0),
+        ValueError, "label_smoothing must be in"),
+    "variance": (lambda: nn.gaussian_nll_loss(f32(2), f32(2), -1.0), ValueError, "variance below 0"),
+    "beta": (lambda: nn.smooth_l1_loss(f32(2), f32(2), 0.0), ValueError, "beta must be positive"),
     "class weight": (
         lambda: nn.cross_entropy(f32(2, 3), tg.tensor([0, 1]), weight=[1.0]), S, "weight must be"),
     "quantile": (lambda: nn.quantile_loss(f32(2), f32(2), 1.5), ValueError, "between 0 and 1"),

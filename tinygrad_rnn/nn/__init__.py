@@ -2,6 +2,13 @@
 
 from . import init as init
 from .cells import GRUCell as GRUCell, LSTMCell as LSTMCell, RNNCell as RNNCell
+from .classification import (
+    binary_cross_entropy as binary_cross_entropy,
+    binary_cross_entropy_with_logits as binary_cross_entropy_with_logits,
+    cross_entropy as cross_entropy,
+    kl_div as kl_div,
+    nll_loss as nll_loss,
+)
 from .layers import (
     Dropout as Dropout,
     Embedding as Embedding,
@@ -9,12 +16,14 @@ from .layers import (
     Linear as Linear,
 )
 from .losses import (
-    binary_cross_entropy_with_logits as binary_cross_entropy_with_logits,
-    cross_entropy as cross_entropy,
+    cosine_similarity as cosine_similarity,
+    gaussian_nll_loss as gaussian_nll_loss,
     huber_loss as huber_loss,
     l1_loss as l1_loss,
     mse_loss as mse_loss,
+    poisson_nll_loss as poisson_nll_loss,
     quantile_loss as quantile_loss,
+    smooth_l1_loss as smooth_l1_loss,
 )
 from .module import Module as Module, Parameter as Parameter, Sequential as Sequential
 from .recurrent import GRU as GRU, LSTM as LSTM, RNN as RNN, unroll as unroll

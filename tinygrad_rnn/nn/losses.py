@@ -6,7 +6,6 @@ the unreduced loss. An empty mean is NaN, as in PyTorch.
 """
 
 import math
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,10 +14,10 @@ import numpy as np
 from .. import ops
 from .._tensor import Tensor, constant, to_array
 from ..errors import DTypeError, ShapeError
-from ..ops.shape import one_axis
+from ..op import local
 
 
-def _keep(name: str, mask: Any, shape: tuple[int, ...]) -> Tensor | None:
+def keep_of(name: str, mask: Any, shape: tuple[int, ...]) -> Tensor | None:
     """The mask in the shape of the unreduced loss."""
     if mask is None:
         return None
@@ -34,7 +33,7 @@ def _keep(name: str, mask: Any, shape: tuple[int, ...]) -> Tensor | None:
     return wide
 
 
-def _only(keep: Tensor | None, x: Any) -> Any:
+def only(keep: Tensor | None, x: Any) -> Any:
     """The values that count and 0 elsewhere, before anything is computed of them.
 
     A missing value is often NaN: chosen afterwards, it would reach the weights as 0 * NaN.
@@ -42,7 +41,7 @@ def _only(keep: Tensor | None, x: Any) -> Any:
     return x if keep is None else ops.where(keep, x, 0)
 
 
-def _reduce(
+def reduce(
     name: str, loss: Tensor, reduction: str, keep: Tensor | None, weight: Any = None
 ) -> Tensor:
     """Reduce a loss that is 0 where it does not count; `weight` replaces the count in a mean."""
@@ -61,7 +60,7 @@ def _reduce(
     return total / ops.where(count > 0, count, math.nan)
 
 
-def _pair(name: str, x: Any, target: Any, mask: Any) -> tuple[Tensor, Tensor, Tensor | None]:
+def pair(name: str, x: Any, target: Any, mask: Any) -> tuple[Tensor, Tensor, Tensor | None]:
     """Prediction and target, 0 where they do not count, and the mask."""
     if not isinstance(target, Tensor):
         target = constant(to_array(target))
@@ -70,8 +69,8 @@ def _pair(name: str, x: Any, target: Any, mask: Any) -> tuple[Tensor, Tensor, Te
             f"{name}: prediction {x.shape} and target {target.shape} must have equal shapes "
             "(they would broadcast, and average the wrong differences)"
         )
-    keep = _keep(name, mask, x.shape)
-    return _only(keep, x), _only(keep, target), keep
+    keep = keep_of(name, mask, x.shape)
+    return only(keep, x), only(keep, target), keep
 
 
 def mse_loss(x: Any, target: Any, reduction: str = "mean", mask: Any = None) -> Tensor:
@@ -81,14 +80,14 @@ def mse_loss(x: Any, target: Any, reduction: str = "mean", mask: Any = None) -> 
     >>> mse_loss(tg.tensor([1.0, 3.0]), tg.tensor([0.0, 1.0])).item()
     2.5
     """
-    x, target, keep = _pair("mse_loss", x, target, mask)
-    return _reduce("mse_loss", ops.square(x - target), reduction, keep)
+    x, target, keep = pair("mse_loss", x, target, mask)
+    return reduce("mse_loss", ops.square(x - target), reduction, keep)
 
 
 def l1_loss(x: Any, target: Any, reduction: str = "mean", mask: Any = None) -> Tensor:
     """Absolute error |x - target|."""
-    x, target, keep = _pair("l1_loss", x, target, mask)
-    return _reduce("l1_loss", ops.abs(x - target), reduction, keep)
+    x, target, keep = pair("l1_loss", x, target, mask)
+    return reduce("l1_loss", ops.abs(x - target), reduction, keep)
 
 
 def huber_loss(
@@ -97,84 +96,63 @@ def huber_loss(
     """d^2 / 2 for |d| <= delta, else delta (|d| - delta / 2): Huber (1964)."""
     if delta <= 0:
         raise ValueError(f"huber_loss: delta must be positive, got {delta}")
-    x, target, keep = _pair("huber_loss", x, target, mask)
+    x, target, keep = pair("huber_loss", x, target, mask)
     d = ops.abs(x - target)
     inner = ops.minimum(d, float(delta))
-    return _reduce("huber_loss", inner * (d - 0.5 * inner), reduction, keep)
+    return reduce("huber_loss", inner * (d - 0.5 * inner), reduction, keep)
 
 
-def binary_cross_entropy_with_logits(
-    x: Any, target: Any, reduction: str = "mean", mask: Any = None
+def smooth_l1_loss(
+    x: Any, target: Any, beta: float = 1.0, reduction: str = "mean", mask: Any = None
 ) -> Tensor:
-    """-t log s(x) - (1 - t) log(1 - s(x)), s the sigmoid, in the stable form softplus(x) - t x."""
-    x, target, keep = _pair("binary_cross_entropy_with_logits", x, target, mask)
-    loss = _only(keep, ops.softplus(x) - target * x)
-    return _reduce("binary_cross_entropy_with_logits", loss, reduction, keep)
+    """d^2 / (2 beta) for |d| < beta, else |d| - beta / 2: `huber_loss` divided by its delta."""
+    if beta <= 0:
+        raise ValueError(f"smooth_l1_loss: beta must be positive, got {beta}")
+    return huber_loss(x, target, beta, reduction, mask) / beta
 
 
-def cross_entropy(
+def poisson_nll_loss(
+    x: Any, target: Any, log_input: bool = True, reduction: str = "mean", mask: Any = None
+) -> Tensor:
+    """Minus the log likelihood of counts, without its constant: e^x - t x, x the log of the rate.
+
+    With `log_input=False` x is the rate itself: x - t log(x + 1e-8).
+    """
+    x, target, keep = pair("poisson_nll_loss", x, target, mask)
+    loss = ops.exp(x) - target * x if log_input else x - target * ops.log(x + 1e-8)
+    return reduce("poisson_nll_loss", only(keep, loss), reduction, keep)
+
+
+def gaussian_nll_loss(
     x: Any,
     target: Any,
-    weight: Any = None,
-    ignore_index: int = -100,
+    var: Any,
+    eps: float = 1e-6,
     reduction: str = "mean",
     mask: Any = None,
-    axis: int | None = None,
 ) -> Tensor:
-    """-log softmax(x)[target]: logits (..., classes), class numbers (...).
+    """Minus the log likelihood (log v + (x - t)^2 / v) / 2, without its constant.
 
-    The classes are on the last axis, whatever axes come before; `axis=1` is PyTorch's
-    layout (N, classes, ...). Logits that only fit the latter are refused, and where
-    both fit, (N, n, n) and targets (N, n), a warning says that the last axis was taken:
-    give `axis=-1` or `axis=1` there. `weight` (classes,) scales each class, and the mean
-    is then divided by the weights' sum; targets equal to `ignore_index` do not count.
-
-    >>> import tinygrad_rnn as tg
-    >>> round(cross_entropy(tg.zeros(2, 4), tg.tensor([0, 3])).item(), 4)
-    1.3863
+    v is max(var, eps). Nix and Weigend, ICNN 1994. `var` has the shape of x, or one that
+    broadcasts to it.
+    Raises ValueError for a variance below 0, unless under `tg.jit`, which has no values.
     """
-    classes = target if isinstance(target, Tensor) else constant(np.asarray(target))
-    if classes.dtype.kind not in "iu":
-        raise DTypeError(f"cross_entropy: targets must be class numbers, got {classes.dtype}")
-    if axis is None:
-        _check_layout(x.shape, classes.shape)
-    elif (k := one_axis("cross_entropy", axis, x.ndim)) != x.ndim - 1:
-        x = ops.permute_dims(x, axes=(*[a for a in range(x.ndim) if a != k], k))
-    if classes.shape != x.shape[:-1]:
-        raise ShapeError(
-            f"cross_entropy: targets must be {x.shape[:-1]} for {x.shape[:-1]} rows of "
-            f"{x.shape[-1]} logits, got {classes.shape}"
-        )
-    keep = ops.ne(classes, ignore_index)
-    if mask is not None:
-        masked = _keep("cross_entropy", mask, classes.shape)
-        keep, x = ops.logical_and(keep, masked), _only(ops.expand_dims(masked, -1), x)
-    used = _only(keep, classes)
-    loss: Tensor = _only(keep, ops.softmax_cross_entropy(x, used))
-    scale = None
-    if weight is not None:
-        table = weight if isinstance(weight, Tensor) else constant(to_array(weight, x.dtype))
-        if table.shape != x.shape[-1:]:
-            raise ShapeError(f"cross_entropy: weight must be {x.shape[-1:]}, got {table.shape}")
-        scale = _only(keep, ops.take(table, used))
-        loss = loss * scale
-    return _reduce("cross_entropy", loss, reduction, keep, scale)
+    x, target, keep = pair("gaussian_nll_loss", x, target, mask)
+    v = var if isinstance(var, Tensor) else constant(to_array(var, x.dtype))
+    if local.now.recorder is None and (v.numpy() < 0).any():
+        raise ValueError("gaussian_nll_loss: a variance below 0")
+    v = ops.maximum(v, eps)
+    if v.shape != x.shape:
+        v = ops.broadcast_to(v, shape=x.shape)
+    loss = 0.5 * (ops.log(v) + ops.square(x - target) / v)
+    return reduce("gaussian_nll_loss", only(keep, loss), reduction, keep)
 
 
-def _check_layout(logits: tuple[int, ...], targets: tuple[int, ...]) -> None:
-    """Notice logits laid out as in PyTorch, with the classes on the second axis."""
-    if len(logits) < 3 or targets != logits[:1] + logits[2:]:
-        return
-    if targets != logits[:-1]:
-        raise ShapeError(
-            f"cross_entropy: logits {logits} and targets {targets} fit with the classes on "
-            "axis 1, as in PyTorch; here they are on the last axis, so say axis=1"
-        )
-    warnings.warn(
-        f"cross_entropy: logits {logits} and targets {targets} fit with the classes on the last "
-        "axis and, as in PyTorch, on axis 1; the last was taken. Say axis=-1 or axis=1",
-        stacklevel=3,
-    )
+def cosine_similarity(a: Any, b: Any, axis: int = -1, eps: float = 1e-8) -> Tensor:
+    """a.b / (|a| |b|) along one axis; each norm at least eps."""
+    size = ops.maximum(ops.norm(a, axis=axis), eps) * ops.maximum(ops.norm(b, axis=axis), eps)
+    y: Tensor = ops.vecdot(a, b, axis=axis) / size
+    return y
 
 
 def quantile_loss(
@@ -201,11 +179,11 @@ def quantile_loss(
                 f"quantile_loss: for {len(qs)} quantiles of targets {target.shape} x must be "
                 f"{(*target.shape, len(qs))}, got {x.shape}"
             )
-        keep = _keep("quantile_loss", mask, x.shape)
-        x, target = _only(keep, x), _only(keep, ops.expand_dims(target, -1))
+        keep = keep_of("quantile_loss", mask, x.shape)
+        x, target = only(keep, x), only(keep, ops.expand_dims(target, -1))
         q: Any = constant(np.asarray(qs, x.dtype))
     else:
-        x, target, keep = _pair("quantile_loss", x, target, mask)
+        x, target, keep = pair("quantile_loss", x, target, mask)
         q = qs[0]
     d = target - x
-    return _reduce("quantile_loss", ops.maximum(q * d, (q - 1) * d), reduction, keep)
+    return reduce("quantile_loss", ops.maximum(q * d, (q - 1) * d), reduction, keep)
