@@ -367,6 +367,17 @@ def program(x1):
     return tg.stack(Y)
 args, parameters = [x1], [b2]
 """,
+    "input products of which only the last is wanted": """
+T, B, H = 3, 2, 4
+s3, W10, x1 = floats(3, B, 1), floats(10, H, 1), floats(1, T, B, H)
+def program(x1):
+    Y, a = [], s3
+    for t in range(T):
+        Y.append(x1[t]@W10)
+        a = 2*a
+    return Y[-1]
+args, parameters = [x1], [s3, W10]
+""",
     "a number carried beside a batch": """
 T, B = 4, 2
 s3, s6 = floats(3), floats(6, B)
