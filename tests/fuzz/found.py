@@ -378,6 +378,19 @@ def program(x1):
     return Y[-1]
 args, parameters = [x1], [s3, W10]
 """,
+    "a state that is what no step changes": """
+T, B, H = 6, 1, 1
+s4 = floats(4, H, B)
+def program():
+    Y, a = [], tg.zeros((B, H), dtype="float64")
+    c = s4.detach()
+    for t in range(T):
+        v = tg.sigmoid(s4)*a
+        Y.append(v)
+        a = c.detach() if t >= 2 else tg.where(v > 0, v, 0)
+    return tg.stack(Y*2)
+args, parameters = [], [s4]
+""",
     "a number carried beside a batch": """
 T, B = 4, 2
 s3, s6 = floats(3), floats(6, B)
