@@ -367,6 +367,30 @@ def program(x1):
     return tg.stack(Y)
 args, parameters = [x1], [b2]
 """,
+    "input products of which only the last is wanted": """
+T, B, H = 3, 2, 4
+s3, W10, x1 = floats(3, B, 1), floats(10, H, 1), floats(1, T, B, H)
+def program(x1):
+    Y, a = [], s3
+    for t in range(T):
+        Y.append(x1[t]@W10)
+        a = 2*a
+    return Y[-1]
+args, parameters = [x1], [s3, W10]
+""",
+    "a state that is what no step changes": """
+T, B, H = 6, 1, 1
+s4 = floats(4, H, B)
+def program():
+    Y, a = [], tg.zeros((B, H), dtype="float64")
+    c = s4.detach()
+    for t in range(T):
+        v = tg.sigmoid(s4)*a
+        Y.append(v)
+        a = c.detach() if t >= 2 else tg.where(v > 0, v, 0)
+    return tg.stack(Y*2)
+args, parameters = [], [s4]
+""",
     "a number carried beside a batch": """
 T, B = 4, 2
 s3, s6 = floats(3), floats(6, B)

@@ -69,10 +69,11 @@ def _own_beginnings(loop: Loop) -> None:
     """A value of its own for each beginning of a state, since what precedes a value's first
     step lies in its memory: `y, h = start, h0` with y = h = f(y, h) in each step."""
     firsts: dict[int, list[tuple[Value, dict[int, Any]]]] = {}  # value or copies; by row, what
+    made = {id(i.out) for i in loop.body}  # what comes from outside has no memory of a step either
 
     def home(v: Value, first: tuple[Any, ...]) -> Value:
         rows = {k - len(first): a for k, a in enumerate(first)}
-        known = firsts.setdefault(id(v), [(v, {})])
+        known = firsts.setdefault(id(v), [(v, {})] if id(v) in made else [])
         for own, taken in known:
             if all(same(taken.get(row, a), a) for row, a in rows.items()):
                 taken.update(rows)

@@ -72,6 +72,7 @@ class Products(Views):
         assert isinstance(p, Slice)
         source, start = f"A{self.outside(p.source)}", self.offset(p.start)
         home = self.final_home(t.out)
+        assert home.kind != "ring", "an input product of which only the last steps have memory"
         a = f"A{home.argument}"
         first = "0" if home.kind == "block" else f"t0 + {self.row_of_first(home)}"
         stop = "m" if home.kind == "block" else f"t1 + {self.row_of_first(home)}"

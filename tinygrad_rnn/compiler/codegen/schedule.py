@@ -200,10 +200,12 @@ def _products(loop: Loop) -> list[Any]:
     """The body with products as such, additions to them taken in."""
     uses, kept = uses_of(loop), handed_out(loop)
     slices = {id(p.out) for p in loop.params if isinstance(p, Slice) and p.stride == 1}
-    carried = {id(p.of) for p in loop.params if not isinstance(p, Slice)}
-    for instr in reversed(loop.body):  # and what is added up in the memory of the last few steps
-        if instr.op.name == "add" and id(instr.out) in carried:
-            carried |= {id(a) for a in instr.inputs}
+    last = {id(p.of) for p in loop.params if not isinstance(p, Slice)}
+    last |= {id(r.values[0]) for r in loop.results if r.kind == "final"}
+    last -= {id(r.values[0]) for r in loop.results if r.kind == "stack"}
+    for instr in reversed(loop.body):  # only the last few steps of these have memory
+        if instr.op.name == "add" and id(instr.out) in last:
+            last |= {id(a) for a in instr.inputs}
     inside = {id(p.out) for p in loop.params} | {id(i.out) for i in loop.body}
     made: dict[int, Product] = {}
     items: list[Any] = []
@@ -213,7 +215,7 @@ def _products(loop: Loop) -> list[Any]:
             a, b = instr.inputs[:2]
             before = (
                 instr.op.name != "sum_of_products"
-                and id(instr.out) not in carried
+                and id(instr.out) not in last
                 and id(a) in slices
                 and id(b) not in inside
                 and isinstance(a, Value)
