@@ -750,3 +750,18 @@ def test_explain_says_what_was_done() -> None:
     ):  # fmt: skip
         assert words in text, text
     assert "def kernel(" in fast.source
+
+
+def test_programs_are_bounded_and_the_least_recently_used_goes() -> None:
+    runs = bytearray(1)  # which guards do not look at
+
+    def run(x: Any, n: int) -> Any:
+        runs[0] += 1
+        return x * n
+
+    fast, x = tg.jit(run, audit=0), tg.ones(1)
+    for n in range(80):
+        assert fast(x, n).item() == n
+        assert fast(x, 0).item() == 0
+    assert sum(map(len, fast._entries.values())) == len(fast._recent) == 64
+    assert runs[0] == 80  # the one in use was never dropped

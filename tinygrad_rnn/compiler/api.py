@@ -3,6 +3,7 @@
 import functools
 import os
 import warnings
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
@@ -29,6 +30,9 @@ class disable_jit(_Switch):
     name, value = "jit", False
 
 
+MOST = 64  # programs of one function that are kept; the least recently used goes first
+
+
 class Jitted:
     """A function compiled by `tg.jit`; call it like the function."""
 
@@ -37,6 +41,7 @@ class Jitted:
         self.fn, self.audit = fn, audit
         self._calls = 0
         self._entries: dict[Any, list[Entry]] = {}
+        self._recent: OrderedDict[int, tuple[Any, Entry]] = OrderedDict()  # last used, last
         self._last: Entry | None = None
         self._warned = False
 
@@ -54,7 +59,10 @@ class Jitted:
                 break
         else:
             entry = self._capture(key, leaves)
-        self._last = entry
+        if entry is not self._last:
+            self._last = entry
+            if id(entry) in self._recent:  # another thread may have dropped it
+                self._recent.move_to_end(id(entry))
         tensors = [a for a in leaves if isinstance(a, Tensor)]
         if self.audit:
             self._calls += 1
@@ -73,8 +81,18 @@ class Jitted:
             )
         known = self._entries.setdefault(key, [])
         known.insert(0, entry)
-        del known[8:]  # programs for the modes a training goes through; older ones are stale
+        self._recent[id(entry)] = key, entry
+        for old in known[8:]:  # programs for the modes of a training; older ones are stale
+            self._drop(key, old)
+        if len(self._recent) > MOST:
+            self._drop(*next(iter(self._recent.values())))
         return entry
+
+    def _drop(self, key: Any, entry: Entry) -> None:
+        del self._recent[id(entry)]
+        self._entries[key].remove(entry)
+        if not self._entries[key]:
+            del self._entries[key]
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else functools.partial(self, instance)
