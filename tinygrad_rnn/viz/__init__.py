@@ -3,7 +3,7 @@
 >>> import tinygrad_rnn as tg
 >>> from tinygrad_rnn import nn, viz
 >>> y, _ = nn.LSTM(3, 4)(tg.ones(6, 2, 3))
->>> print(viz.unrolled(y.sum()).summary())
+>>> print(viz.unrolled(y.sum(), level="op").summary())
 unrolled: 110 vertices, 157 edges, 6 steps, 3 kinds of column
 """
 
