@@ -100,8 +100,10 @@ def test_a_long_series_keeps_its_least_and_its_largest():
     norms = np.exp(rng.standard_normal(5000))
     norms[1234], norms[4321] = 1e-7, 1e5
     picture, _ = drawn(table_of(norms))
-    (points,) = lines_of(picture, curve.INK)
-    assert len(points) <= 2 * curve.BINS + 2
+    pieces = lines_of(picture, curve.INK)
+    assert max(map(len, pieces)) <= curve.PIECE + 1
+    points = np.concatenate(pieces)
+    assert len(points) <= 2 * curve.BINS + 2 + len(pieces)
     whole = np.array([1234, 4321]) / 4999
     x = (points[:, 0] - points[0, 0]) / (points[-1, 0] - points[0, 0])
     assert x[points[:, 1].argmax()] == pytest.approx(whole[0])

@@ -21,6 +21,7 @@ from .table import Table, rate_text
 
 HEIGHT, APART = 44.0, 12.0  # of a chart, and between two
 BINS = 240  # a longer series is drawn as the least and the largest of each bin
+PIECE = 200  # corners in one path: Graphviz refuses strings of over 16,384 characters
 DOTS = 60  # up to so many steps each has a dot that tells its norm
 INK, GREY, GRID = "#1f6fb2", "#9a9a9a", "#e4e4e4"
 SMALL = 10.0
@@ -193,8 +194,8 @@ def _curve(
             (axes.across(s), axes.down(y, n))
             for s, n in zip(t.tolist(), norm.tolist(), strict=True)
         ]
-        if len(points) > 1:
-            picture.lines.append(_path(points, colour, pen))
+        for k in range(0, len(points) - 1, PIECE):
+            picture.lines.append(_path(points[k : k + PIECE + 1], colour, pen))
 
 
 def _runs(steps: Array, norms: Array) -> Iterator[tuple[Array, Array]]:
