@@ -1,6 +1,5 @@
 """Truncated backpropagation through time against sums written out, and PyTorch."""
 
-import gc
 from typing import Any
 
 import numpy as np
@@ -161,7 +160,6 @@ def test_a_graph_is_no_longer_than_its_window() -> None:
     x = tg.tensor(np.zeros((60, B, I)))
     sizes = [nodes(w.loss) for w in train.tbptt(run, {"x": x}, start, 5, 10)]
     assert len(set(sizes[2:])) == 1
-    gc.collect()
 
 
 class Stateful(nn.Module):

@@ -3,7 +3,7 @@
 from . import baselines as baselines, metrics as metrics
 from .forecaster import Forecaster as Forecaster
 from .loop import Epoch as Epoch, Fit as Fit, evaluate as evaluate, fit as fit
-from .nested import detach as detach, map_tensors as map_tensors
+from .nested import detach as detach
 from .scaling import Scaling as Scaling
 from .series import Series as Series, read_csv as read_csv, split as split, windows as windows
 from .truncated import Window as Window, tbptt as tbptt

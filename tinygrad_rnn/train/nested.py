@@ -1,4 +1,4 @@
-"""Carried states of any structure: tensors in tuples, lists and dicts."""
+"""Data and carried states of any structure: arrays in tuples, lists and dicts."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,26 +6,18 @@ from typing import Any
 from .._tensor import Tensor
 
 
-def map_tensors(fn: Callable[[Tensor], Any], tree: Any, who: str = "map_tensors") -> Any:
-    """Apply `fn` to every tensor of a nested structure; None stays None.
+def map_leaves(fn: Callable[[Any], Any], tree: Any) -> Any:
+    """Apply `fn` to all that is no tuple, list or dict; the structure stays.
 
-    >>> import tinygrad_rnn as tg
-    >>> map_tensors(lambda x: x.shape, {"h": tg.ones(2), "c": (tg.ones(3), None)})
-    {'h': (2,), 'c': ((3,), None)}
+    >>> map_leaves(len, {"a": "xyz", "b": ("x", ["", "yz"])})
+    {'a': 3, 'b': (1, [0, 2])}
     """
-    if tree is None:
-        return None
-    if isinstance(tree, Tensor):
-        return fn(tree)
     if isinstance(tree, dict):
-        return {k: map_tensors(fn, v, who) for k, v in tree.items()}
+        return {k: map_leaves(fn, v) for k, v in tree.items()}
     if isinstance(tree, list | tuple):
-        parts = [map_tensors(fn, v, who) for v in tree]
+        parts = [map_leaves(fn, v) for v in tree]
         return type(tree)(*parts) if hasattr(tree, "_fields") else type(tree)(parts)
-    raise TypeError(
-        f"{who}: a state must be a tensor, None, or tuples, lists and dicts of them; "
-        f"got {type(tree).__name__}"
-    )
+    return fn(tree)
 
 
 def detach(state: Any) -> Any:
@@ -39,4 +31,15 @@ def detach(state: Any) -> Any:
     >>> h.requires_grad
     False
     """
-    return map_tensors(lambda x: x.detach(), state, "detach")
+    return map_leaves(_detached, state)
+
+
+def _detached(part: Any) -> Any:
+    if part is None:
+        return None
+    if isinstance(part, Tensor):
+        return part.detach()
+    raise TypeError(
+        "detach: a state must be a tensor, None, or tuples, lists and dicts of them; "
+        f"got {type(part).__name__}"
+    )

@@ -12,7 +12,7 @@ from .._tensor import Tensor, constant, count
 from ..autodiff import no_grad
 from ..errors import GraphError
 from ..graph import Node
-from .nested import detach
+from .nested import detach, map_leaves
 
 Run = Callable[[Any, Any], tuple[Tensor, Any]]
 
@@ -113,24 +113,19 @@ def _checked(result: Any) -> tuple[Tensor, Any]:
     return result
 
 
-def _leaves(data: Any) -> list[Any]:
-    if isinstance(data, dict):
-        return [leaf for v in data.values() for leaf in _leaves(v)]
-    if isinstance(data, tuple | list):
-        return [leaf for v in data for leaf in _leaves(v)]
-    return [data]
-
-
 def _steps(data: Any) -> int:
     """The number of steps, the same in all arrays."""
     lengths = set()
-    for leaf in _leaves(data):
+
+    def note(leaf: Any) -> None:
         if not isinstance(leaf, Tensor | np.ndarray) or not leaf.ndim:
             raise TypeError(
                 "tbptt: data must be an array or tensor with the steps first, or tuples and dicts "
                 f"of such; got {type(leaf).__name__}"
             )
         lengths.add(leaf.shape[0])
+
+    map_leaves(note, data)
     if len(lengths) != 1:
         raise ValueError(
             f"tbptt: the parts of data have {', '.join(map(str, sorted(lengths)))} steps; "
@@ -141,12 +136,11 @@ def _steps(data: Any) -> int:
 
 def _cut(data: Any, a: int, b: int) -> Any:
     """Steps a to b of everything."""
-    if isinstance(data, dict):
-        return {k: _cut(v, a, b) for k, v in data.items()}
-    if isinstance(data, tuple | list):
-        parts = [_cut(v, a, b) for v in data]
-        return type(data)(*parts) if hasattr(data, "_fields") else type(data)(parts)
-    return data[a:b] if isinstance(data, Tensor) else constant(np.array(data[a:b], order="C"))
+
+    def part(leaf: Any) -> Tensor:
+        return leaf[a:b] if isinstance(leaf, Tensor) else constant(np.array(leaf[a:b], order="C"))
+
+    return map_leaves(part, data)
 
 
 class _History:
