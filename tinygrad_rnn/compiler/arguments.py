@@ -62,7 +62,7 @@ def pairs(
 
 
 def flatten(value: Any, leaves: list[Any], shape: list[Any]) -> None:
-    """Collect the leaves of an argument, and what `_rebuilt` needs to put them together again."""
+    """Collect the leaves of an argument, and what `rebuilt` needs to put them together again."""
     if isinstance(value, Tensor):
         leaves.append(value)
         array = value._array
@@ -84,7 +84,7 @@ def flatten(value: Any, leaves: list[Any], shape: list[Any]) -> None:
 
 
 def rebuilt(shape: Iterator[Any], leaves: Iterator[Any]) -> Any:
-    """The argument that `_flatten` took apart, with new leaves."""
+    """The argument that `flatten` took apart, with new leaves."""
     kind, parts = next(shape)[:2]
     if kind is dict:
         return {k: rebuilt(shape, leaves) for k in parts}

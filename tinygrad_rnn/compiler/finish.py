@@ -11,7 +11,7 @@ from .build import make
 from .capture import Symbol, Tape, trace
 from .ir import Instr, Loop, Prev, Value, same
 from .lower import late
-from .prepare import dead_code, share
+from .tidy import dead_code, share
 
 Item = Instr | Loop
 
