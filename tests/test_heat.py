@@ -1,7 +1,6 @@
 """Heat maps: the numbers are the states' own, and the triangle equals a sweep for each loss."""
 
 import builtins
-import xml.etree.ElementTree as ET
 
 import numpy as np
 import pytest
@@ -420,13 +419,8 @@ def test_files(form, start, tmp_path):
         assert 1270 <= width <= 1280
 
 
-def test_the_svg_gives_its_time_axis_for_a_cursor():
+def test_a_notebook_shows_the_picture_and_says_what_it_is():
     shown = viz.heatmap(lstm_loss(), "h")
-    root = ET.fromstring(shown.svg)
-    width = float(root.get("viewBox").split()[2])
-    axis = panels.time_axis(shown.figure)
-    assert (axis["first"], axis["last"]) == (0, T - 1)
-    assert 0 < axis["x0"] < axis["x1"] < width
     assert "svg" in shown._repr_mimebundle_()["image/svg+xml"]
     assert "7 steps, sequence 0 of 2" in shown.summary()
 

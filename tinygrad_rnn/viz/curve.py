@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..op import Array
-from .fates import BAD, RED, Scale
+from .fates import BAD, RED
 from .picture import Box, Line, Picture, Point, Text, text_width
 from .rates import Rate
 from .table import Table, rate_text
@@ -27,7 +27,7 @@ INK, GREY, GRID = "#1f6fb2", "#9a9a9a", "#e4e4e4"
 SMALL = 10.0
 
 
-def add_curves(picture: Picture, table: Table, scale: Scale, y: float) -> float:
+def add_curves(picture: Picture, table: Table, y: float) -> float:
     """Charts under a picture, from `y` down, as wide as it is; where they end."""
     rows: list[tuple[str, Rate | None, dict[str, Array]]] = [
         (name, table.rates[name], found) for name, found in table.states.items()
@@ -41,7 +41,7 @@ def add_curves(picture: Picture, table: Table, scale: Scale, y: float) -> float:
     )
     label = max(text_width(t, SMALL) for name, rate, _ in rows for t in _words(name, rate)) + 12
     width = max(picture.width - label - 60, 360.0)
-    axes = _Axes(label + 48, width, int(steps.min()), int(steps.max()), values, scale)
+    axes = _Axes(label + 48, width, int(steps.min()), int(steps.max()), values)
     picture.width = max(picture.width, label + 60 + width)
     picture.texts.append(Text(0, y, _heading(rows), 11.0, start=True))
     for name, rate, found in rows:
@@ -73,13 +73,13 @@ def _differ(found: dict[str, Array]) -> bool:
 class _Axes:
     """Where steps and norms lie on a chart."""
 
-    def __init__(self, x: float, width: float, first: int, last: int, values: Array, scale: Scale):
+    def __init__(self, x: float, width: float, first: int, last: int, values: Array):
         usable = values[np.isfinite(values) & (values > 0)]
         low, high = (float(usable.min()), float(usable.max())) if usable.size else (0.1, 1.0)
         if high < 3 * low:  # all alike: not the noise blown up
             low, high = low / math.sqrt(3), high * math.sqrt(3)
         self.x, self.width, self.first, self.last = x, width, first, max(last, first + 1)
-        self.low, self.high, self.scale = math.log(low), math.log(high), scale
+        self.low, self.high = math.log(low), math.log(high)
 
     def across(self, step: float) -> float:
         return self.x + self.width * (step - self.first) / (self.last - self.first)

@@ -14,7 +14,7 @@ from .table import Table, short, words_of
 def paint(picture: Picture, flow: Flow, scale: Scale, table: Table) -> None:
     """The gradient on a picture of the graph, with curves and a legend below."""
     paint_flow(picture, flow, scale)
-    y = add_curves(picture, table, scale, picture.height + 16)
+    y = add_curves(picture, table, picture.height + 16)
     picture.height = _legend(picture, scale, y + 12)
 
 

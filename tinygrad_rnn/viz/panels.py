@@ -1,7 +1,6 @@
 """Heat maps on one time axis, painted by matplotlib (extra `examples`)."""
 
 import io
-import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -169,17 +168,3 @@ def written(fig: Any, form: str) -> bytes:
     with matplotlib.rc_context({"svg.hashsalt": "tinygrad_rnn", "svg.fonttype": "none"}):
         fig.savefig(out, format=form, metadata=undated, dpi=DOTS)
     return out.getvalue()
-
-
-def time_axis(fig: Any) -> dict[str, float]:
-    """Where the steps lie across the SVG, in its own units, for a cursor: x0, x1, first, last."""
-    fig.canvas.draw()
-    ax = fig.axes[0]
-    box, width = ax.get_position(), fig.get_size_inches()[0] * 72
-    first, last = ax.get_xlim()
-    return {
-        "x0": box.x0 * width,
-        "x1": box.x1 * width,
-        "first": math.ceil(first),
-        "last": math.floor(last),
-    }

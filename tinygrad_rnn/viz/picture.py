@@ -31,7 +31,6 @@ KINDS = {
     "cut": ("#fbd3dc", "#b02a4a"),
     "column": ("#fcfcfc", "#d0d0d0"),
     "frame": ("none", "#9fb4c8"),
-    "gap": ("none", "none"),
     "strip": ("#888888", "none"),
     "junction": ("#1f6fb2", "none"),
 }
