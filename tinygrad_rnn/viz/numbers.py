@@ -6,13 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from .._tensor import constant
-from ..autodiff import no_grad
 from ..errors import GraphError
-from ..graph import FREED, Node, Sweep
+from ..graph import FREED, Node
 from ..op import Array
 from .graph import Vertex, nodes_below, roots_of
 from .labels import Text
+from .sweep import own_sweep
 from .values import Values
 
 MOST = 4
@@ -59,10 +58,7 @@ def gradients_of(roots: list[Node], who: str) -> dict[int, Array]:
     if len(roots) > 1 or math.prod(roots[0].shape) != 1:
         raise GraphError(f"{who}: show='grad' needs one output that is a single value")
     watch = _Totals(roots[0])
-    with no_grad():
-        run = Sweep(lambda a, _: constant(a), retain=True, create_graph=False, watch=watch)
-        run.run([(roots[0], np.ones(roots[0].shape, roots[0].dtype))])
-    for leaf, g, _ in run.leaves():
+    for leaf, g, _ in own_sweep(roots[0], watch=watch).leaves():
         watch.found[-id(leaf)] = np.asarray(g)
     return watch.found
 

@@ -15,6 +15,7 @@ from .. import ops
 from ..op import Array, Op, Traced
 from ..ops.indexing import put_slices
 from ..ops.reduce import axes_of
+from .steps import row_of
 
 
 class Cotangent(Traced):
@@ -25,7 +26,7 @@ class Cotangent(Traced):
 
     def __apply_op__(self, op: Op, args: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
         values = [a.whole() if isinstance(a, Rows) else a for a in args]
-        if op is put_slices and all(_row(key) is not None for key in attrs["keys"]):
+        if op is put_slices and all(row_of(key) is not None for key in attrs["keys"]):
             return Rows(values, attrs)
         first = min(a.first for a in values if isinstance(a, Stacked))
         end = max(a.end for a in values if isinstance(a, Stacked))
@@ -120,17 +121,11 @@ class Rows(Cotangent):
         return Stacked(_put_slices(put_slices, lined, self.attrs), first)
 
     def __getitem__(self, key: Any) -> Any:
-        row, keys = _row(key), self.attrs["keys"]
+        row, keys = row_of(key), self.attrs["keys"]
         if row is None:
             return self.whole()[key]
-        found = [p for p, k in zip(self.pieces, keys, strict=True) if _row(k) == row]
+        found = [p for p, k in zip(self.pieces, keys, strict=True) if row_of(k) == row]
         return functools.reduce(ops.add, found) if found else None
-
-
-def _row(key: Any) -> int | None:
-    """The t of `x[t]`, None for any other index."""
-    one = key[0] if isinstance(key, tuple) and len(key) == 1 else key
-    return int(one) if isinstance(one, int | np.integer) and not isinstance(one, bool) else None
 
 
 def _spread(a: Stacked, first: int, end: int) -> Stacked:

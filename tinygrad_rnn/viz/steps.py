@@ -5,6 +5,8 @@ A list of inputs gives each step one; a state's first value stands before the fi
 
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from .. import roll
 from .._tensor import Tensor
 from ..graph import Node, key_of
@@ -47,7 +49,7 @@ def find_steps(nodes: list[Node]) -> Steps:
 def row_of(key: Any) -> int | None:
     """The t of `x[t]`, None for any other index."""
     one = key[0] if isinstance(key, tuple) and len(key) == 1 else key
-    return int(one) if isinstance(one, int) and not isinstance(one, bool) else None
+    return int(one) if isinstance(one, int | np.integer) and not isinstance(one, bool) else None
 
 
 def _call(node: Node, places: dict[int, int]) -> roll.Call:
