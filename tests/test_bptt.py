@@ -62,6 +62,20 @@ def test_arrows_light_up_in_the_tape_s_order_and_sums_fill_up():
     assert len({(f.width, f.height) for f in made}) == 1
 
 
+def test_with_from_step_the_film_tells_of_that_loss_alone(tmp_path, monkeypatch):
+    """The last sum of each weight is the figure beside the still picture's, not that of all losses."""
+    seen = []
+    monkeypatch.setattr(bptt, "animated", lambda made, *_: seen.extend(made) or b"")
+    loss, _ = textbook(3)
+    diagram = viz.gradient_flow(loss, from_step=1, level="op")
+    diagram.save(tmp_path / "a.gif")
+    last = sums_in(seen[-1], collect(loss))
+    for name, total in diagram.table().totals.items():
+        found = {t: value for (n, t), value in last.items() if n == name}
+        assert set(found) <= {0, 1}
+        assert abs(found[min(found)]) == pytest.approx(total, rel=5e-3)
+
+
 def test_captions_say_where_what_and_how_much():
     made, _, _ = filmed(textbook(3)[0])
     captions = [[t.text for t in f.texts if t.y > f.height - 18 * (bptt.SHOWN + 2)] for f in made]

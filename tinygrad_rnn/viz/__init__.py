@@ -28,7 +28,7 @@ from . import (
 from .diagram import Diagram as Diagram, GradientDiagram as GradientDiagram
 from .elide import slots
 from .filming import Film as Film, film as film
-from .flow import Flow as Flow
+from .flow import Flow as Flow, other_losses
 from .fold import cells, units
 from .graph import Graph, Vertex, collect, root_of
 from .grid import Grid
@@ -260,7 +260,8 @@ def gradient_flow(
             )
         picture = paint(grid(), "backpropagation through time")
         _gradient.paint_flow(picture, measured, scale)
-        told = _contributions.contributions(root_of(loss, who), graph)
+        blocked = () if from_step is None else other_losses(graph, from_step)
+        told = _contributions.contributions(root_of(loss, who), graph, blocked)
         return _bptt.animated(_bptt.frames(picture, told, graph), form, seconds, dpi)
 
     def forward() -> Picture:

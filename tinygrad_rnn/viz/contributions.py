@@ -1,5 +1,6 @@
 """Backpropagation told step by step: every contribution of a sweep, in words and numbers."""
 
+from collections.abc import Collection
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -61,9 +62,12 @@ class Contribution(NamedTuple):
     nth: int  # which of them it is, from 1
 
 
-def contributions(root: Node, graph: Graph) -> list[Contribution]:
-    """Every contribution of a sweep from `root`, in the order in which the tape sends them."""
-    teller = _Teller(root, graph)
+def contributions(root: Node, graph: Graph, blocked: Collection[int] = ()) -> list[Contribution]:
+    """Every contribution of a sweep from `root`, in the order in which the tape sends them.
+
+    `blocked`: the edges that let none through.
+    """
+    teller = _Teller(root, graph, blocked)
     own_sweep(root, watch=teller)
     return teller.told
 
@@ -71,8 +75,8 @@ def contributions(root: Node, graph: Graph) -> list[Contribution]:
 class _Teller:
     """Watches a sweep and keeps what each edge sends, and the sums so far."""
 
-    def __init__(self, root: Node, graph: Graph):
-        self.graph = graph
+    def __init__(self, root: Node, graph: Graph, blocked: Collection[int]):
+        self.graph, self.blocked = graph, blocked
         self.edges = {edge_key(graph, e): e for e in graph.edges}
         self.nodes = {n.seq: n for n in nodes_below(root)}
         self.slices = frozenset(v.key for v in graph.vertices if v.op == "index")
@@ -90,6 +94,8 @@ class _Teller:
     def passes(self, node: Any, k: int, c: Any) -> Any:
         """A contribution, told where the graph has its edge."""
         edge = node.seq << 32 | k
+        if edge in self.blocked:
+            return None
         e = self.edges.get(edge)
         if e is None:
             return c
