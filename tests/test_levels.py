@@ -265,6 +265,36 @@ def test_numbers_of_small_tensors_alone():
         viz.unrolled(loss, show="value")
 
 
+def numbers_in(diagram, word):
+    """The number after a word in each box that has it, by the box's first line."""
+    return {
+        b.lines[0]: float(line.split()[1])
+        for b in drawn(diagram).values()
+        for line in b.lines
+        if line.startswith(word) and not line.endswith("none")
+    }
+
+
+def test_numbers_stand_in_a_gradient_flow_too():
+    """Those of the plain drawing; with from_step the gradients of that loss alone."""
+    how = {"show": ("value", "grad"), "level": "op"}
+    loss, _ = textbook()
+    plain, flow = viz.unrolled(loss, **how), viz.gradient_flow(loss, **how)
+    assert len(numbers_in(plain, "value ")) > 10
+    for word in ("value ", "grad "):
+        assert numbers_in(flow, word) == numbers_in(plain, word)
+    one = viz.gradient_flow(loss, from_step=1, **how)
+    for name, norm in one.table().totals.items():
+        assert abs(numbers_in(one, "grad ")[name]) == pytest.approx(norm, rel=1e-3)
+        assert abs(numbers_in(flow, "grad ")[name]) != pytest.approx(norm, rel=1e-3)
+    with viz.record() as recorded:
+        loss.backward()
+    with pytest.raises(GraphError, match="freed this graph"):
+        viz.gradient_flow(loss, flow=recorded, show="value")
+    with pytest.raises(GraphError, match="stands for many steps"):
+        viz.rolled(textbook()[0], show="value")
+
+
 # what may be asked ----------------------------------------------------------------
 
 

@@ -180,7 +180,8 @@ def rolled(
     """Draw the graph of `output` rolled up: one cell, its states curving back as t-1.
 
     Where several loops follow each other, an encoder and a decoder, each has a cell. The
-    heading says how many steps a cell stands for. Options as in `unrolled`.
+    heading says how many steps a cell stands for. Options as in `unrolled`, but for "value"
+    and "grad", of which a cell has many.
 
     >>> import tinygrad_rnn as tg
     >>> y, _ = tg.nn.RNN(3, 4)(tg.ones(9, 2, 3))
@@ -189,6 +190,11 @@ def rolled(
     """
     who = "viz.rolled"
     view = _view(collect(output, who), who, level, params, direction, show)
+    if {"value", "grad"} & set(view.shown):
+        raise GraphError(
+            f"{who}: a cell stands for many steps, so it has no value and no grad to show; "
+            "viz.unrolled shows them"
+        )
     rolled_up, headers = roll_up(view.found)
     return Diagram(
         lambda: paint_rolled(rolled_up, headers, view.text, view.direction),
@@ -234,11 +240,13 @@ def gradient_flow(
     chosen = slots(view.found, steps, max_steps, who)
     measured = _sweep.sweep(loss, graph, from_step) if flow is None else flow
     _gradient.write_on_edges(view.found, measured)
+    blocked = () if from_step is None else other_losses(graph, from_step)
+    written = _numbers.with_numbers(loss, view.shown, view.text, who, blocked)
 
     def text(v: Vertex, time: str) -> list[str]:
         figures = measured.of_vertex(graph.vertices[v.head], int(time) if time else None)
         known = figures is not None or v.kind in ("op", "parameter")
-        return [*view.text(v, time), *([f"|g| {_figures.short(figures)}"] if known else [])]
+        return [*written(v, time), *([f"|g| {_figures.short(figures)}"] if known else [])]
 
     @functools.cache
     def grid() -> Grid:
@@ -260,7 +268,6 @@ def gradient_flow(
             )
         picture = paint(grid(), "backpropagation through time")
         _gradient.paint_flow(picture, measured, scale)
-        blocked = () if from_step is None else other_losses(graph, from_step)
         told = _contributions.contributions(root_of(loss, who), graph, blocked)
         return _bptt.animated(_bptt.frames(picture, told, graph), form, seconds, dpi)
 

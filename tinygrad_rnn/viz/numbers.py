@@ -17,9 +17,12 @@ from .values import Values
 MOST = 4
 
 
-def with_numbers(output: Any, shown: Collection[str], text: Text, who: str) -> Text:
+def with_numbers(
+    output: Any, shown: Collection[str], text: Text, who: str, blocked: Collection[int] = ()
+) -> Text:
     """What is written in boxes, and below it the numbers asked for in `shown`.
 
+    `blocked`: edges that let no gradient through.
     Raises GraphError for a graph that backward() freed, or a gradient of no single value.
     """
     tables: list[tuple[str, Callable[[int], Array | None]]] = []
@@ -29,7 +32,7 @@ def with_numbers(output: Any, shown: Collection[str], text: Text, who: str) -> T
     if "value" in shown:
         tables.append(("value", Values(*roots).of))
     if "grad" in shown:
-        tables.append(("grad", gradients_of(roots, who).get))
+        tables.append(("grad", gradients_of(roots, who, blocked).get))
     if not tables:
         return text
 
@@ -53,11 +56,11 @@ def written(a: Array) -> str:
     return ", ".join(f"{x:.4g}" for x in np.ravel(a))
 
 
-def gradients_of(roots: list[Node], who: str) -> dict[int, Array]:
+def gradients_of(roots: list[Node], who: str, blocked: Collection[int]) -> dict[int, Array]:
     """The whole gradient of each node and leaf that is small enough to be written, by key."""
     if len(roots) > 1 or math.prod(roots[0].shape) != 1:
         raise GraphError(f"{who}: show='grad' needs one output that is a single value")
-    watch = _Totals(roots[0])
+    watch = _Totals(roots[0], blocked)
     for leaf, g, _ in own_sweep(roots[0], watch=watch).leaves():
         watch.found[-id(leaf)] = np.asarray(g)
     return watch.found
@@ -66,7 +69,8 @@ def gradients_of(roots: list[Node], who: str) -> dict[int, Array]:
 class _Totals:
     """Keeps every node's whole gradient where it is small."""
 
-    def __init__(self, root: Node):
+    def __init__(self, root: Node, blocked: Collection[int]):
+        self.blocked = blocked
         self.found: dict[int, Array] = {}
         self.slices = {n.seq for n in nodes_below(root) if n.op.name == "index"}
 
@@ -77,8 +81,8 @@ class _Totals:
             self.found[node.seq] = a.copy()
 
     def passes(self, node: Any, k: int, c: Any) -> Any:
-        """All of it goes on."""
-        return c
+        """All of it goes on, unless the edge is blocked."""
+        return None if node.seq << 32 | k in self.blocked else c
 
     def joined(self, key: int, op: Any, parts: list[Any]) -> Any:
         """Sums put off are taken as ever."""
