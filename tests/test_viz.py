@@ -760,6 +760,12 @@ def test_draw(tmp_path, capsys):
         assert draw_main([what, *extra, "-o", str(tmp_path / "a.svg")]) == 0
     shown = set(re.findall(r'class="node column step(\d)"', (tmp_path / "a.svg").read_text()))
     assert shown == {"0", "2", "3", "5"}
+    assert draw_main([what, "-o", str(tmp_path / "a.svg")]) == 0  # as the library draws it
+    assert (tmp_path / "a.svg").read_text() == viz.unrolled(gallery.lstm()).svg
+    options = ["--level", "cell", "--direction", "right"]
+    assert draw_main([what, *options, "-o", str(tmp_path / "a.svg")]) == 0
+    cells = viz.unrolled(gallery.lstm(), level="cell", direction="right")
+    assert (tmp_path / "a.svg").read_text() == cells.svg
     for bad, words in (
         (["nothing.py:f"], "no file"), ([what + "x"], "no function 'lstmx'"), ([what, "--steps", "a"], "--steps"),
         ([str(HERE / "test_viz.py")], "FILE.py:FUNCTION"),

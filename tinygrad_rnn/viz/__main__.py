@@ -9,7 +9,7 @@ from typing import Any
 
 from .._tensor import Tensor
 from ..errors import GraphError, RenderError
-from . import Diagram, gradient_flow, rolled, unrolled
+from . import OPTIONS, Diagram, gradient_flow, rolled, unrolled
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -22,9 +22,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     p.add_argument("--view", choices=["unrolled", "rolled", "gradient"], default="unrolled")
     p.add_argument("--steps", default="auto", help="auto, all, or numbers and ranges: 0,5,90:100")
     p.add_argument("--from-step", type=int, help="gradient: only the loss of this step")
-    p.add_argument("--params", choices=["stub", "node", "hide"], default="stub")
-    p.add_argument("--direction", choices=["down", "up"], default="down", help="within a step")
-    p.add_argument("-o", "--out", required=True, help="OUT.svg, .png, .pdf, .html or .gv")
+    for name, choices in OPTIONS.items():
+        p.add_argument(f"--{name}", choices=choices, default="auto")
+    forms = "OUT.svg, .png, .pdf, .html or .gv; of a gradient also .gif or .webp"
+    p.add_argument("-o", "--out", required=True, help=forms)
     args = p.parse_args(argv)
     try:
         path = draw(args).save(args.out)
@@ -42,7 +43,7 @@ class DrawError(Exception):
 def draw(args: argparse.Namespace) -> Diagram:
     """The diagram that the command line asks for."""
     output, steps = _result(args.what), _steps(args.steps)
-    options = {"params": args.params, "direction": args.direction}
+    options = {name: getattr(args, name) for name in OPTIONS}
     if args.view == "rolled":
         return rolled(output, **options)
     if args.view == "gradient":
