@@ -207,9 +207,6 @@ def test_a_long_graph_opens(load):
     y, _ = nn.LSTM(3, 4)(gallery.series(200))
     page = load(viz.unrolled((y**2).mean(), steps="all", level="op"))
     assert count(page, "g.column") == 200
-    started = page.evaluate("performance.getEntriesByType('navigation')[0].loadEventEnd")
-    print(f"200 steps: loaded after {started / 1000:.2f} s")
-    assert started > 0
 
 
 def test_hostile_names_stay_text(load):
