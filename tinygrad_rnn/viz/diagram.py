@@ -82,7 +82,8 @@ class Diagram:
     ) -> Path:
         """Write a file, its form by the suffix: .svg, .png, .pdf, .gv or .dot (DOT), .html.
 
-        `dpi` is that of a PNG. Either the whole file is there in the end or what was there before.
+        `dpi` is that of a PNG or a film. Either the whole file is there in the end or what was
+        there before.
         Raises RenderError for another suffix, a PNG over 32,767 pixels, or where no engine is
         installed or one takes longer than `seconds`; the DOT file is written then.
 
@@ -98,7 +99,7 @@ class Diagram:
             raise RenderError(
                 f"save: the suffix of {target.name!r} must be one of {', '.join(self.forms)}"
             )
-        _write(target, self._content(target, form[1:], seconds, dpi))
+        write_whole(target, self._content(target, form[1:], seconds, dpi))
         return target
 
     def show(self) -> Path:
@@ -129,7 +130,7 @@ class Diagram:
             raise
         except RenderError as error:
             beside = target.with_suffix(".gv")
-            _write(beside, self.source.encode())
+            write_whole(beside, self.source.encode())
             raise RenderError(f"save: {error}. The DOT file is {beside}") from None
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
@@ -171,7 +172,7 @@ def scaled(svg: str) -> str:
     return re.sub("<svg ", '<svg style="max-width:100%;height:auto" role="img" ', whole, count=1)
 
 
-def _write(path: Path, content: bytes) -> None:
+def write_whole(path: Path, content: bytes) -> None:
     """Write a file whole or not at all."""
     try:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")

@@ -11,7 +11,7 @@ import numpy as np
 from ..errors import GraphError, RenderError
 from ..op import Array
 from . import panels
-from .diagram import _write as write_whole
+from .diagram import write_whole
 from .flow import Flow
 from .graph import Vertex, collect, root_of
 from .lags import Lags, lags_of

@@ -158,8 +158,8 @@ def facts_of(v: Vertex) -> list[str]:
         facts.append(f"in {shorten(v.scope, 200)}")
     facts += [f"shape {v.shape}", v.dtype]
     if v.kind == "op":
-        kept = "what it kept is freed" if v.saved is None else f"keeps {bytes_text(v.saved)}"
-        facts.append(f"{kept} for backward" if v.saved is not None else kept)
+        freed, kept = v.saved is None, bytes_text(v.saved or 0)
+        facts.append("what it kept is freed" if freed else f"keeps {kept} for backward")
     return facts
 
 
