@@ -15,6 +15,8 @@ def test_the_namespace_holds_what_is_meant_and_nothing_else():
     assert len(set(tg.__all__)) == len(tg.__all__)
     found = {n for n in tg.__all__ if isinstance(getattr(tg, n), types.ModuleType)}
     assert found == MODULES
+    errors = {n for n, v in vars(tg.errors).items() if isinstance(v, type)}
+    assert errors <= set(tg.__all__)
     for name in ("shape", "random", "rows", "reduce", "pointwise", "linalg", "indexing", "logic"):
         assert not hasattr(tg, name), name
 
