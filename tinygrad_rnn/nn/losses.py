@@ -139,11 +139,12 @@ def gaussian_nll_loss(
     """
     x, target, keep = pair("gaussian_nll_loss", x, target, mask)
     v = var if isinstance(var, Tensor) else constant(to_array(var, x.dtype))
+    if v.shape != x.shape:
+        v = ops.broadcast_to(v, shape=x.shape)
+    v = only(keep, v)
     if local.now.recorder is None and (v.numpy() < 0).any():
         raise ValueError("gaussian_nll_loss: a variance below 0")
     v = ops.maximum(v, eps)
-    if v.shape != x.shape:
-        v = ops.broadcast_to(v, shape=x.shape)
     loss = 0.5 * (ops.log(v) + ops.square(x - target) / v)
     return reduce("gaussian_nll_loss", only(keep, loss), reduction, keep)
 
