@@ -236,6 +236,15 @@ def test_losses_reduce_mask_and_differentiate(loss, wanted, options):
     assert np.isnan(float(loss(X, t, **options, mask=np.zeros((4, 3), bool))))
 
 
+def test_a_missing_variance_reaches_no_gradient():
+    mask, x = np.array([True, False, False]), np.array([1.0, 2.0, 3.0])
+    var = tg.tensor(np.array([2.0, np.nan, -1.0]), requires_grad=True)
+    loss = nn.gaussian_nll_loss(tg.tensor(x), tg.zeros(3, dtype="float64"), var, mask=mask)
+    assert float(loss) == pytest.approx((np.log(2) + 1 / 2) / 2)
+    loss.backward()
+    assert var.grad.tolist() == [(1 / 2 - 1 / 4) / 2, 0, 0]
+
+
 def test_cross_entropy_weights_and_ignored_targets():
     rng = np.random.default_rng(0)
     x, t = rng.standard_normal((2, 3, 5)), rng.integers(0, 5, (2, 3))

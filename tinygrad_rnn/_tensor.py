@@ -153,7 +153,7 @@ class Tensor(Traced):
         return sys.modules[__package__]
 
     def __dlpack__(self, **options: Any) -> Any:
-        return np.asarray(self.detach().numpy()).__dlpack__(**options)
+        return self.numpy().__dlpack__(**options)
 
     def __dlpack_device__(self) -> Any:
         return self._array.__dlpack_device__()
@@ -403,6 +403,11 @@ def _rebuild(cls: type[Tensor], array: Array, leaf: bool, name: str | None) -> T
     out = cls.__new__(cls)
     Tensor.__init__(out, array, leaf, name)
     return out
+
+
+def as_tensor(value: Any, dtype: Any = None) -> Tensor:
+    """The Tensor itself, or a constant made of anything array-like."""
+    return value if isinstance(value, Tensor) else constant(to_array(value, dtype))
 
 
 def constant(array: Array) -> Tensor:

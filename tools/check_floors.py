@@ -20,7 +20,7 @@ FLOORS = {
     "ops": 3,
     "graph": 4,
     "_convert": 4,
-    "roll": 4,
+    "rolling": 4,
     "_tensor": 5,
     "_record": 5,
     "autodiff": 5,

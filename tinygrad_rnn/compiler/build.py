@@ -1,11 +1,11 @@
-"""From the flat recording to a program with loops (`roll` finds them)."""
+"""From the flat recording to a program with loops (`rolling` finds them)."""
 
 from collections.abc import Hashable, Iterable
 from typing import Any
 
 import numpy as np
 
-from .. import roll
+from .. import rolling
 from ..op import OPS, primitive
 from ..ops.random import Generator
 from .capture import Symbol, Tape, number_dtype
@@ -41,7 +41,7 @@ def _frozen(value: Any) -> Hashable:
     return value
 
 
-def _split_key(instr: Instr) -> tuple[Hashable, tuple[roll.Operand, ...]]:
+def _split_key(instr: Instr) -> tuple[Hashable, tuple[rolling.Operand, ...]]:
     """Attributes that must be equal from step to step, and the places in a key that may move."""
     if not instr.attrs:
         return (), ()
@@ -62,20 +62,20 @@ def _heavy(instr: Instr) -> Value | None:
     return W if isinstance(W, Value) and W.nbytes > 2 * instr.out.nbytes else None
 
 
-def calls_of(instrs: list[Instr]) -> list[roll.Call]:
-    """The recording as `roll.find` takes it."""
+def calls_of(instrs: list[Instr]) -> list[rolling.Call]:
+    """The recording as `rolling.find` takes it."""
     numbers = {id(instr.out): k for k, instr in enumerate(instrs)}
     calls = []
     for instr in instrs:
-        operands: list[roll.Operand] = []
+        operands: list[rolling.Operand] = []
         kinds: list[Any] = []
         for a in instr.inputs:
             if isinstance(a, Value):
                 k = numbers.get(id(a))
-                operands.append(roll.Outside(id(a)) if k is None else roll.Ref(k))
+                operands.append(rolling.Outside(id(a)) if k is None else rolling.Ref(k))
                 kinds.append((a.shape, a.dtype))
             else:
-                operands.append(roll.Number(a))
+                operands.append(rolling.Number(a))
                 # a number may stand where later steps have a scalar: total = 0
                 kinds.append(((), instr.out.dtype) if instr.op.pointwise else "number")
         fixed, places = _split_key(instr)
@@ -83,7 +83,7 @@ def calls_of(instrs: list[Instr]) -> list[roll.Call]:
         if heavy is not None and id(heavy) not in numbers:
             kinds.append(id(heavy))  # another one at the next step is another op
         signature = (instr.op.name, fixed, tuple(kinds), instr.out.shape, instr.out.dtype)
-        calls.append(roll.Call(signature, (*operands, *places)))
+        calls.append(rolling.Call(signature, (*operands, *places)))
     return calls
 
 
@@ -100,12 +100,12 @@ class _Builder:
     def __init__(self, instrs: list[Instr], loops: bool):
         self.instrs = instrs
         self.calls = calls_of(instrs)
-        self.found = roll.find(self.calls, SHORTEST) if loops else []
+        self.found = rolling.find(self.calls, SHORTEST) if loops else []
         self.series = Series(self.found)
-        self.gathered: dict[tuple[roll.Operand, ...], Value] = {}
+        self.gathered: dict[tuple[rolling.Operand, ...], Value] = {}
         self.items: list[Instr | Loop] = []
         self.known: dict[int, Value] = {}  # by call number: a value outside of loops
-        self.loops: list[tuple[roll.Found, Loop]] = []
+        self.loops: list[tuple[rolling.Found, Loop]] = []
         self.number = {id(instr.out): k for k, instr in enumerate(instrs)}
         self.by_key: dict[Any, Value] = {
             id(a): a for i in instrs for a in i.inputs if isinstance(a, Value)
@@ -152,7 +152,7 @@ class _Builder:
                 self.known[k] = self.emit("index", stack, key=(t,))
         return self.known[k]
 
-    def _locate(self, k: int) -> tuple[roll.Found, Loop, int, int]:
+    def _locate(self, k: int) -> tuple[rolling.Found, Loop, int, int]:
         """Loop, place in its body and step number of call k."""
         for found, loop in self.loops:
             if found.start <= k < found.end:
@@ -210,7 +210,7 @@ class _Builder:
             y = self.emit("permute_dims", y, axes=order)
         return self.emit("reshape", y, shape=instr.out.shape)
 
-    def gather(self, items: tuple[roll.Operand, ...]) -> Value:
+    def gather(self, items: tuple[rolling.Operand, ...]) -> Value:
         """The items of a list as one array, once a call; `_joined` has what loops made at hand."""
         if items not in self.gathered:
             values = [self.value(a) for a in items]
@@ -221,13 +221,13 @@ class _Builder:
             self.gathered[items] = joined or self.emit("stack", *values, axis=0)
         return self.gathered[items]
 
-    def value(self, operand: roll.Operand) -> Any:
+    def value(self, operand: rolling.Operand) -> Any:
         """The recorded value, or number, of an operand that lies outside of loops."""
-        if isinstance(operand, roll.Ref):
+        if isinstance(operand, rolling.Ref):
             return self.instrs[operand.call].out
-        if isinstance(operand, roll.Outside):
+        if isinstance(operand, rolling.Outside):
             return self.by_key[operand.key]
-        assert isinstance(operand, roll.Number)
+        assert isinstance(operand, rolling.Number)
         return operand.value
 
     def _run(self, run: tuple[Any, ...]) -> Value:
@@ -244,7 +244,7 @@ class _Builder:
 
     # loops ------------------------------------------------------------------------
 
-    def _loop(self, found: roll.Found) -> None:
+    def _loop(self, found: rolling.Found) -> None:
         """One loop: parameters for what moves, instructions for the rest."""
         strides = [a.stride for row in found.operands for a in row if moves(a)]
         back = sum(s < 0 for s in strides) > sum(s > 0 for s in strides)
@@ -262,7 +262,7 @@ class _Builder:
 class _Body:
     """The body of one loop while it is built."""
 
-    def __init__(self, builder: _Builder, found: roll.Found, loop: Loop, outs: list[Value]):
+    def __init__(self, builder: _Builder, found: rolling.Found, loop: Loop, outs: list[Value]):
         self.builder, self.found, self.loop, self.outs = builder, found, loop, outs
         self.params: dict[Any, Value] = {}
         self.drawn: list[tuple[Generator, Value]] = []
@@ -280,17 +280,17 @@ class _Body:
         inputs = tuple([self._operand(kinds[k], k, instr) for k in range(len(instr.inputs))])
         self.loop.body.append(Instr(instr.op, inputs, instr.attrs, self.outs[j], instr.line))
 
-    def _outer(self, operand: roll.Operand) -> Operand:
+    def _outer(self, operand: rolling.Operand) -> Operand:
         """An operand that lies outside of the loop."""
         value: Operand = self.builder._outside(self.builder.value(operand))
         return value
 
     def _operand(self, kind: Any, place: int, instr: Instr) -> Operand:
-        if isinstance(kind, roll.Same):
+        if isinstance(kind, rolling.Same):
             return self._outer(kind.operand)
-        if isinstance(kind, roll.Here):
+        if isinstance(kind, rolling.Here):
             return self.outs[kind.place]
-        if isinstance(kind, roll.Back):
+        if isinstance(kind, rolling.Back):
             of = self.outs[kind.place]
             first = tuple([self._outer(o) for o in kind.first])
             key = ("back", kind.place, kind.delay, tuple(map(_identity, first)))
@@ -298,17 +298,17 @@ class _Body:
                 self.params[key] = out = Value(of.shape, of.dtype)
                 self.loop.params.append(Prev(out, of, kind.delay, first))
             return self.params[key]
-        if isinstance(kind, roll.Numbers):
+        if isinstance(kind, rolling.Numbers):
             dtype = number_dtype(instr, place, kind.values)
             table = self.builder.emit("constant", values=kind.values, dtype=dtype)
             return self.slice(table, 0, 1)
-        if isinstance(kind, roll.Listed):
+        if isinstance(kind, rolling.Listed):
             items, start, stride = self.builder.series.part(kind.operands)
             return self.slice(self.builder.gather(items), start, stride)
-        assert isinstance(kind, roll.Along)
+        assert isinstance(kind, rolling.Along)
         return self.slice(*self._along(kind))
 
-    def _along(self, kind: roll.Along) -> tuple[Value, int, int]:
+    def _along(self, kind: rolling.Along) -> tuple[Value, int, int]:
         """Stack of an earlier loop's place, with start and stride in its step numbers."""
         earlier = self.builder.loops[kind.loop][1]
         start, stride = kind.start, kind.stride

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .. import roll
+from .. import rolling
 from ..op import Spec, primitive
 from ..ops.indexing import full_key
 from ..ops.pick import pick
@@ -17,19 +17,19 @@ from .capture import Symbol, Tape, trace
 from .ir import Value
 
 
-def split_key(key: Any, shape: tuple[int, ...]) -> tuple[Hashable, tuple[roll.Operand, ...]]:
+def split_key(key: Any, shape: tuple[int, ...]) -> tuple[Hashable, tuple[rolling.Operand, ...]]:
     """What must be equal in a key from step to step, and the places in it that may move."""
     fixed: list[Hashable] = []
-    places: list[roll.Operand] = []
+    places: list[rolling.Operand] = []
     axis = 0
     for part in full_key(key, len(shape)):
         if isinstance(part, int):
             fixed.append("int")
-            places.append(roll.Place(part % shape[axis]))
+            places.append(rolling.Place(part % shape[axis]))
         elif _slides(part):
             start, stop, step = part.indices(shape[axis])
             fixed.append(("slice", max(0, stop - start), step))
-            places.append(roll.Span(start))
+            places.append(rolling.Span(start))
         else:
             fixed.append(None if part is None else ("slice", part.start, part.stop, part.step))
         axis += part is not None
@@ -59,7 +59,7 @@ def moved(
     pairs = [(k, kind) for k, kind in zip(places, kinds, strict=True) if moves(kind)]
     axes = [k - parts[:k].count(None) for k, _ in pairs]
     (at, kind), axis = pairs[0], axes[0]
-    if isinstance(kind, roll.Sliding):
+    if isinstance(kind, rolling.Sliding):
         first, stop, _ = parts[at].indices(source.shape[axis])
         parts[at] = slice(None)
         whole = emit("windows", source, axis=axis, start=kind.start, stride=kind.stride,
@@ -76,7 +76,7 @@ def moved(
 
 def moves(kind: Any) -> bool:
     """Whether it is a place that moves."""
-    return isinstance(kind, roll.Moving | roll.Sliding) and bool(kind.stride)
+    return isinstance(kind, rolling.Moving | rolling.Sliding) and bool(kind.stride)
 
 
 def _rest(parts: list[Any]) -> tuple[Any, ...]:

@@ -7,13 +7,13 @@ is read from its end.
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from .. import roll
+from .. import rolling
 
 
 class Part(NamedTuple):
     """Items start, start + stride, ... of a list."""
 
-    items: tuple[roll.Operand, ...]
+    items: tuple[rolling.Operand, ...]
     start: int = 0
     stride: int = 1
 
@@ -21,13 +21,13 @@ class Part(NamedTuple):
 class Series:
     """All lists of a program, and which part of one each column goes through."""
 
-    def __init__(self, loops: Iterable[roll.Found]):
-        self.lists: list[list[roll.Operand]] = []
+    def __init__(self, loops: Iterable[rolling.Found]):
+        self.lists: list[list[rolling.Operand]] = []
         for kind in (kind for loop in loops for row in loop.operands for kind in row):
-            if isinstance(kind, roll.Listed) and _outside(kind.operands):
+            if isinstance(kind, rolling.Listed) and _outside(kind.operands):
                 self._add(kind.operands)
 
-    def part(self, items: tuple[roll.Operand, ...]) -> Part:
+    def part(self, items: tuple[rolling.Operand, ...]) -> Part:
         """Where a column's items lie; what was made on the way makes a list of its own."""
         for known in self.lists:
             found = _fit(known, items)
@@ -35,7 +35,7 @@ class Series:
                 return Part(tuple(known), *found)
         return Part(items)
 
-    def _add(self, items: tuple[roll.Operand, ...]) -> None:
+    def _add(self, items: tuple[rolling.Operand, ...]) -> None:
         """Lengthen a list that has some of the items by the others, or begin one."""
         for known in self.lists:
             found = _fit(known, items)
@@ -49,11 +49,11 @@ class Series:
         self.lists.append(list(items))
 
 
-def _outside(items: Sequence[roll.Operand]) -> bool:
-    return all(isinstance(a, roll.Outside) for a in items)
+def _outside(items: Sequence[rolling.Operand]) -> bool:
+    return all(isinstance(a, rolling.Outside) for a in items)
 
 
-def _fit(known: list[roll.Operand], items: Sequence[roll.Operand]) -> tuple[int, int] | None:
+def _fit(known: list[rolling.Operand], items: Sequence[rolling.Operand]) -> tuple[int, int] | None:
     """(start, stride) of items in a list which has at least two of them, and no other there."""
     places = {a: p for p, a in enumerate(known)}
     common = [(k, places[a]) for k, a in enumerate(items) if a in places]
@@ -68,8 +68,8 @@ def _fit(known: list[roll.Operand], items: Sequence[roll.Operand]) -> tuple[int,
 
 
 def _beyond(
-    known: list[roll.Operand], items: Sequence[roll.Operand], start: int, stride: int
-) -> list[tuple[int, roll.Operand]]:
+    known: list[rolling.Operand], items: Sequence[rolling.Operand], start: int, stride: int
+) -> list[tuple[int, rolling.Operand]]:
     """(place, item) of those that lie before or behind a list, in order of their places."""
     placed = [(start + stride * n, a) for n, a in enumerate(items)]
     return sorted((p, a) for p, a in placed if not 0 <= p < len(known))

@@ -3,10 +3,8 @@
 import warnings
 from typing import Any
 
-import numpy as np
-
 from .. import ops
-from .._tensor import Tensor, constant, to_array
+from .._tensor import Tensor, as_tensor
 from ..errors import DTypeError, ShapeError
 from ..ops.shape import one_axis
 from .losses import keep_of, only, pair, reduce
@@ -20,11 +18,7 @@ def binary_cross_entropy_with_logits(
     if pos_weight is None:
         loss = ops.softplus(x) - target * x
     else:
-        p = (
-            pos_weight
-            if isinstance(pos_weight, Tensor)
-            else constant(to_array(pos_weight, x.dtype))
-        )
+        p = as_tensor(pos_weight, x.dtype)
         loss = (1 - target) * x + (1 + (p - 1) * target) * ops.softplus(-x)
     return reduce("binary_cross_entropy_with_logits", only(keep, loss), reduction, keep)
 
@@ -88,7 +82,7 @@ def cross_entropy(
     """
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"cross_entropy: label_smoothing must be in [0, 1], got {label_smoothing}")
-    known = target if isinstance(target, Tensor) else constant(to_array(target))
+    known = as_tensor(target)
     if known.dtype.kind == "f" and known.shape == x.shape:
         return _of_probabilities(x, known, weight, reduction, mask, axis, label_smoothing)
     x, used, keep = _rows("cross_entropy", x, known, ignore_index, mask, axis)
@@ -115,8 +109,7 @@ def nll_loss(
     axis: int | None = None,
 ) -> Tensor:
     """-x[target] of log probabilities x (..., classes); all else as in `cross_entropy`."""
-    known = target if isinstance(target, Tensor) else constant(np.asarray(target))
-    x, used, keep = _rows("nll_loss", x, known, ignore_index, mask, axis)
+    x, used, keep = _rows("nll_loss", x, as_tensor(target), ignore_index, mask, axis)
     picked = ops.take_along_axis(x, ops.expand_dims(used, -1), axis=-1)
     loss = -ops.reshape(picked, shape=used.shape)
     loss, scale = _weighted("nll_loss", loss, x, used, weight, keep)
@@ -151,7 +144,7 @@ def _classes_last(name: str, x: Any, axis: int | None) -> Any:
 
 def _table(name: str, weight: Any, x: Any) -> Tensor:
     """The classes' weights."""
-    table = weight if isinstance(weight, Tensor) else constant(to_array(weight, x.dtype))
+    table = as_tensor(weight, x.dtype)
     if table.shape != x.shape[-1:]:
         raise ShapeError(f"{name}: weight must be {x.shape[-1:]}, got {table.shape}")
     return table

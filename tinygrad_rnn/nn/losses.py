@@ -9,10 +9,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from .. import ops
-from .._tensor import Tensor, constant, to_array
+from .._tensor import Tensor, as_tensor
 from ..errors import DTypeError, ShapeError
 from ..op import local
 
@@ -21,7 +19,7 @@ def keep_of(name: str, mask: Any, shape: tuple[int, ...]) -> Tensor | None:
     """The mask in the shape of the unreduced loss."""
     if mask is None:
         return None
-    keep = mask if isinstance(mask, Tensor) else constant(np.asarray(mask))
+    keep = as_tensor(mask)
     if keep.dtype.kind != "b":
         raise DTypeError(f"{name}: the mask must be boolean, got {keep.dtype}")
     try:
@@ -62,8 +60,7 @@ def reduce(
 
 def pair(name: str, x: Any, target: Any, mask: Any) -> tuple[Tensor, Tensor, Tensor | None]:
     """Prediction and target, 0 where they do not count, and the mask."""
-    if not isinstance(target, Tensor):
-        target = constant(to_array(target))
+    target = as_tensor(target)
     if x.shape != target.shape:
         raise ShapeError(
             f"{name}: prediction {x.shape} and target {target.shape} must have equal shapes "
@@ -138,12 +135,13 @@ def gaussian_nll_loss(
     Raises ValueError for a variance below 0, unless under `tg.jit`, which has no values.
     """
     x, target, keep = pair("gaussian_nll_loss", x, target, mask)
-    v = var if isinstance(var, Tensor) else constant(to_array(var, x.dtype))
+    v = as_tensor(var, x.dtype)
+    if v.shape != x.shape:
+        v = ops.broadcast_to(v, shape=x.shape)
+    v = only(keep, v)
     if local.now.recorder is None and (v.numpy() < 0).any():
         raise ValueError("gaussian_nll_loss: a variance below 0")
     v = ops.maximum(v, eps)
-    if v.shape != x.shape:
-        v = ops.broadcast_to(v, shape=x.shape)
     loss = 0.5 * (ops.log(v) + ops.square(x - target) / v)
     return reduce("gaussian_nll_loss", only(keep, loss), reduction, keep)
 
@@ -171,8 +169,7 @@ def quantile_loss(
     qs = [float(q) for q in quantiles] if isinstance(quantiles, Sequence) else [float(quantiles)]
     if not qs or not all(0 < q < 1 for q in qs):
         raise ValueError(f"quantile_loss: quantiles must be between 0 and 1, got {quantiles}")
-    if not isinstance(target, Tensor):
-        target = constant(to_array(target))
+    target = as_tensor(target)
     if many:
         if x.shape != (*target.shape, len(qs)):
             raise ShapeError(
@@ -181,7 +178,7 @@ def quantile_loss(
             )
         keep = keep_of("quantile_loss", mask, x.shape)
         x, target = only(keep, x), only(keep, ops.expand_dims(target, -1))
-        q: Any = constant(np.asarray(qs, x.dtype))
+        q: Any = as_tensor(qs, x.dtype)
     else:
         x, target, keep = pair("quantile_loss", x, target, mask)
         q = qs[0]

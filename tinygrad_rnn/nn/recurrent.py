@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from .._tensor import Tensor, constant
+from .._tensor import Tensor, as_tensor, constant
 from ..autodiff import scope, step
 from ..errors import DTypeError, ShapeError
 from ..op import local
@@ -191,7 +191,7 @@ class Recurrent(Module):
 
 
 def _check_lengths(name: str, lengths: Any, T: int, N: int) -> Tensor:
-    known = lengths if isinstance(lengths, Tensor) else constant(np.asarray(lengths))
+    known = as_tensor(lengths)
     if known.dtype.kind not in "iu":
         raise DTypeError(f"{name}: lengths must be integers, got {known.dtype}")
     if known.shape != (N,):

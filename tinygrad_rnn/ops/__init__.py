@@ -171,8 +171,7 @@ from .trigonometry import (
     tan as tan,
 )
 
-# the names of `tinygrad_rnn` itself: all but what stands behind x[key] and a weight's gradient,
-# and `roll`, which there is the package that finds repeated steps: write x.roll(...)
+# the names of `tinygrad_rnn` itself: all but what stands behind x[key] and a weight's gradient
 __all__ = [
     "Generator",
     "abs",
@@ -274,6 +273,7 @@ __all__ = [
     "remainder",
     "repeat",
     "reshape",
+    "roll",
     "round",
     "sigmoid",
     "sign",

@@ -133,8 +133,8 @@ def pad(x: Any, pad_width: Any, constant_values: float = 0.0) -> Any:
             f"pad: pad_width must be a pair for each of {x.ndim} axes, got {pad_width!r}"
         ) from None
     for k, (before, after) in enumerate(widths.tolist()):
-        sizes = [(*x.shape[:k], n, *x.shape[k + 1 :]) for n in (before, after)]
-        ends = [np.full(s, constant_values, x.dtype) for s in sizes]
         if before or after:
-            x = concat(ends[0], x, ends[1], axis=k)
+            sizes = [(*x.shape[:k], n, *x.shape[k + 1 :]) for n in (before, after)]
+            first, last = (np.full(s, constant_values, x.dtype) for s in sizes)
+            x = concat(first, x, last, axis=k)
     return x

@@ -58,7 +58,7 @@ def einsum(subscripts: str, *operands: Any) -> Any:
 
 
 def _letters(subscripts: str, axes: list[int]) -> tuple[list[str], str]:
-    """The letters of each operand and of the result, "..." written out in capitals of its own."""
+    """The letters of each operand and of the result, "..." written out in Greek ones."""
     left, arrow, output = subscripts.replace(" ", "").partition("->")
     inputs = left.split(",")
     if len(inputs) != len(axes):

@@ -60,7 +60,7 @@ def reduced(name: str, empty: bool = True) -> Any:
     return shape
 
 
-def _over(name: str, x: Any, axis: Any) -> Any:
+def over(name: str, x: Any, axis: Any) -> Any:
     """The axis, looked at where NumPy does not: it takes axis 0 of a single value."""
     return axis if np.ndim(x) else axes_of(name, axis, 0)
 
@@ -73,7 +73,7 @@ def spread(g: Any, shape: tuple[int, ...], axis: Any) -> Any:
 @primitive(shape=reduced("sum"))
 def sum(x, *, axis=None, keepdims=False):
     """Sum over `axis`; NumPy's pairwise summation."""
-    return np.add.reduce(x, axis=_over("sum", x, axis), keepdims=keepdims)
+    return np.add.reduce(x, axis=over("sum", x, axis), keepdims=keepdims)
 
 
 @sum.vjp
@@ -84,7 +84,7 @@ def sum_vjp(g, x_shape, *, axis):
 @primitive(shape=reduced("max", empty=False))
 def max(x, *, axis=None, keepdims=False):
     """Largest value over `axis`; NaN if one is there, ties share the gradient."""
-    return np.max(x, axis=_over("max", x, axis), keepdims=keepdims)
+    return np.max(x, axis=over("max", x, axis), keepdims=keepdims)
 
 
 def _chosen(g: Any, y: Any, x: Any, axis: Any) -> Any:
@@ -101,7 +101,7 @@ def max_vjp(g, y, x, *, axis):
 @primitive(shape=reduced("min", empty=False))
 def min(x, *, axis=None, keepdims=False):
     """Smallest value over `axis`; NaN if one is there, ties share the gradient."""
-    return np.min(x, axis=_over("min", x, axis), keepdims=keepdims)
+    return np.min(x, axis=over("min", x, axis), keepdims=keepdims)
 
 
 @min.vjp
@@ -154,7 +154,7 @@ def cumsum_vjp(g, *, axis):
 @primitive(shape=reduced("norm"), floats=True)
 def norm(x, *, axis=None, keepdims=False):
     """Euclidean norm over `axis`; the subgradient at 0 is 0."""
-    axis = _over("norm", x, axis)
+    axis = over("norm", x, axis)
     return np.sqrt(np.add.reduce(np.square(x), axis=axis, keepdims=keepdims))
 
 

@@ -7,20 +7,18 @@ import numpy as np
 from ..errors import ShapeError
 from ..op import Spec, primitive
 from .indexing import index, take_along_axis
-from .reduce import axes_of, reduced
+from .reduce import over, reduced
 from .shape import one_axis
 
 
 def _placed(name: str) -> Any:
-    def shape(x: Spec, *, axis: int | None, keepdims: bool) -> tuple[int, ...]:
+    """The shape rule of a reduction over one axis or all, which needs a value there."""
+    reduction = reduced(name, empty=False)
+
+    def shape(x: Spec, *, axis: int | None, keepdims: bool) -> Any:
         if axis is not None:
             one_axis(name, axis, x.ndim)
-        axes = axes_of(name, axis, x.ndim)
-        if 0 in (x.shape[k] for k in axes):
-            raise ShapeError(f"{name}: no value to choose from along axis {axis} of {x.shape}")
-        return tuple(
-            1 if k in axes else n for k, n in enumerate(x.shape) if keepdims or k not in axes
-        )
+        return reduction(x, axis=axis, keepdims=keepdims)
 
     return shape
 
@@ -45,13 +43,13 @@ def argmin(x, *, axis=None, keepdims=False):
 @primitive(shape=reduced("any"), dtype=bool)
 def any(x, *, axis=None, keepdims=False):
     """Whether any value over `axis` is true: not 0."""
-    return np.any(x, axis=axis if np.ndim(x) else axes_of("any", axis, 0), keepdims=keepdims)
+    return np.any(x, axis=over("any", x, axis), keepdims=keepdims)
 
 
 @primitive(shape=reduced("all"), dtype=bool)
 def all(x, *, axis=None, keepdims=False):
     """Whether all values over `axis` are true: not 0."""
-    return np.all(x, axis=axis if np.ndim(x) else axes_of("all", axis, 0), keepdims=keepdims)
+    return np.all(x, axis=over("all", x, axis), keepdims=keepdims)
 
 
 def _sorted(x: Spec, *, axis: int, descending: bool) -> tuple[int, ...]:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .. import roll
+from .. import rolling
 from .._tensor import Tensor
 from ..graph import Node, key_of
 
@@ -25,14 +25,14 @@ class Steps(NamedTuple):
 def find_steps(nodes: list[Node]) -> Steps:
     """Steps as stamped, else as the repeated structure says."""
     places = {n.seq: k for k, n in enumerate(nodes)}
-    loops = roll.find([_call(n, places) for n in nodes], SHORTEST)
+    loops = rolling.find([_call(n, places) for n in nodes], SHORTEST)
     found = Steps([None] * len(nodes), set(), set())
     for loop in loops:
         for j, row in enumerate(loop.operands):
             for q, kind in enumerate(row):
-                if isinstance(kind, roll.Listed):
+                if isinstance(kind, rolling.Listed):
                     chosen, count = found.items, loop.count
-                elif isinstance(kind, roll.Back):
+                elif isinstance(kind, rolling.Back):
                     chosen, count = found.starts, kind.delay
                 else:
                     continue
@@ -52,21 +52,21 @@ def row_of(key: Any) -> int | None:
     return int(one) if isinstance(one, int | np.integer) and not isinstance(one, bool) else None
 
 
-def _call(node: Node, places: dict[int, int]) -> roll.Call:
+def _call(node: Node, places: dict[int, int]) -> rolling.Call:
     operands: list[Any] = []
     for p in node.inputs:
         if p.__class__ is Node:
-            operands.append(roll.Ref(places[p.seq]))
+            operands.append(rolling.Ref(places[p.seq]))
         elif isinstance(p, Tensor):
             sliced = p.label is not None and p.label[0] == "index"
-            operands.append(roll.Outside(("slice", id(p.label[1])) if sliced else key_of(p)))
+            operands.append(rolling.Outside(("slice", id(p.label[1])) if sliced else key_of(p)))
         else:
-            operands.append(roll.Number(p))
+            operands.append(rolling.Number(p))
     attrs = dict(node.attrs)
     row = row_of(attrs.get("key"))
     if row is not None:
-        operands.append(roll.Place(row))
+        operands.append(rolling.Place(row))
         del attrs["key"]
     shapes = tuple([getattr(p, "shape", ()) for p in node.inputs])
     signature = (node.op.name, shapes, node.dtype.char, node.scope, repr(attrs))
-    return roll.Call(signature, tuple(operands))
+    return rolling.Call(signature, tuple(operands))

@@ -1,7 +1,9 @@
 """Ops along axes, element by element: extremes, running sums, copies in another order."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ...ops.reduce import axes_of
 from ..ir import Instr, Value
 from .kernel import indent, stored
 from .scalars import SHORT
@@ -10,10 +12,9 @@ if TYPE_CHECKING:
     from .views import Views
 
 
-def nest(code: "Views", v: Value, inner: list[str]) -> list[str]:
-    """Loops i0, i1, ... over all elements of a value."""
-    text = inner
-    for k in range(v.ndim - 1, -1, -1):
+def nest(code: "Views", v: Value, text: list[str], axes: Sequence[int] | None = None) -> list[str]:
+    """Loops i0, i1, ... over all elements of a value, or over some axes, the first outermost."""
+    for k in reversed(range(v.ndim) if axes is None else axes):
         text = [f"for i{k} in range({code.size(v, k)}):", *indent(text)]
     return text
 
@@ -32,9 +33,7 @@ def extreme(code: "Views", instr: Instr) -> list[str]:
     """max and min; NaN once it is there stays."""
     x, out, sign = instr.inputs[0], instr.out, ">" if instr.op.name == "max" else "<"
     assert isinstance(x, Value)
-    axis = instr.attrs["axis"]
-    named = range(x.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
-    axes = {a % x.ndim for a in named}
+    axes = axes_of(instr.op.name, instr.attrs["axis"], x.ndim)
     at = [f"i{k}" for k in range(x.ndim)]
     least = f"{SHORT[out.dtype]}({'-' if sign == '>' else ''}np.inf)"
     name = code.name(out)

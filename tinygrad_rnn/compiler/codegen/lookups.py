@@ -4,12 +4,11 @@ A number out of range ends the call; what eager code raises is raised by running
 by op.
 """
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..ir import Instr, Value
-from .axes import each, element
-from .kernel import indent, stored
+from .axes import each, element, nest
+from .kernel import stored
 from .scalars import SHORT
 
 if TYPE_CHECKING:
@@ -22,13 +21,6 @@ def _placed(
     """The row `k` of n that a number of an index array means, and `inner` with it."""
     number = element(code.view(index), at) if at else code.scalar(index)
     return [f"k = {way}({number}, {n})", "if k < 0:", "    return False", *inner]
-
-
-def _loops(code: "Views", v: Value, axes: Sequence[int], text: list[str]) -> list[str]:
-    """Loops over some axes of a value, the first outermost."""
-    for k in reversed(axes):
-        text = [f"for i{k} in range({code.size(v, k)}):", *indent(text)]
-    return text
 
 
 def lookup(code: "Views", instr: Instr) -> list[str]:
@@ -51,10 +43,10 @@ def lookup(code: "Views", instr: Instr) -> list[str]:
         inner = [f"{code.name(out)} = {there}", *stored(code, out)]
     else:
         move = f"{there} += {each(code, x)}" if putting else f"{each(code, out)} = {there}"
-        inner = _loops(code, taken, others, [move])
+        inner = nest(code, taken, [move], others)
     at = [f"i{k}" for k in own]
     text = _placed(code, index, at, code.size(table, axis), inner, way)
-    return [*_cleared(code, out, putting), *_loops(code, taken, own, text)]
+    return [*_cleared(code, out, putting), *nest(code, taken, text, own)]
 
 
 def along(code: "Views", instr: Instr) -> list[str]:
@@ -72,7 +64,7 @@ def along(code: "Views", instr: Instr) -> list[str]:
     there = element(code.view(table), ["k" if k == axis else i for k, i in enumerate(at)])
     move = f"{there} += {each(code, x)}" if putting else f"{each(code, out)} = {there}"
     text = _placed(code, index, at, code.size(table, axis), [move])
-    return [*_cleared(code, out, putting), *_loops(code, index, range(index.ndim), text)]
+    return [*_cleared(code, out, putting), *nest(code, index, text)]
 
 
 def one_hot(code: "Views", instr: Instr) -> list[str]:
@@ -82,7 +74,7 @@ def one_hot(code: "Views", instr: Instr) -> list[str]:
     at = [f"i{k}" for k in range(index.ndim)]
     hot = f"{element(code.view(out), [*at, 'k'])} = {SHORT[out.dtype]}(1)"
     text = _placed(code, index, at, code.size(out, index.ndim), [hot])
-    return [*_cleared(code, out, True), *_loops(code, out, range(index.ndim), text)]
+    return [*_cleared(code, out, True), *nest(code, out, text, range(index.ndim))]
 
 
 def _cleared(code: "Views", v: Value, wanted: bool) -> list[str]:

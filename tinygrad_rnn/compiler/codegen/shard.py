@@ -7,6 +7,7 @@ allow one of these runs on several threads with no synchronisation by step.
 
 from typing import Any
 
+from ...ops.reduce import axes_of
 from ..ir import Instr, Loop, Prev, Value
 
 SPLIT, WHOLE, PARTIAL = "split", "whole", "partial"
@@ -153,9 +154,7 @@ class _States(dict[int, str]):
         """An op on a split value."""
         name, attrs, out = instr.op.name, instr.attrs, instr.out
         if name in ("sum", "max", "min", "norm", "logsumexp"):
-            axis = attrs["axis"]
-            axes = range(x.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
-            if 0 not in [a % x.ndim for a in axes]:
+            if 0 not in axes_of(name, attrs["axis"], x.ndim):
                 return SPLIT
             if name == "sum":
                 return PARTIAL

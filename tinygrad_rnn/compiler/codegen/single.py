@@ -2,9 +2,10 @@
 
 from typing import TYPE_CHECKING
 
+from ...ops.reduce import axes_of
 from ..ir import Instr, Value
 from .axes import cumsum, each, element, extreme, nest, reshaped, sliced, strided
-from .kernel import indent, stored
+from .kernel import stored
 from .lookups import along, lookup, one_hot
 from .scalars import SHORT
 
@@ -22,9 +23,7 @@ def _sum(code: "Views", instr: Instr) -> list[str]:
     x, out = instr.inputs[0], instr.out
     assert isinstance(x, Value)
     if instr.op.name == "sum":
-        axis = instr.attrs["axis"]
-        named = range(x.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
-        axes = {a % x.ndim for a in named}
+        axes = set(axes_of("sum", instr.attrs["axis"], x.ndim))
         keep = instr.attrs["keepdims"]
     else:
         lead = x.ndim - out.ndim
@@ -43,21 +42,15 @@ def _sum(code: "Views", instr: Instr) -> list[str]:
         inner, depth = f"{source}[{', '.join(lead_at)}]", x.ndim
     if not out.ndim:
         wide = "F64" if out.dtype.kind == "f" else SHORT[out.dtype]
-        text = [f"{name} += {wide}({inner})"]
-        for k in range(depth - 1, -1, -1):
-            text = [f"for i{k} in range({code.size(x, k)}):", *indent(text)]
-        cast = SHORT[out.dtype]
-        text = [line.replace(f"{name} +=", f"{name}_sum +=") for line in text]
+        text = nest(code, x, [f"{name}_sum += {wide}({inner})"], range(depth))
         lines = [f"{name}_sum = {wide}(0)", *text]
-        return [*lines, f"{name} = {cast}({name}_sum)", *stored(code, out)]
+        return [*lines, f"{name} = {SHORT[out.dtype]}({name}_sum)", *stored(code, out)]
     if instr.op.name == "sum_to":
         kept = ["0" if k in axes else f"i{k}" for k in range(x.ndim - out.ndim, x.ndim)]
     else:
         kept = ["0" if k in axes else f"i{k}" for k in range(x.ndim) if k not in axes or keep]
     target = code.view(out)
-    text = [f"{target}[{', '.join(kept)}] += {inner}"]
-    for k in range(depth - 1, -1, -1):
-        text = [f"for i{k} in range({code.size(x, k)}):", *indent(text)]
+    text = nest(code, x, [f"{target}[{', '.join(kept)}] += {inner}"], range(depth))
     return [f"set_value({target}, {SHORT[out.dtype]}(0))", *text]
 
 

@@ -17,7 +17,7 @@ FIRST = 8  # steps looked at before all
 def find(calls: Sequence[Call], shortest: int = LOOP) -> list[Found]:
     """All loops of at least `shortest` steps, in order; none is no error.
 
-    >>> from tinygrad_rnn.roll import Call, Outside, Ref, find
+    >>> from tinygrad_rnn.rolling import Call, Outside, Ref, find
     >>> step = lambda t: Call("add", (Ref(t - 1) if t else Outside("h"), Outside("w")))
     >>> [loop] = find([step(t) for t in range(10)])
     >>> loop.count, loop.operands

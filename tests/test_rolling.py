@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from tinygrad_rnn.roll import (
+from tinygrad_rnn.rolling import (
     Along,
     Back,
     Call,
