@@ -33,7 +33,7 @@ def pytest_collection_modifyitems(config, items):
         items[:] = short
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory):
     """Generated kernels of the tests stay out of the user's cache."""
     with pytest.MonkeyPatch.context() as patch:

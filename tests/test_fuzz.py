@@ -18,7 +18,6 @@ from tinygrad_rnn.compiler import program
 from tinygrad_rnn.kernels._jit import DISABLED
 
 ROOT = Path(__file__).parent.parent
-pytestmark = pytest.mark.usefixtures("own_cache")
 without_numba = pytest.mark.skipif(not DISABLED, reason="all_of_these_without_numba runs them")
 
 

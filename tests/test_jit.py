@@ -23,7 +23,6 @@ from tinygrad_rnn.errors import CaptureError, GraphError
 from tinygrad_rnn.kernels._jit import DISABLED
 from tinygrad_rnn.testing import GradcheckError, check_jit
 
-pytestmark = pytest.mark.usefixtures("own_cache")
 HERE = Path(__file__).parent
 T, B, I, H = 7, 3, 2, 4
 

@@ -10,7 +10,6 @@ import tinygrad_rnn as tg
 from tinygrad_rnn.compiler.program import Interpreted
 from tinygrad_rnn.testing import check_jit
 
-pytestmark = pytest.mark.usefixtures("own_cache")
 T, B, H = 6, 3, 4
 
 # each of a state h (B, H) and keys K (B, 5, H); groups share a kernel, so that compiling takes seconds and not minutes

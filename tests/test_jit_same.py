@@ -16,7 +16,6 @@ from tinygrad_rnn.compiler.ir import Loop
 from tinygrad_rnn.kernels._jit import DISABLED
 from tinygrad_rnn.testing import check_jit
 
-pytestmark = pytest.mark.usefixtures("own_cache")
 HERE = Path(__file__).parent
 
 

@@ -14,7 +14,6 @@ from tinygrad_rnn.viz.columns import arrange
 from tinygrad_rnn.viz.graph import collect
 from tinygrad_rnn.viz.rolled import roll_up
 
-pytestmark = pytest.mark.usefixtures("own_cache")
 B, I, H = 3, 2, 4
 
 

@@ -24,14 +24,6 @@ from tinygrad_rnn.testing import check_jit
 HERE = Path(__file__).parent
 
 
-@pytest.fixture(scope="module", autouse=True)
-def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """Generated kernels of the tests stay out of the user's cache."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TINYGRAD_RNN_CACHE", str(tmp_path_factory.mktemp("jit")))
-        yield
-
-
 def run(*command: str, timeout: float = 300, **env: str) -> str:
     """What a process of its own prints; fails if it ends badly or hangs."""
     done = subprocess.run(
