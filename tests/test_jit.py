@@ -1,24 +1,19 @@
 """`tg.jit` against eager execution: layers, cells of one's own, random ones, and shared batches."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from processes import HERE, python
 from programs import kernels, series
 from random_cells import check, random_cell
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import nn
-from tinygrad_rnn.compiler import threads as sharing
 from tinygrad_rnn.kernels._jit import DISABLED
 from tinygrad_rnn.testing import GradcheckError, check_jit
 
-HERE = Path(__file__).parent
 T, B, I, H = 7, 3, 2, 4
 
 
@@ -171,13 +166,8 @@ def test_tokens_and_a_loss_at_every_step() -> None:
 @pytest.mark.skipif(DISABLED, reason="the next test runs the same cells in this mode")
 def test_random_cells_without_the_compiler() -> None:
     """All 200, their generated source run by Python."""
-    env = {**os.environ, "NUMBA_DISABLE_JIT": "1"}
-    done = subprocess.run(
-        [sys.executable, str(HERE / "random_cells.py"), "0", "200"],
-        env=env, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert "200 random cells agree" in done.stdout
+    said = python(str(HERE / "random_cells.py"), "0", "200", NUMBA_DISABLE_JIT="1")
+    assert "200 random cells agree" in said
 
 
 @pytest.mark.parametrize("part", range(4))
@@ -206,21 +196,17 @@ def test_the_check_sees_a_planted_error(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 @pytest.mark.parametrize("batch", [1, 2, 5, 13])
-def test_threads_share_the_batch(batch: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sharing, "LEAST_WORK", 0)
+def test_threads_share_the_batch(batch: int, shared_out: None) -> None:
     net = nn.LSTM(I, H).astype("float64")
     x = series(T, batch, I)
     grads = []
-    try:
-        for threads in (2, 2, 3):
-            tg.set_num_threads(threads)
-            fast = tg.jit(lambda x: (net(x)[0] ** 2).mean())
-            assert check_jit(fast, x, parameters=net.parameters())
-            net.zero_grad()
-            fast(x).backward()
-            grads.append([p.grad.numpy().copy() for p in net.parameters()])
-    finally:
-        tg.set_num_threads(os.cpu_count() or 1)
+    for threads in (2, 2, 3):
+        tg.set_num_threads(threads)
+        fast = tg.jit(lambda x: (net(x)[0] ** 2).mean())
+        assert check_jit(fast, x, parameters=net.parameters())
+        net.zero_grad()
+        fast(x).backward()
+        grads.append([p.grad.numpy().copy() for p in net.parameters()])
     for a, b in zip(grads[0], grads[1], strict=True):
         assert np.array_equal(a, b)  # the same bits for the same number of threads
 

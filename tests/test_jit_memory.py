@@ -1,7 +1,6 @@
 """The memory of a jitted function, and what `explain()` says of it."""
 
 import gc
-import os
 import re
 import tracemalloc
 from typing import Any
@@ -11,7 +10,7 @@ from programs import series
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import nn
-from tinygrad_rnn.compiler import layout, runtime
+from tinygrad_rnn.compiler import layout, runtime, threads
 from tinygrad_rnn.kernels._jit import DISABLED
 
 T, B, I, H = 7, 3, 2, 4
@@ -52,16 +51,10 @@ def test_lengths_share_the_memory_of_what_they_keep() -> None:
     assert sum(sizes) <= 4 * one  # 18 steps keep `one`, 30 fall into the next power of two
 
 
-@pytest.fixture
-def one_thread() -> Any:
-    tg.set_num_threads(1)
-    yield
-    tg.set_num_threads(os.cpu_count() or 1)
-
-
 @pytest.mark.skipif(DISABLED, reason="the compiled kernels' memory")
-def test_memory_of_a_step_is_what_explain_says(one_thread: None) -> None:
+def test_memory_of_a_step_is_what_explain_says(monkeypatch: pytest.MonkeyPatch) -> None:
     """Peak within 1.2 of what the backward must keep, inputs, outputs and parameters."""
+    monkeypatch.setitem(threads._settings, "threads", 1)
     length, batch, inputs, hidden = 100, 32, 64, 128
     net = nn.LSTM(inputs, hidden)
     x = series(length, batch, inputs, dtype="float32", grad=False)
