@@ -234,20 +234,20 @@ def test_where_no_thread_is_to_be_had() -> None:
 
 def test_a_call_waits_for_all_its_shards(monkeypatch: pytest.MonkeyPatch) -> None:
     """An error in one leaves none running: they write to memory that the next call uses."""
-    monkeypatch.setattr(sharing, "_settings", {"threads": 3})
-    began, ended = threading.Event(), []
+    monkeypatch.setitem(sharing._settings, "threads", 3)
+    began, left, too_soon = threading.Barrier(3), threading.Event(), []
 
     def call(k: int) -> bool:
+        began.wait(10)
         if k == 0:
-            began.wait(10)
             raise KeyboardInterrupt
-        began.set()
-        ended.append(k)
+        too_soon.append(left.wait(0.1))  # the time that a caller has to leave by mistake
         return True
 
     with pytest.raises(KeyboardInterrupt):
         sharing.in_parallel(call, [[0], [1], [2]], blas=False)
-    assert sorted(ended) == [1, 2]
+    left.set()
+    assert too_soon == [False, False]
 
 
 # copies of optimisers -------------------------------------------------------------------------
