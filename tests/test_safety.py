@@ -14,7 +14,7 @@ from processes import HERE, python
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import nn, optim
-from tinygrad_rnn.compiler import threads as sharing
+from tinygrad_rnn.compiler import cache, threads as sharing
 from tinygrad_rnn.errors import ShapeError
 from tinygrad_rnn.kernels import rows, scatter
 from tinygrad_rnn.kernels._jit import DISABLED
@@ -189,8 +189,11 @@ def test_threads_that_call_one_function(shared_out: None, caplog: Any) -> None:
     assert caplog.text == ""
 
 
-def test_threads_that_jit_one_loop(caplog: Any) -> None:
+def test_threads_that_jit_one_loop(monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
     """Four threads compile the same source: once, and in silence."""
+    made, make = [], cache._import
+    monkeypatch.setattr(cache, "_loaded", {})
+    monkeypatch.setattr(cache, "_import", lambda *what: (made.append(what), make(*what))[1])
     w = tg.tensor(np.eye(3) * 0.7, requires_grad=True)
 
     def loop(x: Any) -> Any:
@@ -201,6 +204,7 @@ def test_threads_that_jit_one_loop(caplog: Any) -> None:
 
     x = tg.tensor(np.ones((6, 2, 3)))
     assert len({r.item() for r in together(*[lambda: tg.jit(loop)(x)] * 4)}) == 1
+    assert len(made) == 1
     assert caplog.text == ""
     assert check_jit(tg.jit(loop), x, parameters=[w])
 
