@@ -7,6 +7,7 @@ import pytest
 from hypothesis import settings
 
 import tinygrad_rnn as tg
+from tinygrad_rnn.compiler import threads
 from tinygrad_rnn.kernels import _ground
 from tinygrad_rnn.op import Now, local
 
@@ -33,12 +34,19 @@ def pytest_collection_modifyitems(config, items):
         items[:] = short
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory):
     """Generated kernels of the tests stay out of the user's cache."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TINYGRAD_RNN_CACHE", str(tmp_path_factory.mktemp("jit")))
         yield
+
+
+@pytest.fixture
+def shared_out(monkeypatch):
+    """Even the smallest batch is shared out, over two threads if the test says nothing else."""
+    monkeypatch.setattr(threads, "LEAST_WORK", 0)
+    monkeypatch.setitem(threads._settings, "threads", 2)
 
 
 @pytest.fixture(autouse=True)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from traps import world
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import nn
@@ -41,26 +42,12 @@ UNSEEN: dict[str, tuple[str, str]] = {
 }  # fmt: skip
 
 
-class Plain:
-    """An object with attributes."""
-
-    def __init__(self, **attributes: Any):
-        self.__dict__.update(attributes)
-
-
-def world(source: str, tmp_path: Path) -> dict[str, Any]:
-    """Run a trap's first part in globals of its own."""
-    (tmp_path / "value").write_text("2.0")
-    space: dict[str, Any] = {"tg": tg, "np": np, "Plain": Plain, "path": tmp_path / "value"}
-    exec(source, space)
-    return space
-
-
 @pytest.mark.filterwarnings("ignore:tg.jit")
 @pytest.mark.parametrize("name", UNSEEN)
 def test_what_guards_cannot_see_the_audit_does(name: str, tmp_path: Path) -> None:
     setup, change = UNSEEN[name]
-    space = world(setup, tmp_path)
+    (tmp_path / "value").write_text("2.0")
+    space = world(setup, path=tmp_path / "value")
     x = tg.tensor([0.5, -1.0, 2.0])
     quiet, fast = tg.jit(space["f"], audit=0), tg.jit(space["f"], audit=2)
     first = quiet(x).numpy()

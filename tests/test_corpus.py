@@ -15,8 +15,6 @@ from tinygrad_rnn.compiler.program import Interpreted
 from tinygrad_rnn.compiler.runtime import Runner
 from tinygrad_rnn.kernels._jit import DISABLED
 
-pytestmark = pytest.mark.usefixtures("own_cache")
-
 OP_BY_OP = {  # and why
     "zoneout": "no code for uniform",
     "kalman_filter": "no code for matmul",

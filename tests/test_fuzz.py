@@ -1,10 +1,6 @@
 """The fuzzer: what it found stays mended, it finds planted errors, and 330 programs do not differ."""
 
-import os
 import re
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,30 +8,19 @@ from fuzz.compare import judge
 from fuzz.found import PROGRAMS
 from fuzz.loops import trial
 from fuzz.shrink import shrink
+from processes import python
 
 import tinygrad_rnn as tg
 from tinygrad_rnn.compiler import program
 from tinygrad_rnn.kernels._jit import DISABLED
 
-ROOT = Path(__file__).parent.parent
-pytestmark = pytest.mark.usefixtures("own_cache")
 without_numba = pytest.mark.skipif(not DISABLED, reason="all_of_these_without_numba runs them")
-
-
-def child(command: list[str], **variables: str) -> str:
-    """What a Python process prints; it must succeed."""
-    done = subprocess.run(
-        [sys.executable, *command], cwd=ROOT, env={**os.environ, **variables},
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    return done.stdout
 
 
 @pytest.mark.skipif(DISABLED, reason="they run here")
 def test_all_of_these_without_numba() -> None:
-    said = child(
-        ["-m", "pytest", "-q", "tests/test_fuzz.py", "-k", "not compiled"], NUMBA_DISABLE_JIT="1"
+    said = python(
+        "-m", "pytest", "-q", "tests/test_fuzz.py", "-k", "not compiled", NUMBA_DISABLE_JIT="1"
     )
     assert re.search(r"\d+ passed", said)
 
@@ -50,13 +35,13 @@ def test_found(name: str, shards: bool) -> None:
 
 @without_numba
 def test_programs_do_not_differ() -> None:
-    said = child(["-m", "tests.fuzz", "0", "300"])
+    said = python("-m", "tests.fuzz", "0", "300")
     assert "0 of 300 differ" in said
 
 
 @pytest.mark.skipif(DISABLED, reason="nothing is compiled without Numba")
 def test_compiled_programs_do_not_differ() -> None:
-    said = child(["-m", "tests.fuzz", "300", "330", "--compiled", "--jobs", "2"])
+    said = python("-m", "tests.fuzz", "300", "330", "--compiled", "--jobs", "2")
     assert "0 of 30 differ" in said
 
 

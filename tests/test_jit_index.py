@@ -9,8 +9,6 @@ import tinygrad_rnn as tg
 from tinygrad_rnn.errors import CaptureError, DTypeError, ShapeError
 from tinygrad_rnn.testing import check_jit
 
-pytestmark = pytest.mark.usefixtures("own_cache")
-
 i, j, m = np.array([1, 0, -1]), np.array([2, 2, 0]), np.array([[0, 1], [1, -2]])
 
 KEYS: dict[str, tuple[Any, ...]] = {

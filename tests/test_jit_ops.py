@@ -5,12 +5,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from programs import op_by_op
 
 import tinygrad_rnn as tg
-from tinygrad_rnn.compiler.program import Interpreted
 from tinygrad_rnn.testing import check_jit
 
-pytestmark = pytest.mark.usefixtures("own_cache")
 T, B, H = 6, 3, 4
 
 # each of a state h (B, H) and keys K (B, 5, H); groups share a kernel, so that compiling takes seconds and not minutes
@@ -63,14 +62,6 @@ OPS["lookups"] = [
     lambda h, K: h - tg.take_along_axis(h, np.array([[0, 1, -1, 2]]), axis=0),
     lambda h, K: h * tg.take(h.sum(axis=0), np.array(-1), axis=0),
 ]
-
-
-def op_by_op(fast: Any) -> list[str]:
-    """Why loops of the last program, forward and backward, have no kernel."""
-    compiled = fast._last.compiled
-    full = compiled.backward(tuple(compiled.wanted), tuple(compiled.differentiable))
-    steps = compiled.forward.steps + full.part.steps
-    return [step.why for step in steps if isinstance(step, Interpreted)]
 
 
 def leaf(dtype: str, *shape: int) -> Any:

@@ -1,13 +1,10 @@
 """Programs that once differed under `tg.jit`: eager and compiled must give the same."""
 
 import operator
-import os
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
+from processes import HERE, python
 from same_programs import PROGRAMS, check, given
 
 import tinygrad_rnn as tg
@@ -16,19 +13,12 @@ from tinygrad_rnn.compiler.ir import Loop
 from tinygrad_rnn.kernels._jit import DISABLED
 from tinygrad_rnn.testing import check_jit
 
-pytestmark = pytest.mark.usefixtures("own_cache")
-HERE = Path(__file__).parent
-
 
 @pytest.mark.skipif(DISABLED, reason="the next test runs the same programs in this mode")
 def test_programs_without_the_compiler() -> None:
     """All, their generated source run by Python."""
-    done = subprocess.run(
-        [sys.executable, "-W", "error", str(HERE / "same_programs.py")],
-        env={**os.environ, "NUMBA_DISABLE_JIT": "1"}, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert f"{len(PROGRAMS)} programs agree" in done.stdout
+    said = python("-W", "error", str(HERE / "same_programs.py"), NUMBA_DISABLE_JIT="1")
+    assert f"{len(PROGRAMS)} programs agree" in said
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,6 @@
 import copy
 import os
 import pickle
-import subprocess
-import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -12,46 +10,23 @@ from typing import Any
 import lookups
 import numpy as np
 import pytest
+from processes import HERE, python
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import nn, optim
-from tinygrad_rnn.compiler import threads as sharing
+from tinygrad_rnn.compiler import cache, threads as sharing
 from tinygrad_rnn.errors import ShapeError
 from tinygrad_rnn.kernels import rows, scatter
 from tinygrad_rnn.kernels._jit import DISABLED
 from tinygrad_rnn.testing import check_jit
-
-HERE = Path(__file__).parent
-
-
-@pytest.fixture(scope="module", autouse=True)
-def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """Generated kernels of the tests stay out of the user's cache."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TINYGRAD_RNN_CACHE", str(tmp_path_factory.mktemp("jit")))
-        yield
-
-
-def run(*command: str, timeout: float = 300, **env: str) -> str:
-    """What a process of its own prints; fails if it ends badly or hangs."""
-    done = subprocess.run(
-        [sys.executable, *command], cwd=HERE.parent, timeout=timeout, text=True,
-        env={**os.environ, "PYTHONPATH": f"{HERE.parent}:{HERE}", **env}, capture_output=True,
-    )  # fmt: skip
-    assert done.returncode == 0, f"ended with {done.returncode}: {done.stdout}{done.stderr[-3000:]}"
-    return done.stdout
-
 
 # numbers out of range -----------------------------------------------------------------------
 
 
 def test_lookups_out_of_range_raise_what_eager_code_raises() -> None:
     """Every program of the table, without the compiler."""
-    for name in lookups.PROGRAMS:
-        lookups.check(name) if DISABLED else None
-    if not DISABLED:
-        said = run(str(HERE / "lookups.py"), NUMBA_DISABLE_JIT="1")
-        assert said.split() == [word for name in lookups.PROGRAMS for word in ("ok", name)]
+    said = python(str(HERE / "lookups.py"), NUMBA_DISABLE_JIT="1")
+    assert said.split() == [word for name in lookups.PROGRAMS for word in ("ok", name)]
 
 
 @pytest.mark.skipif(DISABLED, reason="compiled kernels")
@@ -59,17 +34,12 @@ def test_lookups_out_of_range_raise_what_eager_code_raises() -> None:
 def test_compiled_lookups_out_of_range(part: int) -> None:
     """The same compiled, in a process of its own: one that leaves its arrays would end it."""
     names = list(lookups.PROGRAMS)[part::4]
-    assert run(str(HERE / "lookups.py"), *names).split() == [w for n in names for w in ("ok", n)]
+    assert python(str(HERE / "lookups.py"), *names).split() == [w for n in names for w in ("ok", n)]
 
 
 @pytest.mark.parametrize("name", ["raw-targets", "embedding-in-step", "one-hot-of-state"])
-def test_lookups_out_of_range_on_two_threads(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sharing, "LEAST_WORK", 0)
-    try:
-        tg.set_num_threads(2)
-        lookups.check(name)
-    finally:
-        tg.set_num_threads(os.cpu_count() or 1)
+def test_lookups_out_of_range_on_two_threads(name: str, shared_out: None) -> None:
+    lookups.check(name)
 
 
 def test_kernels_refuse_numbers_out_of_range() -> None:
@@ -154,7 +124,7 @@ print("forked")
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 def test_a_forked_child_runs_on_threads_of_its_own() -> None:
-    assert run("-W", "ignore", "-c", FORK, timeout=200) == "forked\n"
+    assert python("-W", "ignore", "-c", FORK, timeout=200) == "forked\n"
 
 
 def together(*jobs: Any) -> list[Any]:
@@ -180,9 +150,8 @@ def together(*jobs: Any) -> list[Any]:
     return found
 
 
-def test_threads_that_call_one_function(monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
+def test_threads_that_call_one_function(shared_out: None, caplog: Any) -> None:
     """Eight threads, each with inputs of its own, while another sets the number of threads."""
-    monkeypatch.setattr(sharing, "LEAST_WORK", 0)
     net = nn.LSTM(3, 4).astype("float64")
     rng = np.random.default_rng(0)
     xs = [tg.tensor(rng.standard_normal((6, 8, 3)), requires_grad=True) for _ in range(8)]
@@ -217,12 +186,14 @@ def test_threads_that_call_one_function(monkeypatch: pytest.MonkeyPatch, caplog:
     finally:
         done.set()
         changing.join()
-        tg.set_num_threads(os.cpu_count() or 1)
     assert caplog.text == ""
 
 
-def test_threads_that_jit_one_loop(caplog: Any) -> None:
+def test_threads_that_jit_one_loop(monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
     """Four threads compile the same source: once, and in silence."""
+    made, make = [], cache._import
+    monkeypatch.setattr(cache, "_loaded", {})
+    monkeypatch.setattr(cache, "_import", lambda *what: (made.append(what), make(*what))[1])
     w = tg.tensor(np.eye(3) * 0.7, requires_grad=True)
 
     def loop(x: Any) -> Any:
@@ -233,6 +204,7 @@ def test_threads_that_jit_one_loop(caplog: Any) -> None:
 
     x = tg.tensor(np.ones((6, 2, 3)))
     assert len({r.item() for r in together(*[lambda: tg.jit(loop)(x)] * 4)}) == 1
+    assert len(made) == 1
     assert caplog.text == ""
     assert check_jit(tg.jit(loop), x, parameters=[w])
 
@@ -261,25 +233,25 @@ atexit.register(lambda: print("at exit", fast(x).item() == first))
 
 def test_where_no_thread_is_to_be_had() -> None:
     """At the system's limit, and at the end of the process, shards run one after the other."""
-    assert run("-c", AT_EXIT) == "at exit True\n"
+    assert python("-c", AT_EXIT) == "at exit True\n"
 
 
 def test_a_call_waits_for_all_its_shards(monkeypatch: pytest.MonkeyPatch) -> None:
     """An error in one leaves none running: they write to memory that the next call uses."""
-    monkeypatch.setattr(sharing, "_settings", {"threads": 3})
-    began, ended = threading.Event(), []
+    monkeypatch.setitem(sharing._settings, "threads", 3)
+    began, left, too_soon = threading.Barrier(3), threading.Event(), []
 
     def call(k: int) -> bool:
+        began.wait(10)
         if k == 0:
-            began.wait(10)
             raise KeyboardInterrupt
-        began.set()
-        ended.append(k)
+        too_soon.append(left.wait(0.1))  # the time that a caller has to leave by mistake
         return True
 
     with pytest.raises(KeyboardInterrupt):
         sharing.in_parallel(call, [[0], [1], [2]], blas=False)
-    assert sorted(ended) == [1, 2]
+    left.set()
+    assert too_soon == [False, False]
 
 
 # copies of optimisers -------------------------------------------------------------------------
@@ -321,7 +293,7 @@ def test_a_copied_optimiser_goes_on_with_arrays_of_its_own(name: str, tmp_path: 
     before = [p.numpy().copy() for p in first.params]
     results = [go_on(c) for c in copies]
     assert all(map(np.array_equal, before, [p.numpy() for p in first.params]))
-    run("-c", RESUME, str(tmp_path / "optimizer"))
+    python("-c", RESUME, str(tmp_path / "optimizer"))
     results.append(pickle.loads((tmp_path / "optimizer").read_bytes()))
     wanted = go_on(first)
     assert not np.array_equal(wanted[0], before[0])

@@ -4,7 +4,6 @@ The text is what runs: it defines `program`, its arguments `args` and the tensor
 `parameters` that it closes over, so that a failing program is shown exactly as it failed.
 """
 
-import dataclasses
 import linecache
 import re
 from collections.abc import Callable, Iterator
@@ -274,6 +273,3 @@ def size(program: Program) -> int:
     text = program.text()
     parts = sum(1 for _ in walk(program.items)) + len(program.leaves) + len(program.returns)
     return 1000 * parts + len(text) + 10 * (program.T + program.B + program.H)
-
-
-assert dataclasses.is_dataclass(Program)

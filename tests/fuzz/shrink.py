@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from .program import Let, Loop, Program, State, renamed, rewrite, size, tidy, walk
+from .program import Let, Loop, Program, renamed, rewrite, size, tidy, walk
 
 SIMPLER = [  # patterns of texts that may become simpler ones
     (r"\(?[^()\[\]]*\bt\b[^()\[\]]*\)? ?if .* else (.*)", r"\1"),
@@ -20,12 +20,7 @@ SIMPLER = [  # patterns of texts that may become simpler ones
 ]
 
 
-def shrink(
-    program: Program,
-    fails: Callable[[Program], bool],
-    limit: int = 1500,
-    told: Callable[[], None] = lambda: None,
-) -> Program:
+def shrink(program: Program, fails: Callable[[Program], bool], limit: int = 1500) -> Program:
     """The smallest program found that fails; at most `limit` are tried."""
     tries = 0
     seen: set[str] = set()
@@ -40,7 +35,6 @@ def shrink(
             tries += 1
             if tries > limit:
                 return program
-            told()
             if fails(smaller):
                 program, progress = smaller, True
                 break
@@ -198,22 +192,3 @@ def _simpler_leaves(program: Program) -> Iterator[Program]:
         for new in simpler:
             if new != leaf:
                 yield replace(program, leaves=(*program.leaves[:k], new, *program.leaves[k + 1 :]))
-
-
-def renumbered(program: Program) -> Program:
-    """Short names: v1, v2, ... in order of their making; leaves keep theirs, which seed them."""
-    names = [p.name for p in walk(program.items) if isinstance(p, Let)]
-    for k, name in enumerate(names):
-        program = renamed(program, name, f"u{k + 1}")
-        program = _rename_target(program, name, f"u{k + 1}")
-    return program
-
-
-def _rename_target(program: Program, old: str, new: str) -> Program:
-    def change(part: Any) -> Any:
-        return replace(part, name=new) if isinstance(part, Let) and part.name == old else part
-
-    return replace(program, items=rewrite(program.items, change))
-
-
-__all__ = ["State", "candidates", "renumbered", "shrink"]
