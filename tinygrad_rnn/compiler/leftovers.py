@@ -89,7 +89,7 @@ def _space(space: Space) -> Iterator[str]:
         before = space.seen.get(name, space.before.get(name, MISSING))
         if before is not MISSING and before is space.space[name]:
             continue  # a container or an object: it has a place of its own
-        yield f"{space.what}.{name}" if space.what else name
+        yield space.label(name)
         if space.owner is not None:
             delattr(space.owner, name) if before is MISSING else setattr(space.owner, name, before)
         elif isinstance(space.space, MutableMapping):
