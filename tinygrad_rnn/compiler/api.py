@@ -64,7 +64,7 @@ class Jitted:
         if self.audit:
             self._calls += 1
             if self._calls % self.audit == 0:
-                return audited(entry, self.fn, args, kwargs, tensors)
+                return audited(entry, disable_jit()(self.fn), args, kwargs, tensors)
         return entry.run(tensors)
 
     def _capture(self, key: Any, leaves: list[Any]) -> Entry:
