@@ -4,7 +4,6 @@ A state kept on a module (`self.h = h`) would be a symbol after the capture, and
 compiled call would start from the first state.
 """
 
-import dis
 import gc
 from collections import deque
 from collections.abc import Iterator, MutableMapping
@@ -13,6 +12,7 @@ from typing import Any
 
 from ..errors import CaptureError
 from .capture import Symbol, Tape
+from .names import line_of
 from .places import MISSING, Fixed, Group, Slots, Space, Whole
 
 _STORES = ("STORE_ATTR", "STORE_GLOBAL", "STORE_DEREF", "STORE_SUBSCR", "STORE_NAME")
@@ -58,11 +58,8 @@ def _holder(symbol: Any, others: list[Any]) -> str:
 
 
 def _stored_at(name: str, codes: list[CodeType]) -> str:
-    for code in codes:
-        for step in dis.get_instructions(code):
-            if step.argval == name and step.opname in _STORES and step.positions:
-                return f" ({code.co_filename}:{step.positions.lineno})"
-    return ""
+    line = line_of(name, codes, _STORES)
+    return f" ({line})" if line else ""
 
 
 def _holds(value: Any, depth: int = 4) -> bool:
