@@ -1,12 +1,18 @@
 """What may change between calls of a jitted function."""
 
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pytest
 from programs import kernels, series
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import nn
+from tinygrad_rnn._tensor import count
+from tinygrad_rnn.compiler import api
 from tinygrad_rnn.testing import check_jit
 
 T, B, I, H = 7, 3, 2, 4
@@ -150,5 +156,23 @@ def test_programs_are_bounded_and_the_least_recently_used_goes() -> None:
     for n in range(80):
         assert fast(x, n).item() == n
         assert fast(x, 0).item() == 0
-    assert sum(map(len, fast._entries.values())) == len(fast._recent) == 64
+    assert sum(map(len, fast._entries.values())) == 64
     assert runs[0] == 80  # the one in use was never dropped
+
+
+def test_threads_may_keep_and_drop_programs_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    def entry(fn: Any, leaves: Any, shape: Any) -> Any:
+        never = SimpleNamespace(hold=lambda: False)
+        return SimpleNamespace(guards=never, moments=[], used=count(), run=lambda tensors: 1)
+
+    monkeypatch.setattr(api, "Entry", entry)
+    fast = tg.jit(lambda n: n, audit=0)
+    between = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            found = [pool.submit(lambda: {fast(k % 40) for k in range(5000)}) for _ in range(4)]
+            assert [f.result() for f in found] == [{1}] * 4
+    finally:
+        sys.setswitchinterval(between)
+    assert sum(map(len, fast._entries.values())) <= api.MOST

@@ -1,6 +1,7 @@
 """A jitted function never answers with a stale value: whatever Python value it read, however
 that changes, its next answer is eager's."""
 
+import os
 import sys
 import textwrap
 import warnings
@@ -173,3 +174,20 @@ def test_what_is_gone_with_the_recording_is_not_refused() -> None:
             return again(o.h, 3)""")
     first, eager = both(space)
     np.testing.assert_array_equal(first, eager)
+
+
+class Shy:
+    """Says so when anything but its type is looked at, as names kept for old callers do."""
+
+    def __getattribute__(self, name: str) -> Any:
+        raise RuntimeError(f"somebody looked at {name}")
+
+
+def test_what_modules_hold_is_nobodys_business() -> None:
+    """Every module is reached from `os` through `sys.modules`; PyTorch has names that warn."""
+    sys.shy = Shy()  # type: ignore[attr-defined]
+    try:
+        fast = tg.jit(lambda x: x * len(os.sep))
+        assert fast(tg.tensor(2.0)).item() == 2
+    finally:
+        del sys.shy  # type: ignore[attr-defined]

@@ -3,11 +3,10 @@
 import functools
 import os
 import warnings
-from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
-from .._tensor import Tensor
+from .._tensor import Tensor, count
 from ..autodiff import _Switch
 from ..errors import CaptureError
 from ..op import local
@@ -31,6 +30,7 @@ class disable_jit(_Switch):
 
 
 MOST = 64  # programs of one function that are kept; the least recently used goes first
+ALIKE = 8  # of them, for arguments of the same kind: the modes of a training; older ones are stale
 
 
 class Jitted:
@@ -40,8 +40,7 @@ class Jitted:
         functools.update_wrapper(self, fn, updated=())
         self.fn, self.audit = fn, audit
         self._calls = 0
-        self._entries: dict[Any, list[Entry]] = {}
-        self._recent: OrderedDict[int, tuple[Any, Entry]] = OrderedDict()  # last used, last
+        self._entries: dict[Any, tuple[Entry, ...]] = {}  # by the arguments' kind, newest first
         self._last: Entry | None = None
         self._warned = False
 
@@ -60,14 +59,12 @@ class Jitted:
         else:
             entry = self._capture(key, leaves)
         if entry is not self._last:
-            self._last = entry
-            if id(entry) in self._recent:  # another thread may have dropped it
-                self._recent.move_to_end(id(entry))
+            self._last, entry.used = entry, count()
         tensors = [a for a in leaves if isinstance(a, Tensor)]
         if self.audit:
             self._calls += 1
             if self._calls % self.audit == 0:
-                return audited(entry, self.fn, args, kwargs, tensors)
+                return audited(entry, disable_jit()(self.fn), args, kwargs, tensors)
         return entry.run(tensors)
 
     def _capture(self, key: Any, leaves: list[Any]) -> Entry:
@@ -79,20 +76,19 @@ class Jitted:
                 "it as an argument, or use tg.rand, tg.randn and tg.dropout",
                 stacklevel=3,
             )
-        known = self._entries.setdefault(key, [])
-        known.insert(0, entry)
-        self._recent[id(entry)] = key, entry
-        for old in known[8:]:  # programs for the modes of a training; older ones are stale
-            self._drop(key, old)
-        if len(self._recent) > MOST:
-            self._drop(*next(iter(self._recent.values())))
+        self._keep(key, entry)
         return entry
 
-    def _drop(self, key: Any, entry: Entry) -> None:
-        del self._recent[id(entry)]
-        self._entries[key].remove(entry)
-        if not self._entries[key]:
-            del self._entries[key]
+    def _keep(self, key: Any, entry: Entry) -> None:
+        """One program more, in a new dict: other threads may be reading the old one."""
+        entries = {**self._entries, key: (entry, *self._entries.get(key, ()))[:ALIKE]}
+        if sum(map(len, entries.values())) > MOST:
+            pairs = [(k, e) for k, known in entries.items() for e in known]
+            old_key, old = min(pairs, key=lambda pair: pair[1].used)
+            entries[old_key] = tuple([e for e in entries[old_key] if e is not old])
+            if not entries[old_key]:
+                del entries[old_key]
+        self._entries = entries
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else functools.partial(self, instance)

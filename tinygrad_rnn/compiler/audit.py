@@ -14,7 +14,7 @@ import numpy as np
 from .._tensor import Tensor
 from ..autodiff import grad
 from ..errors import AuditError
-from ..op import Array, local
+from ..op import Array
 from ..ops.random import Generator, default_generator
 from .arguments import pairs
 from .entry import Call, Entry
@@ -25,9 +25,9 @@ _TOLERANCE = {"float32": (1e-4, 1e-6), "float64": (1e-8, 1e-12)}
 
 
 def audited(entry: Entry, fn: Callable[..., Any], args: Any, kwargs: Any, tensors: Any) -> Any:
-    """The results of a compiled call, compared with eager execution; AuditError if they differ.
+    """The results of a compiled call, compared with those of `fn`; AuditError if they differ.
 
-    The eager call draws the same random numbers and leaves no trace: generators are
+    `fn` runs eagerly; that call draws the same random numbers and leaves no trace: generators are
     where the compiled call left them, Python's and NumPy's where they were.
     """
     generators = _generators(entry)
@@ -38,7 +38,7 @@ def audited(entry: Entry, fn: Callable[..., Any], args: Any, kwargs: Any, tensor
     for g, state in zip(generators, before, strict=True):
         g.state = state
     inputs = [t for t in [*tensors, *entry.lifted] if isinstance(t, Tensor)]
-    with _outside_random_unmoved(), _leaves(inputs), _eagerly():
+    with _outside_random_unmoved(), _leaves(inputs):
         eager = fn(*args, **kwargs)
     drawn = [g.state for g in generators]
     for g, state in zip(generators, after, strict=True):
@@ -123,16 +123,6 @@ def _generators(entry: Entry) -> list[Generator]:
             found += [instr.attrs["generator"]] if "generator" in instr.attrs else []
     stand_ins = [id(s) for _, s, _ in entry.seeded]
     return list({id(g): g for g in found if id(g) not in stand_ins}.values())
-
-
-@contextmanager
-def _eagerly() -> Iterator[None]:
-    now = local.now
-    before, now.jit = now.jit, False
-    try:
-        yield
-    finally:
-        now.jit = before
 
 
 @contextmanager

@@ -139,7 +139,7 @@ class _Builder:
     def _call(self, k: int) -> Value:
         """The value of call k as seen from outside of loops."""
         if k not in self.known:
-            _found, loop, place, t = self._locate(k)
+            loop, place, t = self._locate(k)
             value = loop.body[place].out
             executed = loop.count - 1 - t if loop.reverse else t
             last = loop.count - 1 - executed
@@ -152,12 +152,12 @@ class _Builder:
                 self.known[k] = self.emit("index", stack, key=(t,))
         return self.known[k]
 
-    def _locate(self, k: int) -> tuple[rolling.Found, Loop, int, int]:
+    def _locate(self, k: int) -> tuple[Loop, int, int]:
         """Loop, place in its body and step number of call k."""
         for found, loop in self.loops:
             if found.start <= k < found.end:
                 step, place = divmod(k - found.start, found.period)
-                return found, loop, place, loop.count - 1 - step if loop.reverse else step
+                return loop, place, loop.count - 1 - step if loop.reverse else step
         raise KeyError(k)
 
     def _in_loop(self, k: int) -> bool:
@@ -184,7 +184,7 @@ class _Builder:
             if k is None or not self._in_loop(k):
                 runs.append((a,))
                 continue
-            _, loop, place, t = self._locate(k)
+            loop, place, t = self._locate(k)
             before = runs[-1] if runs else ()
             if len(before) == 4 and before[0] is loop and before[1] == place:
                 first, last = before[2:]
@@ -194,21 +194,13 @@ class _Builder:
             runs.append((loop, place, t, t))
         if not any(len(run) == 4 and run[2] != run[3] for run in runs):
             return None
-        axis = instr.attrs["axis"]
-        ndim = instr.out.ndim - (instr.op.name == "stack")
+        axis = instr.attrs["axis"] % instr.out.ndim
         parts = [self._run(run) for run in runs]
         y = parts[0] if len(parts) == 1 else self.emit("concat", *parts, axis=0)
-        if instr.op.name == "stack":
-            axis %= ndim + 1
-            if axis == 0:
-                return y
-            order = (*range(1, axis + 1), 0, *range(axis + 1, ndim + 1))
-            return self.emit("permute_dims", y, axes=order)
-        axis %= ndim
-        order = (*range(1, axis + 1), 0, *range(axis + 1, ndim + 1))
         if axis:
+            order = (*range(1, axis + 1), 0, *range(axis + 1, y.ndim))
             y = self.emit("permute_dims", y, axes=order)
-        return self.emit("reshape", y, shape=instr.out.shape)
+        return y if instr.op.name == "stack" else self.emit("reshape", y, shape=instr.out.shape)
 
     def gather(self, items: tuple[rolling.Operand, ...]) -> Value:
         """The items of a list as one array, once a call; `_joined` has what loops made at hand."""

@@ -10,7 +10,7 @@ which for a weight is one product over all steps. The rules are the ops' own
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..op import Deferred, Op, Rule
+from ..op import OPS, Deferred, Op, Rule
 from .build import make
 from .capture import Symbol, Tape, trace
 from .ir import Instr, Loop, Operand, Prev, Program, Slice, Value
@@ -154,6 +154,7 @@ class _Reversed:
         self.made = {id(i.out) for i in loop.body}
         self.seen: dict[Any, Value] = {}  # parameters of the backward loop
         self.weights: list[tuple[Value, Any]] = []  # contributions to what is outside
+        self.after: list[Callable[[], None]] = []  # what is handed on once the loop is whole
         self.any = False  # whether a sum over steps has a gradient
 
     def run(self) -> None:
@@ -187,7 +188,6 @@ class _Reversed:
 
     def _incoming(self) -> tuple[list[tuple[Value, Value]], dict[tuple[int, int], Value]]:
         """Gradients of the loop's results: of stacks, and of final values by (value, lag)."""
-        self.after: list[Callable[[], None]] = []
         stacks: list[tuple[Value, Value]] = []
         finals: dict[tuple[int, int], Value] = {}
         for r in list(self.loop.results):
@@ -294,10 +294,10 @@ class _Reversed:
                 self.outer.add(source, c)
             elif stride == 0:
                 total = self.outer.emit("sum", c, axis=0, keepdims=True)
-                self.outer.defer(source, _op("put_slices"), (total,), (slice(start, start + 1),))
+                self.outer.defer(source, OPS["put_slices"], (total,), (slice(start, start + 1),))
             else:
                 key = (slice(start, start + stride * (n - 1) + 1, stride),)
-                self.outer.defer(source, _op("put_slices"), (c,), key)
+                self.outer.defer(source, OPS["put_slices"], (c,), key)
 
         self.after.append(hand_on)
 
@@ -324,9 +324,3 @@ class _Reversed:
             piece = self.inner.emit(op.name, *pieces, keys=(key,), shape=v.shape)
             total = self.back.result("total", (piece,))
         self.after.append(lambda: self.outer.add(v, total))
-
-
-def _op(name: str) -> Op:
-    from ..op import OPS
-
-    return OPS[name]

@@ -92,6 +92,7 @@ class Entry:
     """One captured program with its guards."""
 
     def __init__(self, fn: Callable[..., Any], leaves: Any, shape: Any):
+        self.used = count()  # a number that grows, of the last change to this program
         started = time.perf_counter()
         recorded = Recorded(fn, leaves, shape)
         tape = recorded.tape

@@ -8,12 +8,9 @@ from typing import Any
 
 from ..op import OPS, Op
 from .build import make
-from .capture import Symbol, Tape, trace
 from .ir import Instr, Loop, Prev, Value, same
-from .lower import late
-from .tidy import dead_code, share
-
-Item = Instr | Loop
+from .lower import late, written
+from .tidy import Item, dead_code, share
 
 
 def finish(items: list[Item], outputs: list[Any]) -> None:
@@ -108,8 +105,4 @@ def _expanded(instr: Instr) -> list[Instr]:
     """A pointwise op written in other ops, as those."""
     if not composite(instr.op):
         return [instr]
-    tape = Tape(needs_grad=False)
-    args = [Symbol(a, tape) if isinstance(a, Value) else a for a in instr.inputs]
-    trace(tape, instr.op.fn, *args)
-    tape.instrs[-1].out = instr.out
-    return [e for i in tape.instrs for e in _expanded(i)]
+    return [e for i in written(instr, instr.op.fn) for e in _expanded(i)]

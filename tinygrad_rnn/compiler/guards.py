@@ -49,21 +49,19 @@ class Guards:
         self.lifted, self.read = lifted, list(read)
         self.places = {id(t): k for k, t in enumerate(lifted)}
         self.specs = [_spec(t) for t in lifted]
-        self.failed = ""  # where the last check failed, in the user's words
         spaces = [s for g in groups for s in g.spaces]
         wholes = [w for g in groups for w in g.wholes]
         fixed = [f for g in groups for f in g.fixed] + [f for s in spaces for f in _fixed(s)]
         fixed += [f for w in wholes for f in self._within(w)]
         self.reads = [(f.read, f.owner) for f in fixed]
         self.seen = [v for f in fixed for v in f.seen]
-        self.labels = [label for f in fixed for label in f.labels]
-        self.sizes = [(w.owner, w.size, w.what) for w in wholes]
+        self.sizes = [(w.owner, w.size) for w in wholes]
         parts = {id(w.owner): w.parts() for w in wholes if w.seen is not None}
         self.items = [part for several in parts.values() for part in several]
-        self.content = {key: [seen for _, seen, _ in several] for key, several in parts.items()}
-        self.absent = [(s.space.keys(), frozenset(s.absent), s) for s in spaces if s.absent]
+        self.content = {key: [seen for _, seen in several] for key, several in parts.items()}
+        self.absent = [(s.space.keys(), frozenset(s.absent)) for s in spaces if s.absent]
         self.bytes = [
-            (c.array, c.seen, c.what)
+            (c.array, c.seen)
             for g in groups
             for c in g.contents
             if c.seen is not None and id(c.array) not in self.places
@@ -76,8 +74,7 @@ class Guards:
             keys = [k for k, v in pairs if id(v) in self.places]
             if keys:
                 read = itemgetter(*keys, keys[0])
-                labels = tuple([f"{whole.what}[{k!r}]" for k in [*keys, keys[0]]])
-                yield Fixed(read, whole.owner, read(whole.owner), labels)
+                yield Fixed(read, whole.owner, read(whole.owner))
 
     def hold(self) -> bool:
         """Whether nothing has changed."""
@@ -86,24 +83,24 @@ class Guards:
             for read, owner in self.reads:
                 now += read(owner)
         except _MOVED:
-            return self._fails(self._gone())
-        for owner, size, what in self.sizes:
+            return False
+        for owner, size in self.sizes:
             if len(owner) != size:
-                return self._fails(f"the length of {what}")
+                return False
         identical = all(map(is_, now, self.seen))
-        for owner, seen, _ in self.items:
+        for owner, seen in self.items:
             identical = identical and all(map(is_, owner, seen))
         if not identical and not self._alike(now):
             return False
-        for names, absent, space in self.absent:
+        for names, absent in self.absent:
             if not names.isdisjoint(absent):
-                return self._fails(_label(space, next(iter(absent & names))))
-        for array, content, what in self.bytes:
+                return False
+        for array, content in self.bytes:
             if array.tobytes() != content:
-                return self._fails(f"the content of {what}")
+                return False
         for t, version in self.read:
             if t._version is not None and t._version[0] != version:
-                return self._fails(f"the values of {t.name or 'a tensor'}, which were read")
+                return False
         return self._inputs_fit()
 
     def _inputs_fit(self) -> bool:
@@ -114,44 +111,27 @@ class Guards:
             if isinstance(t, Tensor):
                 a = t._array
                 if (t._leaf or t._node is not None) != needs:
-                    return self._fails(f"requires_grad of {t.name or 'a tensor'}")
+                    return False
                 if a is array:
                     continue
             # new values, which an optimiser writes into the same array
             if a.shape != shape or a.dtype != dtype:
-                return self._fails(f"the shape or dtype of {getattr(t, 'name', '') or 'an array'}")
+                return False
             self.specs[k] = a, shape, dtype, needs
         return True
-
-    def _fails(self, what: str) -> bool:
-        self.failed = what
-        return False
-
-    def _gone(self) -> str:
-        k = 0
-        for read, owner in self.reads:
-            try:
-                k += len(read(owner))
-            except _MOVED:
-                break
-        return self.labels[k]
 
     # another object in the place of one ---------------------------------------------------
 
     def _alike(self, now: list[Any]) -> bool:
         """Whether other objects in the places of those seen mean the same program."""
-        held = [list(owner) for owner, _, _ in self.items]
         moved: dict[int, Any] = {}  # by id of an input: the tensor that lies in its places
-        for value, old, what in zip(now, self.seen, self.labels, strict=True):
-            if not self._means(value, old, moved):
-                return self._fails(what)
-        for values, (_, before, what) in zip(held, self.items, strict=True):
+        held = [(now, self.seen), *[(list(owner), seen) for owner, seen in self.items]]
+        for values, before in held:
             if not all(self._means(v, s, moved) for v, s in zip(values, before, strict=True)):
-                return self._fails(what)
+                return False
         if not self._move(moved):
             return False
-        seen = [before for _, before, _ in self.items]
-        for values, before in [(now, self.seen), *zip(held, seen, strict=True)]:
+        for values, before in held:
             for k, value in enumerate(values):
                 if self._settled(value):  # what is not is compared again at every call
                     before[k] = value
@@ -190,10 +170,10 @@ class Guards:
             k = self.places[key]
             old, after[k] = self.lifted[k], tensor
             if tensor is not old and any(t is old for t, _ in self.read):
-                return self._fails(f"{old.name or 'a tensor'}, whose values were read")
+                return False  # its values were read
         places = {id(t): k for k, t in enumerate(after)}
         if len(places) != len(after):
-            return self._fails("two tensors of which one now lies in both places")
+            return False  # of two tensors one now lies in both places
         self.lifted[:], self.places = after, places
         self.specs = [_spec(t) for t in after]
         return True
@@ -204,14 +184,10 @@ class Guards:
         return type(value) in PLAIN or id(value) in self.places
 
 
-def _label(space: Space, name: str) -> str:
-    return f"{space.what}.{name}" if space.what else name
-
-
 def _fixed(space: Space) -> Iterator[Fixed]:
     """The names found in a namespace, read in one call."""
     names = list(space.seen)
     if names:
         names.append(names[0])  # a tuple, also for one name
         values = tuple([space.seen[n] for n in names])
-        yield Fixed(itemgetter(*names), space.space, values, tuple(_label(space, n) for n in names))
+        yield Fixed(itemgetter(*names), space.space, values)

@@ -4,15 +4,15 @@ A state kept on a module (`self.h = h`) would be a symbol after the capture, and
 compiled call would start from the first state.
 """
 
-import dis
 import gc
 from collections import deque
 from collections.abc import Iterator, MutableMapping
-from types import CellType, CodeType, FrameType
+from types import CellType, CodeType, FrameType, ModuleType
 from typing import Any
 
 from ..errors import CaptureError
 from .capture import Symbol, Tape
+from .names import line_of
 from .places import MISSING, Fixed, Group, Slots, Space, Whole
 
 _STORES = ("STORE_ATTR", "STORE_GLOBAL", "STORE_DEREF", "STORE_SUBSCR", "STORE_NAME")
@@ -58,18 +58,19 @@ def _holder(symbol: Any, others: list[Any]) -> str:
 
 
 def _stored_at(name: str, codes: list[CodeType]) -> str:
-    for code in codes:
-        for step in dis.get_instructions(code):
-            if step.argval == name and step.opname in _STORES and step.positions:
-                return f" ({code.co_filename}:{step.positions.lineno})"
-    return ""
+    line = line_of(name, codes, _STORES)
+    return f" ({line})" if line else ""
 
 
 def _holds(value: Any, depth: int = 4) -> bool:
-    """Whether a value is a symbol or has one in it."""
+    """Whether a value is a symbol or has one in it.
+
+    A module's names are places of their own, if code of the user's names them: through
+    `os` and `sys.modules` all there is would be looked at.
+    """
     if isinstance(value, Symbol):
         return True
-    if not depth:
+    if not depth or isinstance(value, ModuleType):
         return False
     if isinstance(value, list | tuple | set | frozenset | deque):
         return any(_holds(v, depth - 1) for v in value)
@@ -89,7 +90,7 @@ def _space(space: Space) -> Iterator[str]:
         before = space.seen.get(name, space.before.get(name, MISSING))
         if before is not MISSING and before is space.space[name]:
             continue  # a container or an object: it has a place of its own
-        yield f"{space.what}.{name}" if space.what else name
+        yield space.label(name)
         if space.owner is not None:
             delattr(space.owner, name) if before is MISSING else setattr(space.owner, name, before)
         elif isinstance(space.space, MutableMapping):

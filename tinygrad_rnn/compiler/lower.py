@@ -18,20 +18,25 @@ Rules = dict[str, tuple[Callable[[Instr], bool], Callable[..., Any]]]
 
 def early(instr: Instr) -> list[Instr]:
     """An instruction as others that have code and rules that have, too."""
-    return _written(instr, _EARLY)
+    return _by_rule(instr, _EARLY)
 
 
 def late(instr: Instr) -> list[Instr]:
     """An instruction as others that have code."""
-    return [e for i in _written(instr, _EARLY) for e in _written(i, _LATE)]
+    return [e for i in _by_rule(instr, _EARLY) for e in _by_rule(i, _LATE)]
 
 
-def _written(instr: Instr, rules: Rules) -> list[Instr]:
+def _by_rule(instr: Instr, rules: Rules) -> list[Instr]:
     if instr.op.name not in rules:
         return [instr]
     wanted, rule = rules[instr.op.name]
     if not wanted(instr):
         return [instr]
+    return written(instr, rule)
+
+
+def written(instr: Instr, rule: Callable[..., Any]) -> list[Instr]:
+    """An instruction as what `rule` does on symbols of its inputs."""
     tape = Tape(needs_grad=False)
     args = [Symbol(a, tape) if isinstance(a, Value) else a for a in instr.inputs]
     trace(tape, rule, *args, **instr.attrs)

@@ -68,12 +68,13 @@ def inside(code: CodeType) -> Iterator[CodeType]:
             yield from inside(constant)
 
 
-def line_of(name: str, codes: list[CodeType]) -> str:
-    """File and line where one of the codes first names it."""
+def line_of(name: str, codes: list[CodeType], how: tuple[str, ...] = ("",)) -> str:
+    """File and line where one of the codes first names it; `how` begin the opcodes that count."""
     for code in codes:
         for step in dis.get_instructions(code):
-            if step.argval == name and step.positions and step.positions.lineno:
-                return f"{code.co_filename}:{step.positions.lineno}"
+            at = step.positions.lineno if step.positions else None
+            if step.argval == name and step.opname.startswith(how) and at:
+                return f"{code.co_filename}:{at}"
     return ""
 
 

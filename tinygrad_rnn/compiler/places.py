@@ -23,6 +23,10 @@ class Space:
         self.wanted = ""  # "names" of attributes, of a module also what is "held", or "all"
         self.before = dict(space) if type(space) is dict and what else {}
 
+    def label(self, name: str) -> str:
+        """What the user calls a name in it."""
+        return f"{self.what}.{name}" if self.what else name
+
 
 class Fixed(NamedTuple):
     """A fixed number of values that `read(owner)` gives: a cell, defaults, slots."""
@@ -30,7 +34,7 @@ class Fixed(NamedTuple):
     read: Callable[[Any], Any]
     owner: Any
     seen: tuple[Any, ...]
-    labels: tuple[str, ...]
+    labels: tuple[str, ...] = ()  # what the user calls them, where a symbol may be left
 
 
 class Whole(NamedTuple):
@@ -41,13 +45,13 @@ class Whole(NamedTuple):
     size: int
     what: str
 
-    def parts(self) -> list[tuple[Any, list[Any], str]]:
+    def parts(self) -> list[tuple[Any, list[Any]]]:
         """What to go through, and what was found there."""
         seen = self.seen or []
         if not isinstance(self.owner, dict):
-            return [(self.owner, seen, self.what)]
+            return [(self.owner, seen)]
         keys, values = seen[: self.size], seen[self.size :]
-        return [(self.owner, keys, self.what), (self.owner.values(), values, self.what)]
+        return [(self.owner, keys), (self.owner.values(), values)]
 
 
 class Content(NamedTuple):

@@ -226,6 +226,4 @@ def _ready(a: Any) -> Array:
     """C-contiguous and writable, as the kernels' signatures have it; a number as one value."""
     if not a.ndim:
         return np.array(a).reshape(1)
-    if a.flags.carray:
-        return a
     return np.array(a, order="C")

@@ -4,9 +4,7 @@ from typing import Any
 
 from .build import make
 from .ir import Instr, Loop, Operand, Program, Result, Slice, Value, writes
-from .tidy import makes, simplified, substitute
-
-Item = Instr | Loop
+from .tidy import Item, makes, simplified, substitute
 
 
 def last_rows(program: Program) -> None:

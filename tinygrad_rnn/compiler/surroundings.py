@@ -280,7 +280,7 @@ class Surroundings:
         for name in names:
             if name not in space.seen:
                 space.seen[name] = value = space.space[name]
-                self._todo.append((value, f"{space.what}.{name}" if space.what else name))
+                self._todo.append((value, space.label(name)))
 
 
 def _foreign(cls: type) -> bool:
