@@ -109,6 +109,7 @@ ERRORS = {
     "mix numpy": (lambda: f32(2) + np.ones(2), D, "add: inputs are float32 and float64"),
     "mix stack": (lambda: tg.stack([f32(2), f64(2)]), D, "stack: inputs are"),
     "text": (lambda: f32(2) + "1", D, "add: expected a tensor.* got str"),
+    "none alone": (lambda: tg.sum(None), D, "sum: expected .* NoneType"),
     "none": (lambda: tg.maximum(f32(2), None), D, "maximum: expected .* NoneType"),
     "text tensor": (lambda: tg.tensor(["a"]), D, "tensor: dtype <U1"),
     "complex": (lambda: tg.tensor(1j), D, "complex128 is not supported"),

@@ -168,6 +168,10 @@ class Op:
         for a in args:
             if isinstance(a, Traced):
                 return a.__apply_op__(self, args, attrs)
+            if a is None:  # NumPy's sum of None is None
+                raise DTypeError(
+                    f"{self.name}: expected a tensor, an array or a number, got NoneType"
+                )
         recorder = local.now.recorder
         if recorder is not None:
             return recorder(self, args, attrs)
