@@ -93,6 +93,31 @@ def test_parts_of_arrays_and_what_works_on_rows(dtype, strided):
     )
 
 
+@jit(cache=False)
+def rows_of_all(A, total, moved, y):
+    products.add_rows(span(A, 0, A.shape[0]), total)
+    products.add_rows(A, total)
+    products.set_rows(moved, total, False)
+    for t in range(A.shape[0]):
+        y[t] = row(at(A, t), (0,))[0]
+
+
+@pytest.mark.skipif(DISABLED, reason="NumPy works out strides itself")
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(1, 4, 3), (1, 4, 1), (1, 1, 5)])
+def test_strides_of_axes_of_size_one_say_nothing(shape, dtype):
+    """(4, 1, 3) cut out of (1, 4, 3) counts as contiguous, with strides (24, 96, 8)."""
+    _apart.define([np.dtype(dtype)])
+    A = np.arange(1, 1 + np.prod(shape)).reshape(shape).astype(dtype).transpose(1, 0, 2)
+    assert A.flags.c_contiguous
+    total, y = np.zeros(shape[2], dtype), np.zeros(shape[1], dtype)
+    moved = np.ones((shape[1], 1, shape[2]), dtype).transpose(1, 0, 2)
+    rows_of_all(A, total, moved, y)
+    np.testing.assert_array_equal(total, 2 * A.sum((0, 1)))
+    np.testing.assert_array_equal(moved, np.broadcast_to(total, moved.shape))
+    np.testing.assert_array_equal(y, A[:, 0, 0])
+
+
 @pytest.mark.skipif(DISABLED, reason="nothing is called by address without Numba")
 def test_what_does_not_fit_is_refused_when_compiling():
     @jit(cache=False)

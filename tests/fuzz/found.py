@@ -403,6 +403,17 @@ def program():
     return b, Y
 args, parameters = [], [s3, s6]
 """,
+    "a batch of one, batch first, from its end": """
+T, B, H = 4, 1, 3
+x2, s7 = floats(2, B, T, H), floats(7, 1, H)
+W11, W12 = floats(11, H, H, scale=0.69), floats(12, H, scale=0.69)
+def program(x2):
+    a = b = s7
+    for t in range(T):
+        a, b = b, tg.linear(x2[:,-1-t], W11, W12)
+    return 2*a
+args, parameters = [x2], [s7, W11, W12]
+""",
 }
 
 HEAD = "import contextlib\nimport numpy as np\nimport tinygrad_rnn as tg\n" + "\n".join(

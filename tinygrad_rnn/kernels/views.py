@@ -52,13 +52,26 @@ def _array(context: Any, builder: Any, kind: Any, data: Any, shape: Any, strides
     items = _WORD(1)
     for n in shape:
         items = builder.mul(items, n)
-    size = _WORD(context.get_abi_sizeof(context.get_data_type(kind.dtype)))
+    size = _itemsize(context, kind)
     for place, part in zip(_PLACES, (nothing, nothing, items, size, data), strict=False):
         record = builder.insert_value(record, part, place)
     for axis, (n, stride) in enumerate(zip(shape, strides, strict=True)):
         record = builder.insert_value(record, n, [_SHAPE, axis])
         record = builder.insert_value(record, stride, [_STRIDES, axis])
     return record
+
+
+def _itemsize(context: Any, kind: Any) -> Any:
+    return _WORD(context.get_abi_sizeof(context.get_data_type(kind.dtype)))
+
+
+def _row_by_row(context: Any, builder: Any, kind: Any, columns: Any) -> list[Any]:
+    """Strides of rows in one piece: the array's own say nothing where an axis has size 1.
+
+    (4, 1, 3) cut out of (1, 4, 3) is contiguous with strides (24, 96, 8).
+    """
+    size = _itemsize(context, kind)
+    return [builder.mul(columns, size), size]
 
 
 def _axes(builder: Any, array: Any, rank: int) -> tuple[list[Any], list[Any]]:
@@ -72,8 +85,10 @@ def as_matrix(context: Any, builder: Any, given: Any, array: Any) -> Any:
     shape, strides = _axes(builder, array, given.ndim)
     if given.ndim == 1:
         shape, strides = [_WORD(1), *shape], [builder.mul(*shape, *strides), *strides]
+    if given.ndim > 2:
+        strides = _row_by_row(context, builder, given, shape[-1])
     while len(shape) > 2:
-        shape, strides = [builder.mul(*shape[:2]), *shape[2:]], strides[1:]
+        shape = [builder.mul(*shape[:2]), *shape[2:]]
     data = builder.extract_value(array, _DATA)
     return _array(context, builder, given.copy(ndim=2), data, shape, strides)
 
@@ -112,14 +127,15 @@ def _span(typingctx: Any, A: Any, first: Any, stop: Any) -> Any:
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         array, first, stop = args
-        shape, strides = _axes(builder, array, A.ndim)
+        shape, _ = _axes(builder, array, A.ndim)
         _check(context, builder, array, [first], ends=1)
         _check(context, builder, array, [stop], ends=1)
         rows = builder.sub(stop, first)
         for n in shape[1:-1]:
             rows = builder.mul(rows, n)
         data = _moved(builder, array, [first])
-        return _array(context, builder, target, data, [rows, shape[-1]], strides[-2:])
+        strides = _row_by_row(context, builder, A, shape[-1])
+        return _array(context, builder, target, data, [rows, shape[-1]], strides)
 
     return target(A, types.int64, types.int64), codegen
 
