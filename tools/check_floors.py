@@ -71,10 +71,28 @@ def imported(path: Path) -> list[tuple[int, str]]:
     return found
 
 
-def _names(path: Path) -> list[ast.alias]:
+def _names(path: Path) -> set[str]:
     """What a package's `__init__` takes out of its modules (not the modules themselves)."""
-    nodes = [n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.ImportFrom)]
-    return [alias for n in nodes if n.module for alias in n.names]
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            found |= {alias.asname or alias.name for alias in node.names}
+            if "*" in found:
+                found = found - {"*"} | _public(path.parent / node.module)
+    return found
+
+
+def _public(module: Path) -> set[str]:
+    """The names that a module's `__all__` lists; of a package those its files list."""
+    if module.is_dir():
+        return _names(module / "__init__.py")
+    tree = ast.parse(module.with_suffix(".py").read_text())
+    [names] = [n.value for n in tree.body if isinstance(n, ast.Assign) and "__all__" in _to(n)]
+    return set(ast.literal_eval(names))
+
+
+def _to(node: ast.Assign) -> list[str]:
+    return [target.id for target in node.targets if isinstance(target, ast.Name)]
 
 
 def problems() -> list[str]:
@@ -87,10 +105,9 @@ def problems() -> list[str]:
             continue
         if path.name == "__init__.py":
             stems = {p.stem for p in path.parent.glob("*.py")}
-            exported = {alias.asname or alias.name for alias in _names(path)}
             found += [
                 f"{where}: {name!r} is a module and a public name; rename the module"
-                for name in sorted(stems & exported)
+                for name in sorted(stems & _names(path))
             ]
         lines = len(path.read_text().splitlines())
         if lines > LINES:

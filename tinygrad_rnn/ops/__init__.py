@@ -1,313 +1,56 @@
-"""One op, one definition: the array functions of tinygrad_rnn."""
+"""One op, one definition: the array functions of tinygrad_rnn.
 
-from .activations import (
-    erf as erf,
-    gelu as gelu,
-    logaddexp as logaddexp,
-    relu as relu,
-    sigmoid as sigmoid,
-    silu as silu,
-    softplus as softplus,
-)
-from .arrange import (
-    diagonal as diagonal,
-    moveaxis as moveaxis,
-    pad as pad,
-    repeat as repeat,
-    roll as roll,
-    tile as tile,
-    trace as trace,
-    tril as tril,
-    triu as triu,
-)
-from .contract import (
-    einsum as einsum,
-    tensordot as tensordot,
-    vecdot as vecdot,
-)
-from .indexing import (
-    chunk as chunk,
-    embedding as embedding,
-    gather as gather,
-    index as index,
-    one_hot as one_hot,
-    split as split,
-    take as take,
-    take_along_axis as take_along_axis,
-    unstack as unstack,
-)
-from .linalg import (
-    linear as linear,
-    matmul as matmul,
-    outer as outer,
-    sum_of_products as sum_of_products,
-)
-from .logic import (
-    astype as astype,
-    bitwise_and as bitwise_and,
-    bitwise_invert as bitwise_invert,
-    bitwise_or as bitwise_or,
-    bitwise_xor as bitwise_xor,
-    clone as clone,
-    eq as eq,
-    ge as ge,
-    gt as gt,
-    isfinite as isfinite,
-    isinf as isinf,
-    isnan as isnan,
-    le as le,
-    logical_and as logical_and,
-    logical_not as logical_not,
-    logical_or as logical_or,
-    logical_xor as logical_xor,
-    lt as lt,
-    nan_to_num as nan_to_num,
-    ne as ne,
-    where as where,
-)
-from .names import (
-    cumulative_prod as cumulative_prod,
-    cumulative_sum as cumulative_sum,
-    divide as divide,
-    equal as equal,
-    greater as greater,
-    greater_equal as greater_equal,
-    less as less,
-    less_equal as less_equal,
-    matrix_transpose as matrix_transpose,
-    multiply as multiply,
-    negative as negative,
-    not_equal as not_equal,
-    subtract as subtract,
-)
-from .pointwise import (
-    abs as abs,
-    add as add,
-    clip as clip,
-    div as div,
-    exp as exp,
-    expm1 as expm1,
-    log as log,
-    log1p as log1p,
-    log2 as log2,
-    log10 as log10,
-    maximum as maximum,
-    minimum as minimum,
-    mul as mul,
-    neg as neg,
-    pow as pow,
-    sqrt as sqrt,
-    square as square,
-    sub as sub,
-    tanh as tanh,
-)
-from .random import (
-    Generator as Generator,
-    dropout as dropout,
-    manual_seed as manual_seed,
-)
-from .reduce import (
-    cumprod as cumprod,
-    cumsum as cumsum,
-    logsumexp as logsumexp,
-    max as max,
-    mean as mean,
-    min as min,
-    norm as norm,
-    prod as prod,
-    std as std,
-    sum as sum,
-    var as var,
-)
-from .rounding import (
-    ceil as ceil,
-    floor as floor,
-    floor_divide as floor_divide,
-    remainder as remainder,
-    round as round,
-    sign as sign,
-    trunc as trunc,
-)
-from .rows import (
-    log_softmax as log_softmax,
-    normalize as normalize,
-    softmax as softmax,
-    softmax_cross_entropy as softmax_cross_entropy,
-)
-from .search import (
-    all as all,
-    any as any,
-    argmax as argmax,
-    argmin as argmin,
-    argsort as argsort,
-    sort as sort,
-    topk as topk,
-)
-from .shape import (
-    broadcast_to as broadcast_to,
-    concat as concat,
-    expand_dims as expand_dims,
-    flip as flip,
-    permute_dims as permute_dims,
-    reshape as reshape,
-    squeeze as squeeze,
-    stack as stack,
-    sum_to as sum_to,
-    swapaxes as swapaxes,
-)
-from .trigonometry import (
-    acos as acos,
-    acosh as acosh,
-    asin as asin,
-    asinh as asinh,
-    atan as atan,
-    atan2 as atan2,
-    atanh as atanh,
-    cos as cos,
-    cosh as cosh,
-    hypot as hypot,
-    sin as sin,
-    sinh as sinh,
-    tan as tan,
-)
+A file's `__all__` says which of its functions are public; they are all public here.
+"""
 
-# the names of `tinygrad_rnn` itself: all but what stands behind x[key] and a weight's gradient
-__all__ = [
-    "Generator",
-    "abs",
-    "acos",
-    "acosh",
-    "add",
-    "all",
-    "any",
-    "argmax",
-    "argmin",
-    "argsort",
-    "asin",
-    "asinh",
-    "astype",
-    "atan",
-    "atan2",
-    "atanh",
-    "bitwise_and",
-    "bitwise_invert",
-    "bitwise_or",
-    "bitwise_xor",
-    "broadcast_to",
-    "ceil",
-    "chunk",
-    "clip",
-    "clone",
-    "concat",
-    "cos",
-    "cosh",
-    "cumprod",
-    "cumsum",
-    "cumulative_prod",
-    "cumulative_sum",
-    "diagonal",
-    "div",
-    "divide",
-    "dropout",
-    "einsum",
-    "embedding",
-    "eq",
-    "equal",
-    "erf",
-    "exp",
-    "expand_dims",
-    "expm1",
-    "flip",
-    "floor",
-    "floor_divide",
-    "ge",
-    "gelu",
-    "greater",
-    "greater_equal",
-    "gt",
-    "hypot",
-    "isfinite",
-    "isinf",
-    "isnan",
-    "le",
-    "less",
-    "less_equal",
-    "linear",
-    "log",
-    "log1p",
-    "log2",
-    "log10",
-    "log_softmax",
-    "logaddexp",
-    "logical_and",
-    "logical_not",
-    "logical_or",
-    "logical_xor",
-    "logsumexp",
-    "lt",
-    "manual_seed",
-    "matmul",
-    "matrix_transpose",
-    "max",
-    "maximum",
-    "mean",
-    "min",
-    "minimum",
-    "moveaxis",
-    "mul",
-    "multiply",
-    "nan_to_num",
-    "ne",
-    "neg",
-    "negative",
-    "norm",
-    "normalize",
-    "not_equal",
-    "one_hot",
-    "outer",
-    "pad",
-    "permute_dims",
-    "pow",
-    "prod",
-    "relu",
-    "remainder",
-    "repeat",
-    "reshape",
-    "roll",
-    "round",
-    "sigmoid",
-    "sign",
-    "silu",
-    "sin",
-    "sinh",
-    "softmax",
-    "softmax_cross_entropy",
-    "softplus",
-    "sort",
-    "split",
-    "sqrt",
-    "square",
-    "squeeze",
-    "stack",
-    "std",
-    "sub",
-    "subtract",
-    "sum",
-    "sum_to",
-    "swapaxes",
-    "take",
-    "take_along_axis",
-    "tan",
-    "tanh",
-    "tensordot",
-    "tile",
-    "topk",
-    "trace",
-    "tril",
-    "triu",
-    "trunc",
-    "unstack",
-    "var",
-    "vecdot",
-    "where",
-]  # fmt: skip
+from . import (
+    activations,
+    arrange,
+    contract,
+    indexing,
+    linalg,
+    logic,
+    names,
+    pointwise,
+    random,
+    reduce,
+    rounding,
+    rows,
+    search,
+    shape,
+    trigonometry,
+)
+from .activations import *
+from .arrange import *
+from .contract import *
+from .indexing import *
+from .indexing import gather as gather, index as index  # what x[key] is
+from .linalg import *
+from .linalg import sum_of_products as sum_of_products  # the sweep's, for shared weights
+from .logic import *
+from .names import *
+from .pointwise import *
+from .random import *
+from .reduce import *
+from .rounding import *
+from .rows import *
+from .search import *
+from .shape import *
+from .trigonometry import *
+
+__all__: list[str] = []
+__all__ += activations.__all__
+__all__ += arrange.__all__
+__all__ += contract.__all__
+__all__ += indexing.__all__
+__all__ += linalg.__all__
+__all__ += logic.__all__
+__all__ += names.__all__
+__all__ += pointwise.__all__
+__all__ += random.__all__
+__all__ += reduce.__all__
+__all__ += rounding.__all__
+__all__ += rows.__all__
+__all__ += search.__all__
+__all__ += shape.__all__
+__all__ += trigonometry.__all__

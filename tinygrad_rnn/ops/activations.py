@@ -10,6 +10,8 @@ from ..op import pointwise
 from .logic import where
 from .pointwise import abs, exp, log1p, maximum
 
+__all__ = ["erf", "gelu", "logaddexp", "relu", "sigmoid", "silu", "softplus"]
+
 
 @pointwise(kernel=kernels.sigmoid, floats=True)
 def sigmoid(x):

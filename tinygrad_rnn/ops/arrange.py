@@ -12,6 +12,8 @@ from .logic import where
 from .reduce import sum
 from .shape import broadcast_to, concat, expand_dims, one_axis, permute_dims, reshape
 
+__all__ = ["diagonal", "moveaxis", "pad", "repeat", "roll", "tile", "trace", "tril", "triu"]
+
 Axes = int | Sequence[int]
 
 

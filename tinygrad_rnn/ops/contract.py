@@ -10,6 +10,8 @@ from .linalg import matmul
 from .reduce import sum
 from .shape import one_axis, permute_dims, reshape
 
+__all__ = ["einsum", "tensordot", "vecdot"]
+
 
 def vecdot(a: Any, b: Any, axis: int = -1) -> Any:
     """Sum of products along one axis; the other axes broadcast."""

@@ -11,6 +11,8 @@ from ..kernels import scatter
 from ..op import Deferred, Spec, primitive
 from .shape import one_axis
 
+__all__ = ["chunk", "embedding", "one_hot", "split", "take", "take_along_axis", "unstack"]
+
 
 def _indexed(x: Spec, *, key: Any) -> tuple[int, ...]:
     """Shape of x[key], found on an array that has the shape but no memory."""

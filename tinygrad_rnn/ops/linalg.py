@@ -10,6 +10,8 @@ from ..kernels import gemm
 from ..op import Deferred, Spec, broadcast, primitive
 from .shape import broadcast_to, reshape
 
+__all__ = ["linear", "matmul", "outer"]
+
 
 def _matmul_shape(a: Spec, b: Spec) -> tuple[int, ...]:
     if not a.ndim or not b.ndim:

@@ -8,6 +8,12 @@ import numpy as np
 from ..errors import DTypeError
 from ..op import pointwise
 
+__all__ = [
+    "astype", "bitwise_and", "bitwise_invert", "bitwise_or", "bitwise_xor", "clone", "eq", "ge",
+    "gt", "isfinite", "isinf", "isnan", "le", "logical_and", "logical_not", "logical_or",
+    "logical_xor", "lt", "nan_to_num", "ne", "where",
+]  # fmt: skip
+
 
 def _where(condition: Any, a: Any, b: Any) -> Any:
     """np.where, in which two Python numbers are float32 if one is a float, as everywhere here."""

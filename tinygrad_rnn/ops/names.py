@@ -8,6 +8,11 @@ from .pointwise import div, mul, neg, sub
 from .reduce import cumprod, cumsum
 from .shape import swapaxes
 
+__all__ = [
+    "cumulative_prod", "cumulative_sum", "divide", "equal", "greater", "greater_equal", "less",
+    "less_equal", "matrix_transpose", "multiply", "negative", "not_equal", "subtract",
+]  # fmt: skip
+
 subtract, multiply, divide, negative = sub, mul, div, neg
 equal, not_equal = eq, ne
 less, less_equal, greater, greater_equal = lt, le, gt, ge

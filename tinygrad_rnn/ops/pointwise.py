@@ -14,6 +14,11 @@ from ..kernels import pointwise as kernels, scalar
 from ..op import pointwise
 from .logic import where
 
+__all__ = [
+    "abs", "add", "clip", "div", "exp", "expm1", "log", "log1p", "log2", "log10", "maximum",
+    "minimum", "mul", "neg", "pow", "sqrt", "square", "sub", "tanh",
+]  # fmt: skip
+
 
 @pointwise(kernel=operator.add)
 def add(a, b):

@@ -13,6 +13,8 @@ from ..errors import CaptureError, DTypeError, ShapeError
 from ..kernels import philox
 from ..op import Array, Spec, local, primitive
 
+__all__ = ["Generator", "dropout", "manual_seed"]
+
 
 class Generator:
     """Source of random numbers with the state (seed, counter).

@@ -24,6 +24,10 @@ from .shape import (
     reshape,
 )
 
+__all__ = [
+    "cumprod", "cumsum", "logsumexp", "max", "mean", "min", "norm", "prod", "std", "sum", "var",
+]  # fmt: skip
+
 
 def axes_of(name: str, axis: Any, ndim: int) -> tuple[int, ...]:
     """Sorted axes without repeats, all in range; ShapeError in the name of op `name`."""

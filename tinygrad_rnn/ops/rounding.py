@@ -8,6 +8,8 @@ import numpy as np
 from ..op import pointwise
 from .logic import where
 
+__all__ = ["ceil", "floor", "floor_divide", "remainder", "round", "sign", "trunc"]
+
 
 def _of_floats(kernel: Any) -> Callable[[Any], Any]:
     """A kernel that leaves whole numbers as they are."""

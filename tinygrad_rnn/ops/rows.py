@@ -12,6 +12,8 @@ from .pointwise import exp, sqrt
 from .reduce import mean, sum, to_rows, var
 from .shape import expand_dims, one_axis
 
+__all__ = ["log_softmax", "normalize", "softmax", "softmax_cross_entropy"]
+
 
 def _along(name: str) -> Any:
     def shape(x: Spec, *, axis: int) -> tuple[int, ...]:

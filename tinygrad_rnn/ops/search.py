@@ -10,6 +10,8 @@ from .indexing import index, take_along_axis
 from .reduce import over, reduced
 from .shape import one_axis
 
+__all__ = ["all", "any", "argmax", "argmin", "argsort", "sort", "topk"]
+
 
 def _placed(name: str) -> Any:
     """The shape rule of a reduction over one axis or all, which needs a value there."""

@@ -7,6 +7,11 @@ import numpy as np
 from ..errors import ShapeError
 from ..op import Spec, primitive
 
+__all__ = [
+    "broadcast_to", "concat", "expand_dims", "flip", "permute_dims", "reshape", "squeeze", "stack",
+    "sum_to", "swapaxes",
+]  # fmt: skip
+
 
 def one_axis(name: str, axis: Any, ndim: int) -> int:
     """Axis as a number from 0, or a ShapeError in the name of op `name`."""

@@ -8,6 +8,11 @@ from ..op import pointwise
 from .logic import where
 from .pointwise import div, sqrt, square
 
+__all__ = [
+    "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "cos", "cosh", "hypot", "sin",
+    "sinh", "tan",
+]  # fmt: skip
+
 
 @pointwise(kernel=np.sin, floats=True)
 def sin(x):
