@@ -33,5 +33,9 @@ class AuditError(RuntimeError):
     """A jitted function whose compiled answer differs from the eager one."""
 
 
+class CheckpointError(RuntimeError):
+    """A file of states that cannot be written, read or taken over; nothing was changed."""
+
+
 class RenderError(RuntimeError):
     """A diagram that could not be written in the form asked for."""

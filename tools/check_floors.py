@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent / PACKAGE
 FLOORS = {
     "errors": 0,
     "_words": 0,
+    "_storage": 1,
     "kernels": 1,
     "op": 2,
     "ops": 3,
