@@ -174,6 +174,23 @@ def test_cells(model, rows, rails):
     assert {e.label for e in states} - {""} == rails
 
 
+@pytest.mark.parametrize("last", [True, False])
+@pytest.mark.parametrize("steps", [10, 100])
+def test_cells_are_compact(steps, last):
+    """Two layers and ten steps within 900 pixels, and what is elided too; gaps hold an arrow."""
+    y, _ = nn.LSTM(3, 4, num_layers=2, generator=tg.Generator(0))(gallery.series(steps))
+    loss = ((y[-1] if last else y) ** 2).mean()
+    for draw in (viz.unrolled, viz.gradient_flow):
+        picture = draw(loss, level="cell").picture
+        assert picture.width / 72 * 96 < 900
+        states = [e for e in picture.lines if e.kind == "state" and e.source and e.target]
+        assert min(abs(e.points[-1][0] - e.points[0][0]) for e in states) > 19
+    norms = [b.lines[-1] for b in picture.boxes if b.kind == "cell"]
+    assert min(map(float, norms)) > 0
+    forward = viz.gradient_flow(loss, level="cell")._forward()
+    assert not any(b.lines[-1] in norms for b in forward.boxes if b.kind == "cell")
+
+
 def test_a_rail_s_gradient_is_the_state_s():
     """What returns on a cell's rail is what all readers of the next step send back together."""
     loss = eight_matrices(4)

@@ -242,11 +242,15 @@ def gradient_flow(
     _gradient.write_on_edges(view.found, measured)
     blocked = () if from_step is None else other_losses(graph, from_step)
     written = _numbers.with_numbers(loss, view.shown, view.text, who, blocked)
+    norms: list[str] = []  # as they stand in boxes, each box's last line
 
     def text(v: Vertex, time: str) -> list[str]:
         figures = measured.of_vertex(graph.vertices[v.head], int(time) if time else None)
-        known = figures is not None or v.kind in ("op", "parameter")
-        return [*written(v, time), *([f"|g| {_figures.short(figures)}"] if known else [])]
+        if figures is None and v.kind not in ("op", "parameter"):
+            return written(v, time)
+        norm = _figures.short(figures)
+        norms.append(norm if view.found.graph.level == "cell" else f"|g| {norm}")
+        return [*written(v, time), norms[-1]]
 
     @functools.cache
     def grid() -> Grid:
@@ -274,7 +278,7 @@ def gradient_flow(
     def forward() -> Picture:
         picture = paint(grid(), "forward graph")
         for b in picture.boxes:
-            b.lines = [line for line in b.lines if not line.startswith("|g|")]
+            b.lines = b.lines[:-1] if b.lines and b.lines[-1] in norms else b.lines
         for line in picture.lines:
             line.label = line.label.partition("\n")[0]
         return picture

@@ -91,6 +91,8 @@ def _box(b: Box, height: float) -> dict[str, str]:
         words["shape"] = shape
     if fill != "none":
         words["fillcolor"] = fill
+    if b.size != SIZE:
+        words["fontsize"] = f"{b.size:g}"
     if b.name:
         words["id"] = b.name
     if b.step is not None:
@@ -126,6 +128,7 @@ def _text(
     return {
         "label": escape(text) + ("\\l" if start else ""),
         "shape": "plaintext",
+        "margin": "0",  # else what is just as wide as its room is centred in it
         "style": "solid",
         "class": "text",
         "fontsize": f"{size:g}",

@@ -10,6 +10,8 @@ from .graph import Graph
 from .picture import Line, Picture, Text, text_width
 from .table import Table, short, words_of
 
+LEGEND = 480.0  # its least width before it goes on in another row
+
 
 def paint(picture: Picture, flow: Flow, scale: Scale, table: Table) -> None:
     """The gradient on a picture of the graph, with curves and a legend below."""
@@ -58,14 +60,25 @@ def _paint_line(line: Line, graph: Graph, flow: Flow, scale: Scale) -> None:
 
 def _legend(picture: Picture, scale: Scale, y: float) -> float:
     """The scale, its thresholds, and a sample of each fate."""
-    picture.texts.append(Text(0, y, "norm of an edge's own contribution", 10.0, start=True))
-    x, y = 0.0, y + 18
+    picture.texts.append(
+        Text(
+            0,
+            y,
+            "arrows: norm of their own contribution; boxes: |g|, the norm of the whole gradient",
+            10.0,
+            start=True,
+        )
+    )
+    x, y, right = 0.0, y + 18, max(picture.width, LEGEND)
     for look, words in scale.legend():
+        wide = 52 + text_width(words, 10.0)
+        if x + wide > right:
+            x, y = 0.0, y + 16
         points: list[Any] = [(x + 34, y), (x + 20, y), (x + 12, y), (x, y)]
         picture.lines.append(
             Line(points, colour=look.colour, pen=look.pen, dash=look.dash, head=look.head)
         )
         picture.texts.append(Text(x + 40, y + 4, words, 10.0, start=True))
-        x += 52 + text_width(words, 10.0)
-    picture.width = max(picture.width, x)
+        x += wide
+        picture.width = max(picture.width, x)
     return y + 14

@@ -15,10 +15,11 @@ from .labels import shape_of
 from .picture import Point
 from .routes import Rail, Routes
 from .rows import rows_of
-from .template import MARGIN, Placed, Port, Template, place
+from .template import Placed, Port, Template, place
 
 HEADER = 22.0
 GAP = 120.0  # width of a stretch of hidden columns
+MARGIN, CLOSE = 14.0, 2.0  # from the nodes to the column's border, with a frame and without
 
 
 class Way(NamedTuple):
@@ -46,6 +47,8 @@ class Grid:
         self.columns, self.slots, self.direction = columns, shown, direction
         # a box a step needs no frame around it, and names with subscripts no heading
         self.framed = columns.graph.level in ("op", "gate")
+        self.close = columns.graph.level == "cell"
+        self.margin = CLOSE if self.close else MARGIN
         self.at = {
             k: i for i, s in enumerate(shown) for k in range(s.first, s.last + 1)
         }  # column: slot
@@ -128,7 +131,7 @@ class Grid:
         templates = []
         for kind, k in firsts.items():
             column = self.columns.columns[k]
-            rows, scopes = rows_of(column, cells=self.columns.graph.level == "cell")
+            rows, scopes = rows_of(column, cells=self.close)
             scopes = scopes if self.framed else dict.fromkeys(scopes, "")
             templates.append(
                 Template(
@@ -140,6 +143,7 @@ class Grid:
                     [e.label for e in column.inner],
                     ports.get(kind, {}),
                     self.direction,
+                    close=self.close,
                 )
             )
         return dict(zip(firsts, place(templates), strict=True))
@@ -182,7 +186,7 @@ class Grid:
         bottoms = [
             top + p.height if p else 0.0 for top, p in zip(self.tops, self.shown, strict=True)
         ]
-        self.routes = Routes([w.rail for w in self.ways], bottoms)
+        self.routes = Routes([w.rail for w in self.ways], bottoms, self.close)
         self.x, x = [], 0.0
         for i, p in enumerate(self.shown):
             x += self.routes.gutter(i)
@@ -190,8 +194,8 @@ class Grid:
             x += p.width if p else GAP
         self.width = x + self.routes.gutter(len(self.slots))
         headed = self.framed and any(c.step is not None for c in self.columns.columns)
-        self.top = HEADER * headed + self.routes.headroom() + MARGIN
-        self.height = self.top + max(*bottoms, self.routes.lowest(), 0.0) + MARGIN
+        self.top = HEADER * headed + self.routes.headroom() + self.margin
+        self.height = self.top + max(*bottoms, self.routes.lowest(), 0.0) + self.margin
 
     def _beside(self) -> None:
         """Put what a loop starts from at the height where it enters the first column."""

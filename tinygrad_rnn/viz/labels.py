@@ -80,7 +80,7 @@ def shape_of(graph: Graph, v: Vertex) -> Shape:
     if v.kind != "op":
         return ("circle", 0.42, 0.42) if len(v.name) < 4 else box
     if graph.level == "cell":
-        return ("box", 0.9, 0.8) if len(v.parts) > 1 else box
+        return ("box", 0.53, 0.72) if len(v.parts) > 1 else box
     if v.name:
         letter = graph.level == "edges" and len(v.name) < 4
         return ("circle", 0.5, 0.5) if letter else ("box", 0.45, 0.4)
@@ -94,7 +94,8 @@ def lines_of(graph: Graph, v: Vertex, show: Collection[str], step: str) -> list[
         lines = [f"✂ {v.name}" if v.kind == "cut" else name_of(v, step)]
     elif graph.level == "cell" and len(v.parts) > 1:
         rest = "loss" if v.number in graph.outputs else v.name or v.op
-        lines = [".".join(v.scope.split(".")[-2:]) or rest]
+        module, backward, _ = ".".join(v.scope.split(".")[-2:]).partition("_reverse")
+        lines = [module or rest, *(["backward"] if backward else [])]
         lines += [f"t = {step}" if step != "t" else "t"] if step else []
     else:
         call = expression(graph, v, step)

@@ -14,7 +14,7 @@ Point = tuple[float, float]
 Shape = tuple[str, float, float]  # Graphviz' name, least width and height in inches
 
 FONT = "Helvetica,Arial,sans-serif"
-SIZE = 10.0  # of text in boxes
+SIZE, SMALL = 10.0, 8.5  # of text in boxes, and in those of a cell
 
 # kind: fill, outline. Told apart by shape or place as well, never by colour alone
 KINDS = {
@@ -54,6 +54,7 @@ class Box:
     pen: float = 1.0
     dash: str = ""  # "", "dashed", "dotted"
     shape: str = "box"
+    size: float = SIZE  # of its text
     vertex: int = -1  # of the graph; -1 for none
     column: int = 0
     facts: list[str] = field(default_factory=list)  # all that is known, for the page

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from .picture import Point, rounded
 
-BUS, TRACK, GUTTER, OUTER = 7.0, 6.0, 36.0, 16.0
+BUS, TRACK, OUTER = 7.0, 6.0, 16.0
+GUTTER, NARROW = 36.0, 18.0  # where columns have frames, and where not
 
 
 @dataclass
@@ -38,8 +39,8 @@ class Rail:
 class Routes:
     """Lanes and tracks of all rails between columns of given heights."""
 
-    def __init__(self, rails: Sequence[Rail], heights: Sequence[float]):
-        self.heights = heights
+    def __init__(self, rails: Sequence[Rail], heights: Sequence[float], close: bool = False):
+        self.heights, self.least = heights, NARROW if close else GUTTER
         self.tracks: dict[int, dict[Hashable, int]] = defaultdict(dict)  # gutter: (key, end): track
         self.lanes: dict[bool, dict[Hashable, int]] = {True: {}, False: {}}  # above: key: lane
         self.spans: dict[Hashable, tuple[int, int]] = {}  # key: outermost gutters
@@ -58,7 +59,8 @@ class Routes:
         """Width of the gutter before slot i; the outermost are narrow if nothing runs there."""
         tracks = len(self.tracks.get(i, {}))
         inside = 0 < i < len(self.heights)
-        return GUTTER + TRACK * tracks if inside or tracks else OUTER
+        room = self.least + TRACK * (tracks - (tracks > 0 and self.least == NARROW))
+        return room if inside or tracks else OUTER
 
     def headroom(self) -> float:
         """Height of all lanes above the columns."""
@@ -90,7 +92,7 @@ class Routes:
         else:
             y = top + self.depth(rail.key)
         x0, x1 = (
-            ends_of_gutters[g] - 14.0 - TRACK * self.tracks[g][rail.key, way]
+            ends_of_gutters[g] - self.least / 2.5 - TRACK * self.tracks[g][rail.key, way]
             for g, way in zip(rail.gutters, ("out", "in"), strict=True)
         )
         return rounded([start, (x0, start[1]), (x0, y), (x1, y), (x1, end[1]), end])

@@ -14,9 +14,8 @@ from typing import Any, NamedTuple
 import graphviz
 
 from . import engine
-from .picture import FONT, SIZE, Point, Shape
+from .picture import FONT, SIZE, SMALL, Point, Shape
 
-MARGIN = 14.0  # from the nodes to the column's border
 LABEL = 14.0  # room for a frame's label
 RAIL = 18.0  # from one state's way into a box to the next one's
 RANKS = {"up": "BT", "down": "TB", "right": "LR"}
@@ -53,6 +52,7 @@ class Template:
     )  # places in one box, by its heading
     order: list[list[str]] = field(default_factory=list)  # names in one rank, from left to right
     straight: set[str] = field(default_factory=set)  # names of points beside what they serve
+    close: bool = False  # boxes as small as their text, states right beside them
 
 
 @dataclass
@@ -121,9 +121,11 @@ def _names(t: Template) -> list[str]:
 def _source(t: Template) -> str:
     """The column in DOT: nodes n, points at the border p, and b between rows."""
     g = graphviz.Digraph(
-        graph_attr={"rankdir": RANKS[t.direction], "ranksep": "0.28", "nodesep": "0.16"},
-        node_attr={"fontname": FONT, "fontsize": f"{SIZE:g}", "shape": "box", "height": "0.3",
-                   "width": "0.4", "margin": "0.08,0.045"},
+        graph_attr={"rankdir": RANKS[t.direction], "ranksep": "0.28",
+                    "nodesep": "0.08" if t.close else "0.16"},
+        node_attr={"fontname": FONT, "fontsize": f"{SMALL if t.close else SIZE:g}",
+                   "shape": "box", "height": "0.3",
+                   "width": "0.4", "margin": "0.04" if t.close else "0.08,0.045"},
         edge_attr={"arrowsize": "0.5", "fontname": FONT, "fontsize": f"{SIZE:g}"},
     )  # fmt: skip
     ports = dict(zip(t.ports, _names(t), strict=True))
@@ -259,12 +261,13 @@ def _spread(t: Template, found: Placed) -> None:
         if len(places) == 1 and abs(found.ports[port][1] - found.boxes[places[0]][1]) < 2:
             ports[places[0]].append(port)
     for k, those in ports.items():
-        states = sorted({p.via for p in those}, key=lambda via: (not via, via))
+        states = sorted({p.via for p in those})  # what goes up to the outputs above the states
         x, y, w, h = found.boxes[k]
         gap = min(RAIL, 0.7 * h / len(states))
         for port in those:
             level = y + gap * (states.index(port.via) - (len(states) - 1) / 2)
-            at, side = found.ports[port][0], (x + port.side * w / 2, level)
+            side = x + port.side * w / 2, level
+            at = side[0] + port.side if t.close else found.ports[port][0]
             found.ports[port] = at, level
             ends = [side, (at, level)] if port.leaves else [(at, level), side]
             found.branches[port, k] = [ends[0], *ends, ends[1]]

@@ -8,8 +8,7 @@ from .elide import Slot
 from .graph import Edge
 from .grid import GAP, HEADER, Grid, Way
 from .labels import facts_of, kind_of, shape_of
-from .picture import Box, Line, Picture, Point, Text
-from .template import MARGIN
+from .picture import SIZE, SMALL, Box, Line, Picture, Point, Text
 
 
 def paint(grid: Grid, title: str) -> Picture:
@@ -38,9 +37,8 @@ def _column(grid: Grid, picture: Picture, i: int, s: Slot) -> None:
     column, placed = grid.columns.columns[s.first], grid.shown[i]
     assert placed is not None
     if column.step is not None and grid.framed:
-        (x0, y0), (x1, y1) = grid.moved(
-            i, [(-MARGIN, -MARGIN), (placed.width + MARGIN, placed.height + MARGIN)]
-        )
+        m = grid.margin
+        (x0, y0), (x1, y1) = grid.moved(i, [(-m, -m), (placed.width + m, placed.height + m)])
         box = Box((x0 + x1) / 2, (y0 + y1) / 2, x1 - x0, y1 - y0, "column", step=column.step)
         picture.boxes.append(box)
         picture.texts.append(Text(box.x, HEADER - 8, f"t = {_moment(column)}", 13.0))
@@ -53,7 +51,7 @@ def _column(grid: Grid, picture: Picture, i: int, s: Slot) -> None:
         picture.boxes.append(
             Box(x, y, w, h, kind_of(graph, v), grid.texts[s.first, k], name=grid.name(s.first, k),
                 step=column.step, shape=shape_of(graph, v)[0], vertex=v.head, column=s.first,
-                facts=facts_of(v))
+                facts=facts_of(v), size=SMALL if grid.close else SIZE)
         )  # fmt: skip
 
 
@@ -131,11 +129,11 @@ def _between(grid: Grid, w: Way) -> list[Point]:
     if here:
         _, k = grid.columns.where[w.source]
         branch = here.branches[w.out, k]
-        border = here.width + MARGIN if side > 0 else -MARGIN
+        border = here.width + grid.margin if side > 0 else -grid.margin
         out = grid.moved(w.a, [*branch, *_straight(branch[-1], (border, branch[-1][1]))])
     if there:
         x, y = there.ports[w.into]
-        border = -MARGIN if side > 0 else there.width + MARGIN
+        border = -grid.margin if side > 0 else there.width + grid.margin
         into = grid.moved(w.b, [(border, y), *_straight((border, y), (x, y))])
     if not there:
         edge = grid.x[w.b] + (22.0 if side > 0 else GAP - 22.0)
@@ -159,7 +157,10 @@ def _line(
     elif here := grid.shown[w.a]:  # above the stretch between the columns
         border = grid.x[w.a] + (here.width if w.out.side > 0 else 0.0)
         level = min(points, key=lambda p: abs(p[0] - border))[1]
-        at = border + w.out.side * MARGIN, level - 7.0 - 6.0 * label.count("\n")
+        at = (
+            border + w.out.side * (grid.margin + 6.0 * grid.close),
+            level - 7.0 - 6.0 * label.count("\n"),
+        )
     return Line(
         points,
         source,
