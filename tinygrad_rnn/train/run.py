@@ -1,0 +1,133 @@
+"""A training loop that can be stopped at any time, and goes on where it was."""
+
+import os
+import signal
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from ..errors import CheckpointError
+from .checkpoint import files, load, save
+
+
+class Run:
+    """Updates 0 to `updates` - 1 with a progress bar, a history and a checkpoint.
+
+    `for update in run:` does one update a round; `run.log(loss=...)` notes numbers, which stand
+    beside the bar and in `run.history`. Every `every` updates, at the end, and on Ctrl-C
+    once the update is whole, `train.save` writes `parts`, `settings` and the history to
+    `path` (None: nowhere). With `resume` the run goes on from there, bit for bit; where
+    there is no file it begins, and `run.done` says how far it was. Raises CheckpointError
+    for settings that are not those of the file, naming them.
+
+    >>> import tempfile, tinygrad_rnn as tg
+    >>> path = Path(tempfile.mkdtemp()) / "run.safetensors"
+    >>> w = tg.nn.Linear(1, 1)
+    >>> for updates in (2, 5):
+    ...     run = Run(path, updates, model=w, resume=True, progress=False)
+    ...     for update in run:
+    ...         run.log(loss=float(update))
+    >>> run.history["loss"]
+    [0.0, 1.0, 2.0, 3.0, 4.0]
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str] | None,
+        updates: int,
+        *,
+        resume: bool = False,
+        every: int = 500,
+        settings: Mapping[str, Any] | None = None,
+        label: str = "training",
+        progress: bool = True,
+        **parts: Any,
+    ):
+        self.path = None if path is None else Path(path)
+        self.updates, self.every, self.label, self.progress = updates, every, label, progress
+        self.parts, self.settings = parts, dict(settings or {})
+        self.done, self.finished, self.history = 0, False, dict[str, list[float]]()
+        self._saved = -1
+        if resume and self.path is not None and files(self.path):
+            self._resume()
+
+    def _resume(self) -> None:
+        assert self.path is not None
+        # looked at first, so that another run's file changes nothing
+        found = load(self.path, strict=False)
+        theirs = found.get("settings", {})
+        other = [
+            f"{k}: {self.settings.get(k)!r} here, {theirs.get(k)!r} there"
+            for k in sorted({*self.settings, *theirs})
+            if self.settings.get(k) != theirs.get(k)
+        ]
+        if other or "done" not in found:
+            raise CheckpointError(
+                f"train.Run {self.path}: is of another run ({'; '.join(other) or 'no train.Run'}); "
+                "give the same settings, another path, or resume=False"
+            )
+        load(self.path, **self.parts)
+        self.done = self._saved = int(found["done"])
+        self.finished = bool(found["finished"])
+        self.history = {k: v.tolist() for k, v in found["history"].items()}
+
+    def log(self, **numbers: float) -> None:
+        """Note numbers of this update in `history`; the bar shows them."""
+        for name, number in numbers.items():
+            self.history.setdefault(name, []).append(float(number))
+
+    def finish(self) -> None:
+        """Let this update be the last one, also of a run that is resumed."""
+        self.finished = True
+
+    def save(self) -> None:
+        """Write the checkpoint now."""
+        if self.path is not None and self._saved != self.done:
+            history = {k: np.array(v) for k, v in self.history.items()}
+            own = {"done": self.done, "finished": self.finished, "history": history}
+            save(self.path, settings={"settings": self.settings, **own}, **self.parts)
+            self._saved = self.done
+
+    def __iter__(self) -> Iterator[int]:
+        bar = tqdm(
+            total=self.updates, initial=min(self.done, self.updates), desc=self.label,
+            disable=None if self.progress else True, leave=False,
+        )  # fmt: skip
+        with bar, _Interrupt() as interrupt:
+            while self.done < self.updates and not self.finished:
+                yield self.done
+                self.done += 1
+                if not bar.disable:
+                    last = {k: f"{v[-1]:.4g}" for k, v in self.history.items()}
+                    bar.set_postfix(last, refresh=False)
+                bar.update()
+                if interrupt.asked or self.done % self.every == 0:
+                    self.save()
+                if interrupt.asked:
+                    raise KeyboardInterrupt
+            self.save()
+
+
+class _Interrupt:
+    """Ctrl-C waits for the update to be whole; a second one does not."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        self.before: Any = None
+
+    def _note(self, number: int, frame: Any) -> None:
+        self.asked = True
+        signal.signal(signal.SIGINT, self.before)
+
+    def __enter__(self) -> "_Interrupt":
+        if threading.current_thread() is threading.main_thread():  # others get no signals
+            self.before = signal.signal(signal.SIGINT, self._note)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self.before is not None:
+            signal.signal(signal.SIGINT, self.before)
