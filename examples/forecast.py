@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from _common import go, options, writable
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import nn, viz
@@ -50,7 +51,7 @@ DATES = {"airline": "month", "sunspots": "year"}
 
 def arguments(argv: list[str] | None) -> argparse.Namespace:
     """The command line."""
-    p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    p = options(__doc__, "forecast")
     p.add_argument("--data", default="airline", help="airline, sunspots or a CSV file")
     p.add_argument("--column", help="column of numbers in the CSV (default: the last)")
     p.add_argument("--date-column", help="column of dates, YYYY[-MM[-DD]]")
@@ -66,14 +67,8 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     p.add_argument("--clip-norm", type=float)
     p.add_argument("--init", choices=["uniform", "orthogonal", "identity"])
     p.add_argument("--patience", type=int, help="epochs without progress before stopping")
-    p.add_argument("--seed", type=int, default=0, help="the first seed")
     p.add_argument("--seeds", type=int, default=3, help="how many models to train")
-    p.add_argument("--out", type=Path, default=Path("out/forecast"))
-    p.add_argument(
-        "--eager", action="store_true", default=None, help="without tg.jit, to compare the time"
-    )
     p.add_argument("--draw", action="store_true", help="draw the model's graph and gradients")
-    p.add_argument("--quick", action="store_true", help="a few epochs of one seed: a smoke test")
     return p.parse_args(argv)
 
 
@@ -186,24 +181,16 @@ def diagrams(out: Path, trained: Trained) -> list[Path]:
     ]
 
 
-def writable(out: Path) -> None:
-    """Make the output folder before hours of work depend on it."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        probe = out / ".probe"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise DataError(f"--out {out}: cannot be written ({error.strerror or error})") from None
-
-
 def train_all(args: argparse.Namespace, values: np.ndarray, s: Setting) -> list[Trained]:
     """One model a seed; Ctrl-C keeps the best so far and ends the list."""
     models = []
     for seed in range(args.seed, args.seed + (1 if args.quick else args.seeds)):
-        models.append(train_one(values, s, seed))
+        file = args.out / f"seed{seed}.safetensors"
+        models.append(train_one(values, s, seed, checkpoint=file, resume=args.resume))
         if models[-1].fit.interrupted:
-            print("interrupted: going on with the best model so far", file=sys.stderr)
+            print(
+                "interrupted: the best model so far is judged; --resume trains on", file=sys.stderr
+            )
             break
     return models
 
@@ -247,7 +234,4 @@ def main(argv: list[str] | None = None) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except DataError as error:
-        sys.exit(f"forecast: {error}")
+    go(main)

@@ -14,6 +14,9 @@ import tinygrad_rnn as tg
 ROOT = Path(__file__).parent.parent
 
 
+sys.path.insert(0, str(ROOT / "examples"))  # as for a script that is run there
+
+
 def load(path):
     spec = importlib.util.spec_from_file_location(path.stem, path)
     module = importlib.util.module_from_spec(spec)
@@ -74,6 +77,15 @@ def test_forecast_refuses_before_it_trains(forecast, arguments, message, tmp_pat
     monkeypatch.chdir(tmp_path)
     with pytest.raises(tg.DataError, match=message):
         forecast.main(["--quick", *arguments])
+
+
+def test_forecast_that_is_resumed_has_the_same_bits(forecast, tmp_path, monkeypatch):
+    arguments = ["--quick", "--hidden", "4", "--epochs", "2", "--out", str(tmp_path)]
+    expected = forecast.main(arguments)["forecasts"]
+    monkeypatch.setattr(tg.train.loop, "_one_epoch", None)  # nothing is left to train
+    assert forecast.main([*arguments, "--resume"])["forecasts"] == expected
+    with pytest.raises(tg.CheckpointError, match=r"epochs: 3 here, 2 there"):
+        forecast.main([*arguments, "--resume", "--epochs", "3"])
 
 
 def test_bptt_by_hand_equals_the_tape(capsys):

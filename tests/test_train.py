@@ -1,6 +1,9 @@
 """Series, windows, baselines, metrics and the training loop."""
 
+import functools
+import io
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -250,24 +253,41 @@ def test_fit_refuses_data_that_cannot_be_learnt():
             fit(Straight(), bad, line(4), progress=False)
 
 
+def test_fit_resumes_to_the_same_bits(tmp_path, monkeypatch):
+    def fitted(**options):
+        model = Straight()
+        done = fit(model, line(), line(4), epochs=25, batch_size=3, progress=False, **options)
+        return done, model.w.numpy().tobytes()
+
+    def killed(optimizer, step=tg.optim.AdamW.step):
+        if optimizer.steps == [6 * 14]:
+            raise MemoryError
+        step(optimizer)
+
+    file, expected = tmp_path / "a.st", fitted()
+    with monkeypatch.context() as patch:
+        patch.setattr(tg.optim.AdamW, "step", killed)
+        with pytest.raises(MemoryError):
+            fitted(checkpoint=file)
+    monkeypatch.setattr(train.run.Run, "log", counted := Counted(train.run.Run.log))
+    expected_now = fitted(checkpoint=file, resume=True)
+    assert counted.calls == 15  # epochs 10 to 24
+    assert expected_now == expected
+
+
+class Counted:
+    def __init__(self, method):
+        self.method, self.calls = method, 0
+
+    def __get__(self, run, owner):
+        self.calls += 1
+        return self.method.__get__(run, owner)
+
+
 def test_the_progress_bar_names_loss_and_gradient_norm(monkeypatch):
-    shown = []
-
-    class Bar:
-        def __init__(self, **options):
-            self.options = options
-
-        def set_postfix_str(self, text, refresh):
-            shown.append(text)
-
-        def update(self):
-            pass
-
-        def close(self):
-            shown.append("closed")
-
-    monkeypatch.setattr(loop, "tqdm", Bar)
-    fit(Straight(), line(), line(4), epochs=2)
-    assert "loss" in shown[0]
-    assert "|g|" in shown[0]
-    assert shown[-1] == "closed"
+    shown = io.StringIO()
+    monkeypatch.setattr(shown, "isatty", lambda: True)
+    bar = functools.partial(train.run.tqdm, file=shown, mininterval=0, ncols=200)
+    monkeypatch.setattr(train.run, "tqdm", bar)
+    fit(Straight(), line(), line(4), epochs=2, label="straight")
+    assert re.search(r"straight: .* 1/2 .*train_loss=.*, val_loss=.*, grad_norm=", shown.getvalue())

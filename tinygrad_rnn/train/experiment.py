@@ -1,5 +1,6 @@
 """One honest forecasting experiment: train on the past, judge on what came after."""
 
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -74,7 +75,14 @@ def origins(n: int, s: Setting) -> range:
     return range(n - s.test, n, s.horizon)
 
 
-def train_one(values: Array, s: Setting, seed: int, progress: bool = True) -> Trained:
+def train_one(
+    values: Array,
+    s: Setting,
+    seed: int,
+    progress: bool = True,
+    checkpoint: Path | None = None,
+    resume: bool = False,
+) -> Trained:
     """Train one model on all but validation and test periods, and forecast the test period.
 
     The scaling is fitted on the training period; the `horizon` values after it,
@@ -100,6 +108,8 @@ def train_one(values: Array, s: Setting, seed: int, progress: bool = True) -> Tr
         progress=progress,
         label=f"{s.cell} seed {seed}",
         eager=s.eager,
+        checkpoint=checkpoint,
+        resume=resume,
     )
     return Trained(seed, done, predict(model, scaling, values, s), model, validation)
 

@@ -1,11 +1,11 @@
 """The training loop: batches, clipping, early stopping, a progress bar, Ctrl-C."""
 
 import math
-from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
-from tqdm import tqdm
 
 from .. import nn, optim
 from .._tensor import Tensor, constant
@@ -14,6 +14,7 @@ from ..compiler import jit
 from ..errors import DataError
 from ..op import Array
 from ..ops.random import Generator
+from .run import Run
 
 Pass = Callable[[Tensor, Tensor], Tensor]
 
@@ -32,6 +33,21 @@ class Fit(NamedTuple):
     history: list[Epoch]
     best_epoch: int
     interrupted: bool
+
+
+class _Best:
+    """The parameters of the epoch with the lowest validation loss; part of a checkpoint."""
+
+    def __init__(self, model: nn.Module):
+        self.loss, self.epoch, self.state = math.inf, 0, model.state_dict()
+
+    def state_dict(self) -> dict[str, Any]:
+        """All of it."""
+        return dict(vars(self))
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over all of it."""
+        self.loss, self.epoch, self.state = state["loss"], state["epoch"], state["state"]
 
 
 def batches(n: int, size: int, generator: Generator) -> Iterator[Array]:
@@ -66,13 +82,16 @@ def fit(
     progress: bool = True,
     label: str = "training",
     eager: bool = False,
+    checkpoint: Path | None = None,
+    resume: bool = False,
 ) -> Fit:
     """Train with AdamW under a cosine schedule; stop when validation no longer improves.
 
     `train` and `val` are pairs of inputs and targets, rows first. The parameters
     of the epoch with the lowest validation loss stay in the model, also when
     Ctrl-C ends the training. The forward and backward passes are compiled (`tg.jit`)
-    unless `eager`. The same seed gives the same bits. Raises DataError
+    unless `eager`. The same seed gives the same bits. Every tenth epoch goes to the file
+    `checkpoint`, and with `resume` training goes on from it. Raises DataError
     for empty or non-finite data, AnomalyError when gradients stop being finite.
     """
     _check("train", *train)
@@ -85,31 +104,34 @@ def fit(
     run: Pass = pass_ if eager else jit(pass_)
     optimizer = optim.AdamW(model.parameters(), lr=lr, weight_decay=weight_decay)
     schedule = optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs, eta_min=lr / 100)
-    history: list[Epoch] = []
-    best, best_state, best_epoch, interrupted = math.inf, model.state_dict(), 0, False
-    bar = tqdm(total=epochs, desc=label, disable=None if progress else True, leave=False)
+    best, interrupted = _Best(model), False
+    loop = Run(
+        checkpoint, epochs, resume=resume, every=10, label=label, progress=progress,
+        settings={
+            "epochs": epochs, "batch_size": batch_size, "lr": lr, "clip_norm": clip_norm,
+            "weight_decay": weight_decay, "patience": patience, "seed": seed,
+        },
+        model=model, optimizer=optimizer, schedule=schedule, generator=generator, best=best,
+    )  # fmt: skip
     try:
-        for epoch in range(epochs):
+        for epoch in loop:
             model.train()
-            losses, norms = _one_epoch(
+            train_loss, norm = _one_epoch(
                 model, train, run, optimizer, clip_norm, batch_size, generator
             )
             schedule.step()
             val_loss = _validate(model, val, run)
-            history.append(Epoch(losses, val_loss, norms))
-            if val_loss < best:
-                best, best_state, best_epoch = val_loss, model.state_dict(), epoch
-            bar.set_postfix_str(f"loss {losses:.4f} val {val_loss:.4f} |g| {norms:.2f}", False)
-            bar.update()
-            if epoch - best_epoch >= patience:
-                break
+            loop.log(train_loss=train_loss, val_loss=val_loss, grad_norm=norm)
+            if val_loss < best.loss:
+                best.loss, best.epoch, best.state = val_loss, epoch, model.state_dict()
+            if epoch - best.epoch >= patience:
+                loop.finish()
     except KeyboardInterrupt:
         interrupted = True
-    finally:
-        bar.close()
-    model.load_state_dict(best_state)
+    model.load_state_dict(best.state)
     model.eval()
-    return Fit(history, best_epoch, interrupted)
+    columns = [loop.history.get(name, []) for name in Epoch._fields]
+    return Fit([Epoch(*e) for e in zip(*columns, strict=True)], best.epoch, interrupted)
 
 
 def _one_epoch(
