@@ -2,13 +2,14 @@
 
 import itertools
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from . import ops
 from ._convert import index_key as index_key, supported, to_array as to_array
+from ._hooks import register_hook, retain_grad
 from ._words import hint
 from .errors import DTypeError, GraphError, ShapeError
 from .graph import Node
@@ -254,25 +255,7 @@ class Tensor(Traced):
         self._version[0] += 1
         gemm.forget(self._array)
 
-    def register_hook(self, hook: Callable[["Tensor"], "Tensor | None"]) -> Callable[[], None]:
-        """Call `hook(gradient)` when this tensor's gradient is complete.
-
-        What it returns, unless None, takes the gradient's place. Returns a
-        function that removes the hook.
-        """
-        if not self.requires_grad:
-            raise GraphError("register_hook: this tensor does not require a gradient")
-        if self._node is None:
-            if self._hooks is None:
-                self._hooks = {}
-            hooks = self._hooks
-        else:
-            if self._node.extra is None:
-                self._node.extra = {}
-            hooks = self._node.extra.setdefault("hooks", {})
-        key = count()
-        hooks[key] = hook
-        return lambda: hooks.pop(key, None)
+    register_hook, retain_grad = register_hook, retain_grad
 
     # indexing -----------------------------------------------------------------
 

@@ -84,6 +84,10 @@ def backward(output: Tensor, gradient: Any = None, retain_graph: bool = False) -
             g, owned = leaf.grad._array + g, True
         # an array that nobody else holds, in C order
         leaf.grad = constant(g if owned and g.flags.carray else np.array(g, order="C"))
+    for reference, g in sweep.retained:
+        tensor = reference()
+        if tensor is not None:
+            tensor.grad = constant(np.array(g if tensor.grad is None else tensor.grad._array + g))
 
 
 def grad(

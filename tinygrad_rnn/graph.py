@@ -46,7 +46,7 @@ class Node:
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     stamp: tuple[int | None, str]
-    extra: dict[str, Any] | None  # "hooks", "name", "line": set on few nodes
+    extra: dict[str, Any] | None  # "hooks", "retain", "name", "line": set on few nodes
 
     @property
     def step(self) -> int | None:
@@ -107,6 +107,7 @@ class Sweep:
         self.owned: set[int] = set()
         self.pieces: dict[int, dict[Op, tuple[list[Any], list[Any]]]] = {}
         self.found: dict[int, Any] = {}  # cotangents of wanted nodes
+        self.retained: list[tuple[Any, Any]] = []  # (a tensor's weak reference, cotangent)
 
     def run(self, seeds: Iterable[tuple[Any, Any]]) -> None:
         """Sweep from `seeds`, pairs of a Node or leaf and its cotangent.
@@ -127,8 +128,11 @@ class Sweep:
             if key in pieces:
                 g = self._settle(key, node.shape, g)
             owned.discard(key)
-            if node.extra is not None and "hooks" in node.extra:
-                g = run_hooks(node.extra["hooks"], g, self.lift, self.create_graph)
+            if node.extra is not None:
+                if "hooks" in node.extra:
+                    g = run_hooks(node.extra["hooks"], g, self.lift, self.create_graph)
+                if "retain" in node.extra:
+                    self.retained.append((node.extra["retain"], g))
             if key in wanted:
                 self.found[key] = g
             if watch is not None:

@@ -21,6 +21,7 @@ FLOORS = {
     "ops": 3,
     "graph": 4,
     "_convert": 4,
+    "_hooks": 4,
     "rolling": 4,
     "_tensor": 5,
     "_record": 5,

@@ -95,6 +95,12 @@ class Symbol(Tensor):
             "hooks on the inputs and outputs of the jitted function"
         )
 
+    def retain_grad(self) -> None:
+        raise CaptureError(
+            f"tg.jit: retain_grad on a traced tensor (at {user_line()}) would never fill its "
+            ".grad; return the tensor, and call retain_grad on the result"
+        )
+
     def assign_(self, value: Any) -> Any:
         raise CaptureError(
             f"tg.jit: assign_ on a traced tensor (at {user_line()}); build a new one with tg.where"

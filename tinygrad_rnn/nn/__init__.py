@@ -9,6 +9,12 @@ from .classification import (
     kl_div as kl_div,
     nll_loss as nll_loss,
 )
+from .containers import (
+    ModuleDict as ModuleDict,
+    ModuleList as ModuleList,
+    ParameterList as ParameterList,
+    Sequential as Sequential,
+)
 from .layers import (
     Dropout as Dropout,
     Embedding as Embedding,
@@ -25,5 +31,5 @@ from .losses import (
     quantile_loss as quantile_loss,
     smooth_l1_loss as smooth_l1_loss,
 )
-from .module import Module as Module, Parameter as Parameter, Sequential as Sequential
+from .module import Module as Module, Parameter as Parameter
 from .recurrent import GRU as GRU, LSTM as LSTM, RNN as RNN, unroll as unroll

@@ -1,13 +1,17 @@
-"""Module: parameters, submodules, modes and state dicts."""
+"""Module: parameters, buffers, submodules, hooks and modes."""
 
 from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import numpy as np
 
-from .._tensor import Tensor, to_array
-from ..errors import DTypeError, GraphError, ShapeError
+from .._hooks import Handle
+from .._tensor import Tensor, as_tensor, to_array
+from ..errors import DTypeError, GraphError
 from ..op import Array, local
+from .hooks import Hooks, around, none_yet
+from .state import every_name, load
 
 M = TypeVar("M", bound="Module")
 
@@ -55,6 +59,8 @@ class Module:
 
     training = True
     _scope = ""
+    _buffers: Mapping[str, bool] = MappingProxyType({})  # by name, whether state dicts have it
+    _hooks: Hooks | None = None
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Compute the output; every subclass says how."""
@@ -68,6 +74,8 @@ class Module:
         if now.recorder is not None:
             now.recorder.meet(self)
         try:
+            if self._hooks is not None:
+                return around(self, args, kwargs)
             return self.forward(*args, **kwargs)
         finally:
             now.stamp = (now.stamp[0], before)
@@ -108,18 +116,73 @@ class Module:
                     seen.add(id(p))
                     yield (f"{path}.{name}" if path else name), p
 
-    def _every_name(self, above: tuple[int, ...] = ()) -> Iterator[tuple[str, Parameter]]:
-        """All paths to all parameters: a shared one under each, as in PyTorch's state dicts."""
-        inside = list(self._named())
-        yield from ((name, p) for name, p in inside if isinstance(p, Parameter))
-        above = (*above, id(self))
-        for name, module in inside:
-            if isinstance(module, Module) and id(module) not in above:
-                yield from ((f"{name}.{n}", p) for n, p in module._every_name(above))
+    def named_buffers(self) -> Iterator[tuple[str, Tensor]]:
+        """All buffers with their paths; a shared one once, under its first."""
+        seen: set[int] = set()
+        for path, module in self.named_modules():
+            for name, b in module._own_buffers():
+                if id(b) not in seen:
+                    seen.add(id(b))
+                    yield (f"{path}.{name}" if path else name), b
+
+    def _own_buffers(self, kept: bool = False) -> Iterator[tuple[str, Tensor]]:
+        """The buffers of this module itself; of those that state dicts hold if `kept`."""
+        for name, persistent in self._buffers.items():
+            if (persistent or not kept) and isinstance(vars(self).get(name), Tensor):
+                yield name, vars(self)[name]
+
+    def named_children(self) -> Iterator[tuple[str, "Module"]]:
+        """The modules directly below, each once, with their names: `cells.0` in a list."""
+        seen: set[int] = set()
+        for name, child in self._named():
+            if isinstance(child, Module) and id(child) not in seen:
+                seen.add(id(child))
+                yield name, child
+
+    def children(self) -> list["Module"]:
+        """The modules directly below, each once."""
+        return [child for _, child in self.named_children()]
 
     def parameters(self) -> list[Parameter]:
         """All parameters, each once."""
         return [p for _, p in self.named_parameters()]
+
+    def buffers(self) -> list[Tensor]:
+        """All buffers, each once."""
+        return [b for _, b in self.named_buffers()]
+
+    def register_buffer(self, name: str, value: Any, persistent: bool = True) -> None:
+        """Set an attribute that is part of the state but not trained, such as a running mean.
+
+        `state_dict` has it, unless `persistent` is False, and `astype` converts it. Assign
+        another tensor to the attribute, and that is the buffer; None leaves it empty.
+
+        >>> m = Module()
+        >>> m.register_buffer("mean", [0.0, 0.0])
+        >>> list(m.state_dict()), m.parameters()
+        (['mean'], [])
+        """
+        if not name.isidentifier():
+            raise GraphError(f"register_buffer: {name!r} cannot be the name of an attribute")
+        if name not in self._buffers and hasattr(self, name):
+            raise GraphError(f"register_buffer: the module has an attribute {name!r} already")
+        if isinstance(value, Parameter):
+            raise GraphError(f"register_buffer: {name} is a Parameter; assign it as an attribute")
+        self.__dict__["_buffers"] = {**self._buffers, name: persistent}
+        setattr(self, name, value if value is None else as_tensor(value))
+
+    def apply(self: M, fn: Callable[["Module"], Any]) -> M:
+        """Call `fn` with every module below, then with this one: to initialise, for instance."""
+        for child in self.children():
+            child.apply(fn)
+        fn(self)
+        return self
+
+    def requires_grad_(self: M, mode: bool = True) -> M:
+        """Train all parameters, or, with False, freeze them."""
+        for p in self.parameters():
+            p.requires_grad = mode
+        return self
 
     def zero_grad(self) -> None:
         """Forget all gradients."""
@@ -139,96 +202,73 @@ class Module:
         return self.train(False)
 
     def astype(self: M, dtype: Any) -> M:
-        """Convert all parameters in place to float32 or float64; gradients are dropped."""
+        """Convert parameters, in place, and buffers to a float dtype; gradients are dropped."""
         dtype = np.dtype(dtype)
         if dtype not in (np.float32, np.float64):
             raise DTypeError(f"astype: parameters are float32 or float64, got {dtype}")
         for p in self.parameters():
             p._array, p.grad = p._array.astype(dtype), None
             p.bump_version()
+        for _, module in self.named_modules():
+            for name, b in module._own_buffers():
+                if b.dtype.kind == "f":
+                    setattr(module, name, b.astype(dtype))
         return self
+
+    # hooks --------------------------------------------------------------------------
+
+    def register_forward_pre_hook(self, hook: Callable[..., Any]) -> Handle:
+        """Call `hook(module, args)` before `forward`; what it returns takes their place.
+
+        `args` are the positional arguments, a tuple; a single value stands for a tuple of
+        one. Returns a handle whose `remove()` takes the hook away.
+        """
+        return Handle(self._own_hooks()["before"], hook)
+
+    def register_forward_hook(self, hook: Callable[..., Any]) -> Handle:
+        """Call `hook(module, args, output)` after `forward`; what it returns takes its place.
+
+        >>> import tinygrad_rnn as tg
+        >>> layer, seen = tg.nn.Linear(3, 2), []
+        >>> handle = layer.register_forward_hook(lambda m, args, y: seen.append(y.shape))
+        >>> y = layer(tg.ones(5, 3))
+        >>> handle.remove()
+        >>> seen
+        [(5, 2)]
+        """
+        return Handle(self._own_hooks()["after"], hook)
+
+    def register_full_backward_hook(self, hook: Callable[..., Any]) -> Handle:
+        """Call `hook(module, grad_input, grad_output)` when the gradients of its inputs are there.
+
+        Both are tuples over the tensors among the positional arguments and in the output
+        (a tensor, or tuples and lists of them), None where there is no gradient. What the
+        hook returns, a tuple of the length of `grad_input` or a tensor, takes its place.
+        """
+        return Handle(self._own_hooks()["backward"], hook)
+
+    def _own_hooks(self) -> Hooks:
+        if self._hooks is None:
+            self.__dict__["_hooks"] = none_yet()
+        hooks: Hooks = self.__dict__["_hooks"]
+        return hooks
 
     # state dicts --------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Array]:
-        """Copies of all parameters as arrays, by path; a shared one under each of its paths."""
-        return {name: p.numpy().copy() for name, p in self._every_name()}
+        """Copies of all parameters and buffers as arrays, by path; a shared one under each."""
+        return {path: t.numpy().copy() for path, (_, _, t) in every_name(self).items()}
 
     def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> None:
         """Take over values by path, from arrays, Tensors or PyTorch tensors; all or nothing.
 
         Raises ShapeError with a list of what is missing, unexpected, of another shape, or
         not one value for a parameter that is shared; with `strict=False` nothing need be
-        there. Of a shared parameter's paths one is enough. Dtypes stay the module's.
+        there. Of a shared parameter's paths one is enough. Dtypes stay the module's; half
+        and bfloat16 values become them.
         """
-        own: dict[str, Parameter] = dict(self._every_name())
-        arrays = {name: _as_array(name, v) for name, v in state.items()}
-        given: dict[int, str] = {}  # by parameter: the path that its value comes from
-        problems = []
-        for name, p in own.items():
-            if name not in arrays:
-                continue
-            first = given.setdefault(id(p), name)
-            if arrays[name].shape != p.shape:
-                problems.append(f"shape: {name} is {p.shape} here, {arrays[name].shape} there")
-            elif not np.array_equal(arrays[first], arrays[name], equal_nan=True):
-                problems.append(f"shared: {first} and {name} are one here, of two values there")
-        if strict:
-            lost = [(n, p) for n, p in own.items() if id(p) not in given]
-            problems += [f"missing: {name} {p.shape}" for name, p in lost]
-            problems += [f"unexpected: {n} {a.shape}" for n, a in arrays.items() if n not in own]
-        if problems:
-            listing = "\n  ".join(problems)
-            raise ShapeError(
-                f"load_state_dict: nothing was loaded into {type(self).__name__}\n  {listing}"
-            )
-        for name in given.values():
-            own[name].assign_(arrays[name])
+        load(self, state, strict)
 
     def __repr__(self) -> str:
         count = sum(p.size for p in self.parameters())
         return f"{type(self).__name__}({count:,} parameters)"
-
-
-def _as_array(name: str, value: Any) -> Array:
-    if isinstance(value, Tensor):
-        return value.numpy()
-    if hasattr(value, "detach"):  # a PyTorch tensor, without importing PyTorch
-        value = value.detach().cpu().numpy()
-    array = np.asarray(value)
-    if array.dtype.kind not in "fiub":
-        raise DTypeError(f"load_state_dict: {name} holds {array.dtype} values, not numbers")
-    return array
-
-
-class Sequential(Module):
-    """Apply modules and functions one after the other.
-
-    The stages are `net[0]`, `net[1]`, ..., and their parameters `0.weight` and so on, as
-    in PyTorch; a slice is a Sequential of the same stages.
-
-    >>> import tinygrad_rnn as tg
-    >>> net = tg.nn.Sequential(tg.nn.Linear(3, 4), tg.tanh)
-    >>> net(tg.ones(2, 3)).shape, len(net), list(net.state_dict())
-    ((2, 4), 2, ['0.weight', '0.bias'])
-    """
-
-    def __init__(self, *stages: Callable[..., Any]):
-        if not stages:
-            raise GraphError("Sequential: needs at least one module or function")
-        self.stages = list(stages)
-
-    def _named(self) -> Iterator[tuple[str, Any]]:
-        for name, child in super()._named():
-            yield name.removeprefix("stages."), child
-
-    def __len__(self) -> int:
-        return len(self.stages)
-
-    def __getitem__(self, key: int | slice) -> Any:
-        return Sequential(*self.stages[key]) if isinstance(key, slice) else self.stages[key]
-
-    def forward(self, x: Any) -> Any:
-        for stage in self.stages:
-            x = stage(x)
-        return x
