@@ -145,6 +145,7 @@ def test_static_arguments_and_containers() -> None:
         assert check_jit(fast, *arguments, **named)
 
 
+@pytest.mark.filterwarnings("ignore::tinygrad_rnn.CaptureWarning")
 def test_programs_are_bounded_and_the_least_recently_used_goes() -> None:
     runs = bytearray(1)  # which guards do not look at
 
@@ -160,6 +161,7 @@ def test_programs_are_bounded_and_the_least_recently_used_goes() -> None:
     assert runs[0] == 80  # the one in use was never dropped
 
 
+@pytest.mark.filterwarnings("ignore::tinygrad_rnn.CaptureWarning")
 def test_threads_may_keep_and_drop_programs_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     def entry(fn: Any, leaves: Any, shape: Any) -> Any:
         never = SimpleNamespace(hold=lambda: False)

@@ -175,6 +175,8 @@ TRAPS: dict[str, tuple[str, str]] = {
     "attribute-through-vars": ("o = Plain(k=2.0)\ndef f(x): return x * list(vars(o).values())[0]",
                                "o.k = 3.0"),
     "attribute-that-appears": ("o = Plain()\ndef f(x): return x * getattr(o, 'k', 2.0)", "o.k = 3.0"),
+    "attribute-that-appears-in-vars": ("o = Plain(k=2.0)\ndef f(x): return x * len(vars(o))",
+                                       "o.j = 3.0"),
     "attribute-deleted": ("class C: k = 2.0\no = C()\no.k = 3.0\ndef f(x): return x * o.k", "del o.k"),
     "attribute-nested": ("o = Plain(p=Plain(q=Plain(k=2.0)))\ndef f(x): return x * o.p.q.k",
                          "o.p.q.k = 3.0"),

@@ -33,6 +33,7 @@ from .errors import (
     AnomalyError as AnomalyError,
     AuditError as AuditError,
     CaptureError as CaptureError,
+    CaptureWarning as CaptureWarning,
     CheckpointError as CheckpointError,
     CompilerWarning as CompilerWarning,
     DataError as DataError,
@@ -53,12 +54,12 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
-    "AnomalyError", "AuditError", "CaptureError", "CheckpointError", "CompilerWarning",
-    "DTypeError", "DataError", "GraphError", "RenderError", "ShapeError", "Tensor", "arange",
-    "clear_jit_cache", "detect_anomaly", "disable_jit", "empty", "eye", "full", "full_like",
-    "grad", "jit", "linspace", "logspace", "nn", "no_grad", "ones", "ones_like", "ops", "optim",
-    "rand", "randn", "scope", "set_num_threads", "step", "tensor", "testing", "viz", "zeros",
-    "zeros_like",
+    "AnomalyError", "AuditError", "CaptureError", "CaptureWarning", "CheckpointError",
+    "CompilerWarning", "DTypeError", "DataError", "GraphError", "RenderError", "ShapeError",
+    "Tensor", "arange", "clear_jit_cache", "detect_anomaly", "disable_jit", "empty", "eye", "full",
+    "full_like", "grad", "jit", "linspace", "logspace", "nn", "no_grad", "ones", "ones_like", "ops",
+    "optim", "rand", "randn", "scope", "set_num_threads", "step", "tensor", "testing", "viz",
+    "zeros", "zeros_like",
 ]  # fmt: skip
 __all__ += ops.__all__
 __version__ = "0.1.0"

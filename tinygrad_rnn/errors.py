@@ -29,6 +29,10 @@ class CompilerWarning(RuntimeWarning):
     """A defect of `tg.jit` itself: results are right, but a part runs op by op, and slowly."""
 
 
+class CaptureWarning(UserWarning):
+    """A jitted function that is recorded again and again: its answers are right, and slow."""
+
+
 class AuditError(RuntimeError):
     """A jitted function whose compiled answer differs from the eager one."""
 

@@ -8,12 +8,13 @@ from typing import Any
 
 from .._tensor import Tensor, count
 from ..autodiff import _Switch
-from ..errors import CaptureError
+from ..errors import CaptureError, CaptureWarning
 from ..op import local
 from . import explain as words
 from .arguments import flatten
 from .audit import audited
 from .entry import Entry
+from .reasons import Recordings
 
 
 class disable_jit(_Switch):
@@ -43,6 +44,7 @@ class Jitted:
         self._entries: dict[Any, tuple[Entry, ...]] = {}  # by the arguments' kind, newest first
         self._last: Entry | None = None
         self._warned = False
+        self._recordings = Recordings(fn)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         now = local.now
@@ -68,6 +70,9 @@ class Jitted:
         return entry.run(tensors)
 
     def _capture(self, key: Any, leaves: list[Any]) -> Entry:
+        words = self._recordings.note(key, next(iter(self._entries.get(key, ())), None))
+        if words:
+            warnings.warn(f"tg.jit: {self!r} {words}", CaptureWarning, stacklevel=3)
         entry = Entry(self.fn, leaves, key[1:])
         if entry.moments and not self._warned:
             self._warned = True

@@ -88,10 +88,15 @@ def rebuilt(shape: Iterator[Any], leaves: Iterator[Any]) -> Any:
     kind, parts = next(shape)[:2]
     if kind is dict:
         return {k: rebuilt(shape, leaves) for k in parts}
-    if not isinstance(kind, type) or not issubclass(kind, list | tuple):
+    if not contains(kind):
         return next(leaves)
     values = [rebuilt(shape, leaves) for _ in range(parts)]
     return kind(*values) if hasattr(kind, "_fields") else kind(values)
+
+
+def contains(kind: Any) -> bool:
+    """Whether a part of a key, by its first item, is a container that was taken apart."""
+    return kind is dict or (isinstance(kind, type) and issubclass(kind, list | tuple))
 
 
 def _static(value: Any) -> Any:

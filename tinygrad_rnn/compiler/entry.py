@@ -99,6 +99,7 @@ class Entry:
         self.captured = time.perf_counter() - started
         self.rebuild, self.lifted, self.guards = recorded.rebuild, recorded.lifted, recorded.guards
         self.frozen, self.moments = recorded.watch.frozen, recorded.watch.moments_read()
+        self.codes = list(recorded.watch.around.ran.values())  # to name lines in warnings
         self.seeded = tape.seeded
         self.held = [a for a in leaves if not isinstance(a, Tensor)]  # known by their ids
         self.compiled = Compiled(recorded.inputs, tape.instrs, recorded.outputs, local.now.grad)

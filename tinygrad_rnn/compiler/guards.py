@@ -53,6 +53,7 @@ class Guards:
         wholes = [w for g in groups for w in g.wholes]
         fixed = [f for g in groups for f in g.fixed] + [f for s in spaces for f in _fixed(s)]
         fixed += [f for w in wholes for f in self._within(w)]
+        self.groups, self.fixed = groups, fixed
         self.reads = [(f.read, f.owner) for f in fixed]
         self.seen = [v for f in fixed for v in f.seen]
         self.sizes = [(w.owner, w.size) for w in wholes]
@@ -74,7 +75,7 @@ class Guards:
             keys = [k for k, v in pairs if id(v) in self.places]
             if keys:
                 read = itemgetter(*keys, keys[0])
-                yield Fixed(read, whole.owner, read(whole.owner))
+                yield Fixed(read, whole.owner, read(whole.owner), (whole.what,) * (len(keys) + 1))
 
     def hold(self) -> bool:
         """Whether nothing has changed."""
@@ -119,6 +120,44 @@ class Guards:
                 return False
             self.specs[k] = a, shape, dtype, needs
         return True
+
+    def changed(self) -> tuple[str, Any] | None:
+        """The first thing found that does not hold: what the user calls it, and its value now."""
+        at = 0
+        for f in self.fixed:
+            seen, at = self.seen[at : at + len(f.seen)], at + len(f.seen)
+            try:
+                now = f.read(f.owner)
+            except _MOVED:
+                return f.labels[0], None
+            for value, before, label in zip(now, seen, f.labels, strict=False):
+                if not self._means(value, before, {}):
+                    return label, value
+        for w in [w for g in self.groups for w in g.wholes]:
+            if len(w.owner) != w.size or not all(
+                self._means(v, s, {})
+                for owner, seen in w.parts()
+                if w.seen is not None
+                for v, s in zip(owner, seen, strict=True)
+            ):
+                return w.what, None
+        for s in [s for g in self.groups for s in g.spaces]:
+            for name in s.absent & s.space.keys():
+                return s.label(name), s.space[name]
+        for c in [c for g in self.groups for c in g.contents]:
+            if (
+                c.seen is not None
+                and id(c.array) not in self.places
+                and c.array.tobytes() != c.seen
+            ):
+                return c.what, None
+        for t, version in self.read:
+            if t._version is not None and t._version[0] != version:
+                return f"the value of {t.name or 'a tensor'}", None
+        for t, spec in zip(self.lifted, self.specs, strict=True):
+            if _spec(t)[1:] != spec[1:]:
+                return f"the shape, dtype or requires_grad of {t.name or 'a tensor'}", None
+        return None
 
     # another object in the place of one ---------------------------------------------------
 
@@ -190,4 +229,4 @@ def _fixed(space: Space) -> Iterator[Fixed]:
     if names:
         names.append(names[0])  # a tuple, also for one name
         values = tuple([space.seen[n] for n in names])
-        yield Fixed(itemgetter(*names), space.space, values)
+        yield Fixed(itemgetter(*names), space.space, values, tuple(map(space.label, names)))

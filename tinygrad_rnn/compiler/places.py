@@ -14,12 +14,13 @@ SMALL_ARRAY = 4096  # bytes
 class Space:
     """A namespace: what was found under the names that code uses."""
 
-    __slots__ = ("absent", "before", "owner", "seen", "space", "wanted", "what")
+    __slots__ = ("absent", "before", "owner", "seen", "sized", "space", "wanted", "what")
 
     def __init__(self, space: Mapping[str, Any], what: str, owner: type | None = None):
         self.space, self.what, self.owner = space, what, owner  # owner: a class
         self.seen: dict[str, Any] = {}
         self.absent: set[str] = set()  # names that were looked up and not there
+        self.sized = False  # its size is guarded as well
         self.wanted = ""  # "names" of attributes, of a module also what is "held", or "all"
         self.before = dict(space) if type(space) is dict and what else {}
 

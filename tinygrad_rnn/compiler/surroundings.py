@@ -234,6 +234,7 @@ class Surroundings:
         if type(space) is dict:
             module = hasattr(cls, "named_modules")
             if module:  # what it holds is read by its own functions, whatever the names
+                self._space(space, what).sized = True
                 self._here.wholes.append(Whole(space, None, len(space), what))
             wanted = "names" if not module else "all" if is_ours(cls) else "held"
             self._attributes_of(space, what, wanted)
@@ -270,6 +271,9 @@ class Surroundings:
         """Which names in it count."""
         held = space.space
         if type(held) is dict and (space.wanted == "all" or self._any):
+            if not space.sized:  # whoever works names out sees those that come, too
+                space.sized = True
+                self._here.wholes.append(Whole(held, None, len(held), space.what))
             return [n for n in held if n != "_scope"]
         found = names & held.keys()
         if space.wanted == "held":

@@ -1,0 +1,180 @@
+"""Why a function is recorded again and again, in words and with a way out."""
+
+import inspect
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .arguments import contains
+from .names import line_of
+from .places import PLAIN
+
+OFTEN = 8  # recordings of one function after which it says so
+
+
+class Reason(NamedTuple):
+    """What made a recording necessary: where, in which way, and what it was this time."""
+
+    where: str
+    how: str
+    value: str
+    line: str = ""
+
+
+class Recordings:
+    """The recordings of one jitted function, counted by their reasons until it has said so."""
+
+    def __init__(self, fn: Callable[..., Any]):
+        self.fn, self.count, self.said = fn, 0, False
+        self.reasons: list[Reason] = []
+        self._last: Any = None  # the key of the one before
+
+    def note(self, key: Any, entry: Any) -> str:
+        """Take down one more; `entry` is the last for this key, if its guards failed.
+
+        Returns what to warn of, once, else nothing.
+        """
+        self.count += 1
+        before, self._last = self._last, key
+        if self.said or before is None:
+            return ""
+        reason = _changed(entry) if entry is not None else self._differs(before, key)
+        if reason is not None:
+            self.reasons.append(reason)
+        self.said = self.count >= OFTEN and bool(self.reasons)
+        return self._words() if self.said else ""
+
+    def _differs(self, before: Any, key: Any) -> Reason | None:
+        """The first part of the arguments that is another than in the recording before."""
+        names = paths(key[1:], self.fn)
+        for name, old, new in zip(names, before[1:], key[1:], strict=False):
+            if old != new:
+                return Reason(f"the argument {name}", _how(old, new), _value(new))
+        return None
+
+    def _words(self) -> str:
+        (where, how), times = Counter((r.where, r.how) for r in self.reasons).most_common(1)[0]
+        alike = [r for r in self.reasons if (r.where, r.how) == (where, how)]
+        values = ", ".join(list(dict.fromkeys([r.value for r in alike if r.value]))[:3])
+        line = f", read at {alike[-1].line}" if alike[-1].line else ""
+        return (
+            f"was recorded {self.count} times, each as slow as the first call: {times} times since "
+            f"{where}{line} {_SAID[how]}{f' ({values}, ...)' if values else ''}; {_advice(alike)}"
+        )
+
+
+_SAID = {
+    "shape": "had another shape",
+    "dtype": "had another dtype",
+    "requires_grad": "required a gradient or no longer did",
+    "int": "was another number",
+    "float": "was another number",
+    "value": "was another value",
+    "object": "was another object",
+    "type": "was of another type",
+    "length": "had another length",
+    "keys": "had other keys",
+    "changed": "had changed",
+}
+_WAYS = {
+    "shape": "pad it to a few sizes, and pass true lengths as a tensor (lengths=tg.tensor(...))",
+    "dtype": "convert it with .astype(...) before the call",
+    "requires_grad": "let it keep one",
+    "int": "pass it as a tensor, tg.tensor(n), where it is only computed with",
+    "float": "pass it as a tensor, tg.tensor(a), and use tg ops where its value is asked for",
+    "value": "jit one function for each of a few values",
+    "object": "pass one that stays, or the tensors and numbers in it",
+    "type": "pass always the same kind",
+    "length": "pass one tensor in place of it (tg.stack), padded, with the true length as a tensor",
+    "keys": "pass the same keys in the same order",
+    "changed": "pass it as an argument, a number as a tensor (tg.tensor(a))",
+}
+
+
+def _advice(alike: list[Reason]) -> str:
+    where, how = alike[0][:2]
+    if how in ("int", "float") and where.endswith("]"):
+        return f"pass {where.removeprefix('the argument ').partition('[')[0]} as one tensor"
+    return _WAYS[how]
+
+
+def _changed(entry: Any) -> Reason | None:
+    """What no longer is as an entry's recording found it."""
+    found = entry.guards.changed()
+    if found is None:
+        return None
+    label, now = found
+    name = label.partition("[")[0].rpartition(".")[2]
+    return Reason(
+        label, "changed", _short(now) if type(now) in PLAIN else "", line_of(name, entry.codes)
+    )
+
+
+def _how(old: Any, new: Any) -> str:
+    if isinstance(old[0], tuple) and isinstance(new[0], tuple):
+        same = [a == b for a, b in zip(old, new, strict=True)]
+        return ("shape", "dtype", "requires_grad")[same.index(False)]
+    if old[0] is not new[0]:
+        return "type"
+    if contains(new[0]):
+        return "keys" if new[0] is dict else "length"
+    if new[0] in (int, float):
+        return str(new[0].__name__)
+    return "value" if new[0] in PLAIN else "object"
+
+
+def _value(part: Any) -> str:
+    """A part of a key as the user would write it."""
+    kind = part[0]
+    if isinstance(kind, tuple):
+        return f"{np.dtype(part[1])}{list(kind)}"
+    if kind is float:
+        return repr(float.fromhex(part[1]))
+    if kind is dict:
+        return _short(list(part[1]))
+    return _short(part[1]) if kind in PLAIN or contains(kind) else f"a {kind.__name__}"
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."
+
+
+def paths(shape: Any, fn: Callable[..., Any]) -> list[str]:
+    """What the user calls each part of a key, `key[1:]`: the name of an argument, state['h'][0]."""
+    parts, found = iter(shape), []
+
+    def walk(path: str) -> None:
+        found.append(path)
+        kind, inner = next(parts)[:2]
+        if not contains(kind):
+            return
+        fields = getattr(kind, "_fields", None)
+        for k in inner if kind is dict else range(inner):
+            walk(f"{path}.{fields[k]}" if fields else f"{path}[{k!r}]")
+
+    names, first = _parameters(fn), next(parts)
+    found.append("")
+    for _ in range(first[1]):
+        walk(next(names))
+    found.append("")
+    for name in next(parts)[1]:
+        walk(name)
+    return found
+
+
+def _parameters(fn: Callable[..., Any]) -> Iterator[str]:
+    """Names for as many arguments as may come by place."""
+    number = 0
+    try:
+        parameters = inspect.signature(getattr(fn, "forward", fn)).parameters.values()
+    except (TypeError, ValueError):
+        parameters = ()  # type: ignore[assignment]
+    for p in parameters:
+        if p.kind is p.VAR_POSITIONAL:
+            yield from (f"{p.name}[{k}]" for k in range(1 << 30))
+        number += 1
+        yield p.name
+    yield from (f"number {k}" for k in range(number, 1 << 30))
