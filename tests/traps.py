@@ -281,11 +281,18 @@ TRAPS: dict[str, tuple[str, str]] = {
                        "    def forward(self, x): return x * self.ps[0]\nf = M()",
                        "f.ps[0] = nn.Parameter([3.0])"),
     "module-list-replaced": ("m = nn.Sequential(nn.Linear(3, 3))\ndef f(x): return m(x)",
-                             "m.stages[0] = nn.Linear(3, 3)"),
+                             "m[0] = nn.Linear(3, 3)"),
     "module-list-grows": ("m = nn.Sequential(nn.Linear(3, 3))\ndef f(x): return m(x)",
-                          "m.stages.append(tg.tanh)"),
+                          "m.append(tg.tanh)"),
     "module-list-shrinks": ("m = nn.Sequential(nn.Linear(3, 3), tg.tanh)\ndef f(x): return m(x)",
-                            "m.stages.pop()"),
+                            "m.pop()"),
+    "module-hook": ("m = nn.Linear(3, 3)\ndef f(x): return m(x)",
+                    "m.register_forward_hook(lambda m, args, y: y * 2)"),
+    "module-hook-removed": ("m = nn.Linear(3, 3)\nh = m.register_forward_hook(lambda m, args, y: y * 2)\n"
+                            "def f(x): return m(x)", "h.remove()"),
+    "module-hook-reads-global": (
+        "a = 2.0\nm = nn.Linear(3, 3)\nh = m.register_forward_hook(lambda m, args, y: y * a)\n"
+        "def f(x): return m(x)", "a = 3.0"),
     "module-dict": ("class M(nn.Module):\n    def __init__(self): self.d = {'q': nn.Linear(3, 3)}\n"
                     "    def forward(self, x): return self.d['q'](x)\nf = M()",
                     "f.d['q'] = nn.Linear(3, 3)"),
