@@ -1,5 +1,6 @@
 """What may change between calls of a jitted function."""
 
+import cProfile
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
@@ -146,7 +147,10 @@ def test_static_arguments_and_containers() -> None:
 
 
 @pytest.mark.filterwarnings("ignore::tinygrad_rnn.CaptureWarning")
-def test_programs_are_bounded_and_the_least_recently_used_goes() -> None:
+def test_programs_are_bounded_and_the_least_recently_used_goes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(api, "MOST", 20)
     runs = bytearray(1)  # which guards do not look at
 
     def run(x: Any, n: int) -> Any:
@@ -154,11 +158,29 @@ def test_programs_are_bounded_and_the_least_recently_used_goes() -> None:
         return x * n
 
     fast, x = tg.jit(run, audit=0), tg.ones(1)
-    for n in range(80):
+    for n in range(30):
         assert fast(x, n).item() == n
         assert fast(x, 0).item() == 0
-    assert sum(map(len, fast._entries.values())) == 64
-    assert runs[0] == 80  # the one in use was never dropped
+    assert sum(map(len, fast._entries.values())) == 20
+    assert runs[0] == 30  # the one in use was never dropped
+
+
+def test_a_profiler_of_c_sees_the_recording_and_survives_it() -> None:
+    W, watch = series(H, H), cProfile.Profile()
+
+    @tg.jit
+    def run(x: Any) -> Any:
+        h = x[0]
+        for x_t in x:
+            h = tg.tanh(h @ W + x_t)
+        return h.sum()
+
+    with watch:  # cProfile.Profile cannot be called from Python, as other profilers can
+        run(series(T, B, H)).backward()
+        watched = sys.getprofile()
+    assert watched is watch
+    assert kernels(run) == 1
+    assert W.grad is not None
 
 
 @pytest.mark.filterwarnings("ignore::tinygrad_rnn.CaptureWarning")

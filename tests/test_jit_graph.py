@@ -33,6 +33,26 @@ def test_backward_through_more_than_the_jitted_part() -> None:
         np.testing.assert_allclose(a, b, rtol=1e-12)
 
 
+def test_outside_of_loops_a_gradient_is_that_of_eager_code_to_the_bit() -> None:
+    rng = np.random.default_rng(0)
+    net = nn.Sequential(nn.Linear(5, 40), nn.LayerNorm(40), nn.Linear(40, 30))
+    x = tg.tensor(rng.normal(size=(6, 5)).astype("f"), requires_grad=True)
+    target = tg.tensor(rng.integers(0, 30, 6))
+
+    def loss(x: Any) -> Any:
+        return nn.cross_entropy(tg.tanh(net(tg.sigmoid(x))), target)
+
+    fast, found = tg.jit(loss), []
+    for fn in (loss, fast):
+        net.zero_grad()
+        x.grad = None
+        fn(x).backward()
+        found.append([t.grad.numpy() for t in (x, *net.parameters())])
+    for a, b in zip(*found, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert "softmax_cross_entropy_vjp_x [6, 30]: its eager kernel" in fast.explain()
+
+
 def test_a_second_backward_needs_retain_graph() -> None:
     fast, w, x = jitted_square()
     loss = fast(x)[1]

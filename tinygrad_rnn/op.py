@@ -163,8 +163,11 @@ class Op:
         OPS[self.name] = self
 
     def __call__(self, *args: Any, **attrs: Any) -> Any:
+        recorder = local.now.recorder
+        if recorder is not None:  # before all else: who watches it sees every call made here
+            return recorder(self, args, attrs)
         if len(args) != self.arity or attrs.keys() != self.defaults.keys():
-            args, attrs = self._bind(args, attrs)
+            args, attrs = self.bind(args, attrs)
         for a in args:
             if isinstance(a, Traced):
                 return a.__apply_op__(self, args, attrs)
@@ -172,9 +175,6 @@ class Op:
                 raise DTypeError(
                     f"{self.name}: expected a tensor, an array or a number, got NoneType"
                 )
-        recorder = local.now.recorder
-        if recorder is not None:
-            return recorder(self, args, attrs)
         try:
             return self.kernel(*args, **attrs)
         except (ShapeError, DTypeError):
@@ -194,7 +194,7 @@ class Op:
             return x.__apply_each__(self, many)
         return [self(x, **attrs) for attrs in many]
 
-    def _bind(
+    def bind(
         self, args: tuple[Any, ...], attrs: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Take inputs given by name and attributes given by place; fill defaults."""

@@ -8,7 +8,7 @@ import numpy as np
 from .. import rolling
 from ..op import OPS, primitive
 from ..ops.random import Generator
-from .capture import Symbol, Tape, number_dtype
+from .capture import Symbol, Tape, ask, number_dtype
 from .ir import Instr, Loop, Operand, Prev, Program, Slice, Value
 from .moving import moved, moves, split_key
 from .series import Series
@@ -43,8 +43,6 @@ def _frozen(value: Any) -> Hashable:
 
 def _split_key(instr: Instr) -> tuple[Hashable, tuple[rolling.Operand, ...]]:
     """Attributes that must be equal from step to step, and the places in a key that may move."""
-    if not instr.attrs:
-        return (), ()
     if instr.op.name != "index":
         return _frozen(tuple(sorted(instr.attrs.items()))), ()
     return split_key(instr.attrs["key"], instr.inputs[0].shape)  # type: ignore[union-attr]
@@ -65,26 +63,34 @@ def _heavy(instr: Instr) -> Value | None:
 def calls_of(instrs: list[Instr]) -> list[rolling.Call]:
     """The recording as `rolling.find` takes it."""
     numbers = {id(instr.out): k for k, instr in enumerate(instrs)}
+    known: dict[int, rolling.Operand] = {}  # by id of a value
     calls = []
     for instr in instrs:
         operands: list[rolling.Operand] = []
         kinds: list[Any] = []
         for a in instr.inputs:
-            if isinstance(a, Value):
-                k = numbers.get(id(a))
-                operands.append(rolling.Outside(id(a)) if k is None else rolling.Ref(k))
-                kinds.append((a.shape, a.dtype))
+            if a.__class__ is Value:
+                operands.append(known.get(id(a)) or known.setdefault(id(a), _operand(a, numbers)))
+                kinds += a.shape, a.dtype
             else:
                 operands.append(rolling.Number(a))
                 # a number may stand where later steps have a scalar: total = 0
-                kinds.append(((), instr.out.dtype) if instr.op.pointwise else "number")
-        fixed, places = _split_key(instr)
+                kinds += ((), instr.out.dtype) if instr.op.pointwise else ("number", None)
+        if instr.attrs:
+            fixed, places = _split_key(instr)
+            kinds.append(fixed)
+            operands += places
         heavy = _heavy(instr)
         if heavy is not None and id(heavy) not in numbers:
             kinds.append(id(heavy))  # another one at the next step is another op
-        signature = (instr.op.name, fixed, tuple(kinds), instr.out.shape, instr.out.dtype)
-        calls.append(rolling.Call(signature, (*operands, *places)))
+        signature = (instr.op.name, *kinds, instr.out.shape, instr.out.dtype)
+        calls.append(rolling.Call(signature, tuple(operands)))
     return calls
+
+
+def _operand(a: Any, numbers: dict[int, int]) -> rolling.Operand:
+    k = numbers.get(id(a))
+    return rolling.Outside(id(a)) if k is None else rolling.Ref(k)
 
 
 def build(
@@ -358,9 +364,18 @@ def constant(*, values: tuple[Any, ...], dtype: Any) -> Any:
     return np.array(values, dtype)
 
 
-def make(op: str, args: Iterable[Any], attrs: dict[str, Any]) -> Instr:
+_PLAIN = (Value, int, float, bool)
+
+
+def make(op: str, args: Iterable[Any], attrs: dict[str, Any], line: str = "") -> Instr:
     """An instruction with the shape and dtype that its op's rules give."""
+    inputs, rule = tuple(args), OPS[op]
+    if all(a.__class__ in _PLAIN for a in inputs):
+        said = ask(rule, inputs, attrs)
+        if not said.casts:
+            return Instr(rule, inputs, attrs, Value(said.shape, said.dtype), line)
     tape = Tape(needs_grad=False)
-    wrapped = [Symbol(a, tape) if isinstance(a, Value) else a for a in args]
-    tape(OPS[op], wrapped, attrs)
+    tape.line = line
+    wrapped = [Symbol(a, tape) if isinstance(a, Value) else a for a in inputs]
+    tape(rule, wrapped, attrs)
     return tape.instrs[-1]

@@ -7,6 +7,7 @@ the user's line; a concrete tensor whose values are read is remembered, since th
 program then depends on them.
 """
 
+import math
 import sys
 import weakref
 from collections.abc import Callable, Sequence
@@ -69,7 +70,7 @@ class Symbol(Tensor):
 
     @property
     def size(self) -> int:
-        return int(np.prod(self.value.shape, dtype=np.int64))
+        return math.prod(self.value.shape)
 
     @property
     def requires_grad(self) -> bool:
@@ -118,9 +119,11 @@ class Tape:
         self.lifted: dict[int, tuple[Any, Value]] = {}  # by id: tensor or array, its value
         self.read_values: dict[int, tuple[Tensor, int]] = {}  # by id: tensor, its version
         self.needs_grad = needs_grad
+        self.line = ""  # of the user's code that all it records stands for, if there is one
         self.lists: dict[Any, Array] = {}  # arrays made of Python lists, by what is in them
         self.made: list[weakref.ref[Symbol]] = []  # to see whether one outlives the recording
         self.seeded: list[tuple[Generator, Generator, tuple[int, int]]] = []
+        self.watch: Any = None  # what Python shows the user's calls to, while they are recorded
         self.meet: Callable[[Any], None] = lambda module: None  # shown each Module called
 
     def symbol(self, shape: tuple[int, ...], dtype: Any, needs: bool = False) -> Symbol:
@@ -190,12 +193,19 @@ class Tape:
 
     def __call__(self, op: Op, args: Sequence[Any], attrs: dict[str, Any]) -> Any:
         """Record one op call."""
-        watch = sys.getprofile()  # who watches the user's calls need not see ours: they are 9 in 10
-        sys.setprofile(None)
+        if self.watch is None:
+            return self._bound(op, args, attrs)
+        sys.setprofile(None)  # it watches the user's calls and need not see ours: they are 9 in 10
         try:
-            return self._record(op, args, attrs)
+            return self._bound(op, args, attrs)
         finally:
-            sys.setprofile(watch)
+            sys.setprofile(self.watch)
+
+    def _bound(self, op: Op, args: Any, attrs: dict[str, Any]) -> Any:
+        """Record one op call, its arguments in the order and with the defaults that the op has."""
+        if len(args) != op.arity or attrs.keys() != op.defaults.keys():
+            args, attrs = op.bind(args, attrs)
+        return self._record(op, args, attrs)
 
     def _record(self, op: Op, args: Sequence[Any], attrs: dict[str, Any]) -> Any:
         if op.name == "gather":
@@ -203,12 +213,15 @@ class Tape:
             return self.pick(args[0], index_key(key if isinstance(key, tuple) else (key,)))
         if op.name == "draw":
             attrs = {"generator": self.source(attrs["generator"])}
-        inputs = [self.operand(op, a) for a in args]
-        if inputs and not any(a.__class__ is Value for a in inputs):
+        inputs = [
+            a.value if a.__class__ is Symbol and a.tape is self else self.operand(op, a)
+            for a in args
+        ]
+        if inputs and Value not in map(type, inputs):
             with recording(None):
                 return op(*args, **attrs)  # of numbers a number, as eager execution has it
-        line = user_line()
-        said = _said(op, inputs, attrs)
+        line = self.line or user_line()
+        said = ask(op, inputs, attrs)
         for k, dtype in said.casts:
             cast = self._record(OPS["astype"], (Symbol(inputs[k], self),), {"dtype": dtype})
             inputs[k] = cast.value
@@ -231,7 +244,7 @@ class Said(NamedTuple):
 _heard: dict[Any, Said] = {}  # the same call comes back at every step: 16 us an op, 9 from here
 
 
-def _said(op: Op, inputs: Sequence[Any], attrs: dict[str, Any]) -> Said:
+def ask(op: Op, inputs: Sequence[Any], attrs: dict[str, Any]) -> Said:
     """Ask the op's rules, once a pattern of operands."""
     kinds = [
         (a.shape, a.dtype)
@@ -245,15 +258,15 @@ def _said(op: Op, inputs: Sequence[Any], attrs: dict[str, Any]) -> Said:
         key = op.name, *kinds, *attrs.values()
         said = _heard.get(key)
     except TypeError:  # a slice cannot be hashed before Python 3.12
-        return _ask(op, inputs, attrs)
+        return _asked(op, inputs, attrs)
     if said is None:
         if len(_heard) > 10_000:
             _heard.clear()
-        said = _heard[key] = _ask(op, inputs, attrs)
+        said = _heard[key] = _asked(op, inputs, attrs)
     return said
 
 
-def _ask(op: Op, inputs: Sequence[Any], attrs: dict[str, Any]) -> Said:
+def _asked(op: Op, inputs: Sequence[Any], attrs: dict[str, Any]) -> Said:
     names = op.inputs[:1] * len(inputs) if op.variadic else op.inputs
     empties = [np.empty((0,), a.dtype) if isinstance(a, Value) else a for a in inputs]
     after = op.promote(empties) if len(names) == len(inputs) else empties

@@ -10,10 +10,10 @@ which for a weight is one product over all steps. The rules are the ops' own
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..op import OPS, Deferred, Op, Rule
+from ..op import OPS, Op
 from .build import make
-from .capture import Symbol, Tape, trace
 from .ir import Instr, Loop, Operand, Prev, Program, Slice, Value
+from .rules import contributions
 
 
 class Gradients:
@@ -51,64 +51,6 @@ class Gradients:
         return self.sums.pop(id(v), None)
 
 
-def _apply(
-    items: list[Any], rule: Rule, instr: Instr, g: Value, read: Callable[[Operand], Operand]
-) -> Any:
-    """Run a gradient rule on symbols; what it does goes to `items`."""
-    tape = Tape(needs_grad=False)
-    tape.instrs = items
-
-    def symbol(a: Operand) -> Any:
-        return Symbol(a, tape) if isinstance(a, Value) else a
-
-    op = instr.op
-    values: list[Any] = []
-    for name in rule.reads:
-        base = name.removesuffix("_shape").removesuffix("_dtype")
-        what = name[len(base) + 1 :]
-        if name == "y":
-            values.append(symbol(read(instr.out)))
-        elif op.variadic:
-            inputs = instr.inputs
-            values.append(
-                tuple([getattr(v, what) for v in inputs])
-                if what
-                else tuple([symbol(read(v)) for v in inputs])
-            )
-        else:
-            v = instr.inputs[op.inputs.index(base)]
-            if what:
-                values.append(getattr(v, what) if isinstance(v, Value) else ())
-            else:
-                values.append(symbol(read(v)))
-    attrs = {name: instr.attrs[name] for name in rule.attrs}
-    return trace(tape, rule.fn, symbol(g), *values, **attrs)
-
-
-def _contributions(
-    items: list[Any], instr: Instr, g: Value, read: Callable[[Operand], Operand]
-) -> list[tuple[Value, Any]]:
-    """(input, its contribution) for each input of an instruction that needs a gradient."""
-    op, found = instr.op, []
-    if op.variadic:
-        for rule in op.rules.values():
-            grads = _apply(items, rule, instr, g, read)
-            found += list(zip(instr.inputs, grads, strict=True))
-    else:
-        for k, name in enumerate(op.inputs):
-            v = instr.inputs[k]
-            if name in op.rules and isinstance(v, Value) and v.needs:
-                found.append((v, _apply(items, op.rules[name], instr, g, read)))
-    return [(v, c) for v, c in found if isinstance(v, Value) and v.needs and c is not None]
-
-
-def _plain(c: Any) -> Any:
-    """A contribution with symbols replaced by their values."""
-    if isinstance(c, Deferred):
-        return c.op, tuple([p.value for p in c.piece]), c.key
-    return c.value
-
-
 def differentiate(
     program: Program, cotangents: Sequence[tuple[Value, Value]], wanted: Sequence[Value | None]
 ) -> tuple[list[Instr | Loop], list[Value | None]]:
@@ -131,8 +73,8 @@ def differentiate(
         own = grads.take(item.out)
         if own is None:
             continue
-        for v, c in _contributions(items, item, own, lambda a: a):
-            _hand_on(grads, v, _plain(c))
+        for v, c in contributions(items, item, own):
+            _hand_on(grads, v, c)
     return items, [None if v is None else grads.take(v) for v in wanted]
 
 
@@ -245,11 +187,11 @@ class _Reversed:
         g = self.inner.take(instr.out) if instr.out.needs else None
         if g is None:
             return
-        for v, c in _contributions(self.back.body, instr, g, self._read):
+        for v, c in contributions(self.back.body, instr, g, self._read):
             if id(v) in self.made or id(v) in self.params:
-                _hand_on(self.inner, v, _plain(c))
+                _hand_on(self.inner, v, c)
             else:
-                self.weights.append((v, _plain(c)))
+                self.weights.append((v, c))
 
     def _carried(self, state: Prev, back: Prev | None) -> None:
         """What a state's readers hand back goes d steps back, and at last to its beginning.

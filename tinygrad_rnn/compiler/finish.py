@@ -42,10 +42,10 @@ def _single_pairs(instr: Instr) -> list[Instr]:
     if instr.op.name != "sum_of_products" or len(instr.inputs) == 2:
         return [instr]
     pairs = zip(instr.inputs[0::2], instr.inputs[1::2], strict=True)
-    parts = [make("sum_of_products", pair, {}) for pair in pairs]
+    parts = [make("sum_of_products", pair, {}, instr.line) for pair in pairs]
     total, sums = parts[0].out, []
     for part in parts[1:]:
-        sums.append(make("add", (total, part.out), {}))
+        sums.append(make("add", (total, part.out), {}, instr.line))
         total = sums[-1].out
     sums[-1].out = instr.out
     return [*parts, *sums]

@@ -15,7 +15,7 @@ def repeated(items: Iterable[Instr | Loop]) -> list[str]:
     """
     groups: dict[tuple[str, str], list[Instr]] = {}
     for item in items:
-        if isinstance(item, Instr) and item.op.name != "index":
+        if isinstance(item, Instr) and item.line and item.op.name != "index":
             groups.setdefault((item.line, item.op.name), []).append(item)
     said: dict[str, str] = {}
     for (line, name), found in groups.items():

@@ -6,6 +6,7 @@ a step; step numbers t are those of the arrays it slices, so a loop that runs
 backwards (`reverse`) goes through the same t from the last to the first.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -31,7 +32,7 @@ class Value:
     @property
     def nbytes(self) -> int:
         """Bytes of the array."""
-        return int(np.prod(self.shape, dtype=np.int64)) * self.dtype.itemsize
+        return math.prod(self.shape) * self.dtype.itemsize
 
     def __repr__(self) -> str:
         return f"<{self.dtype}{list(self.shape)}>"

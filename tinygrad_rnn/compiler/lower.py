@@ -38,10 +38,9 @@ def _by_rule(instr: Instr, rules: Rules) -> list[Instr]:
 def written(instr: Instr, rule: Callable[..., Any]) -> list[Instr]:
     """An instruction as what `rule` does on symbols of its inputs."""
     tape = Tape(needs_grad=False)
+    tape.line = instr.line
     args = [Symbol(a, tape) if isinstance(a, Value) else a for a in instr.inputs]
     trace(tape, rule, *args, **instr.attrs)
-    for made in tape.instrs:
-        made.line = instr.line
     tape.instrs[-1].out = instr.out
     return tape.instrs
 

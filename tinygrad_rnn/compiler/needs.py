@@ -14,9 +14,11 @@ from .ir import Instr, Loop, Operand, Prev, Program, Slice, Value
 
 def passes_on(op: Op, inputs: Sequence[Operand], out: Value) -> bool:
     """Whether a gradient may flow back through a call, as `record` decides it."""
-    return bool(
-        op.rules and out.dtype.kind == "f" and any(isinstance(a, Value) and a.needs for a in inputs)
-    )
+    if op.rules and out.dtype.kind == "f":
+        for a in inputs:
+            if a.__class__ is Value and a.needs:
+                return True
+    return False
 
 
 def spread(program: Program) -> None:

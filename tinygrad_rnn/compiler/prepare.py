@@ -67,14 +67,15 @@ def _split_product(instr: Instr, source: Instr, W: Any) -> list[Instr]:
         assert isinstance(part, Value)
         piece = slice(at, at + part.shape[1])
         at += part.shape[1]
-        made.append(make("index", (W,), {"key": (slice(None), piece) if linear else (piece,)}))
+        key = (slice(None), piece) if linear else (piece,)
+        made.append(make("index", (W,), {"key": key}, instr.line))
         rows: tuple[Any, ...] = (part, made[-1].out)
         if linear:
             rows += (instr.inputs[2] if k == 0 else 0,)
-        made.append(make(instr.op.name, rows, {}))
+        made.append(make(instr.op.name, rows, {}, instr.line))
         y = made[-1].out
         if total is not None:
-            made.append(make("add", (total, y), {}))
+            made.append(make("add", (total, y), {}, instr.line))
         total = made[-1].out
     assert total is not None
     made[-1].out = instr.out
@@ -101,7 +102,7 @@ def _hoist(program: Program, loop: Loop) -> None:
             and id(own[0]) in slices
         ):
             index, start, stride = _rows_read(slices[id(own[0])], loop.count, before)
-            before.append(make("take", (instr.inputs[0], index), dict(instr.attrs)))
+            before.append(make("take", (instr.inputs[0], index), dict(instr.attrs), instr.line))
             like = Value(instr.out.shape, instr.out.dtype)
             q = Slice(like, before[-1].out, start, stride)
             loop.params.append(q)
@@ -160,8 +161,7 @@ def _merge_group(program: Program, loop: Loop, name: str, group: list[Instr]) ->
             biases.append(b)
         before.append(make("concat", biases, {"axis": 0}))
         inputs += (before[-1].out,)
-    product = make(name, inputs, {})
-    product.line = group[0].line
+    product = make(name, inputs, {}, group[0].line)
     at = program.items.index(loop)
     program.items[at:at] = before
     body: list[Instr] = []

@@ -50,7 +50,7 @@ def copy_items(items: Sequence[Instr | Loop]) -> list[Instr | Loop]:
 
 
 def _copy(i: Instr) -> Instr:
-    return Instr(i.op, i.inputs, dict(i.attrs), i.out, i.line)
+    return Instr(i.op, i.inputs, i.attrs, i.out, i.line)  # attributes are never written to
 
 
 def _escaping(items: Sequence[Instr | Loop], outputs: Sequence[Value]) -> set[int]:

@@ -48,6 +48,7 @@ class Recorded:
         for k, a in enumerate(leaves):
             around.meet(a, f"argument {k}")
         tape.meet = lambda module: around.passed(module, type(module).__name__)
+        tape.watch = self.watch
         with watching(self.watch):
             result = trace(tape, fn, *args, **kwargs)
         self.rebuild = results(result, tape, self.outputs, around.tensors)

@@ -117,12 +117,11 @@ def _sink_sum(instr: Instr, loop: Loop, r: Result) -> bool:
         if len(axes) == 1:
             loop.results.append(Result("total", (v,), instr.out))
             return True
-        step = make("sum", (v,), inner_attrs)
+        step = make("sum", (v,), inner_attrs, instr.line)
     else:
         if len(instr.attrs["shape"]) >= x.ndim:
             return False
-        step = make("sum_to", (v,), {"shape": instr.attrs["shape"]})
-    step.line = instr.line
+        step = make("sum_to", (v,), {"shape": instr.attrs["shape"]}, instr.line)
     loop.body.append(step)
     loop.results.append(Result("total", (step.out,), instr.out))
     return True

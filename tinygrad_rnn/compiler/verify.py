@@ -1,6 +1,6 @@
 """Type-check a program: run after every pass, so that a wrong rewrite stops at once."""
 
-from .build import make
+from .capture import ask
 from .ir import Instr, Loop, Program, Slice, Value, reads, writes
 
 
@@ -20,7 +20,8 @@ def verify(program: Program, known: list[Value] | None = None) -> None:
 
 
 def _check_instr(instr: Instr) -> None:
-    again = make(instr.op.name, instr.inputs, instr.attrs).out
+    again = ask(instr.op, instr.inputs, instr.attrs)
+    assert not again.casts, f"{instr.op.name} at {instr.line}: inputs of other dtypes"
     found = again.shape, again.dtype
     said = instr.out.shape, instr.out.dtype
     assert found == said, f"{instr.op.name} at {instr.line}: {said}, its rule says {found}"

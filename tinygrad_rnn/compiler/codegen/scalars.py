@@ -55,6 +55,14 @@ def working_dtype(instr: Instr) -> np.dtype[Any]:
     return np.result_type(*arrays, *numbers) if arrays else instr.out.dtype
 
 
+@functools.lru_cache(10_000)  # the same text in every other recording of a function
+def _written(op: Op, args: tuple[str, ...], cast: str) -> str:
+    rule, names = _rule(op)
+    copy = ast.parse(ast.unparse(rule), mode="eval").body
+    bound = dict(zip(names, args, strict=True))
+    return ast.unparse(ast.fix_missing_locations(_Substitute(bound, cast).visit(copy)))
+
+
 def expression(op: Op, args: list[str], dtype: np.dtype[Any], attrs: dict[str, Any]) -> str:
     """Text of `op` applied to the texts `args`, computed in `dtype`.
 
@@ -69,7 +77,4 @@ def expression(op: Op, args: list[str], dtype: np.dtype[Any], attrs: dict[str, A
         return f"{SHORT[target]}({args[0]})"
     if op.name == "detach":
         return args[0]
-    rule, names = _rule(op)
-    copy = ast.parse(ast.unparse(rule), mode="eval").body
-    bound = dict(zip(names, args, strict=True))
-    return ast.unparse(ast.fix_missing_locations(_Substitute(bound, SHORT[dtype]).visit(copy)))
+    return _written(op, tuple(args), SHORT[dtype])

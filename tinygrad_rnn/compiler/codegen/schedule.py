@@ -50,7 +50,9 @@ Task = Group | Product | Instr
 def unsupported(loop: Loop) -> str:
     """The first op for which there is no code, and the user's line; or ""."""
     missing = next((instr for instr in loop.body if not has_code(instr)), None)
-    return "" if missing is None else f"{missing.op.name} (at {missing.line})"
+    if missing is None:
+        return ""
+    return f"{missing.op.name} (at {missing.line})" if missing.line else missing.op.name
 
 
 def has_code(instr: Instr) -> bool:
@@ -146,12 +148,10 @@ def tasks(loop: Loop, is_split: Callable[[Value], bool]) -> list[Task]:
     group: Group | None = None
     local: set[int] = set()  # made by the open group: only it can read them
     left = list(items)
-
-    def ready(item: Any, also: set[int]) -> bool:
-        return all(id(v) not in inside or id(v) in done or id(v) in also for v in _reads(item))
-
+    waits = {id(i): {id(v) for v in _reads(i)} & inside for i in items}
     while left:
         if group is not None:
+            known = done | local
             nxt = next(
                 (
                     i
@@ -160,7 +160,7 @@ def tasks(loop: Loop, is_split: Callable[[Value], bool]) -> list[Task]:
                     and pointwise(i)
                     and i.out.shape == group.shape
                     and is_split(i.out) == is_split(group.instrs[0].out)
-                    and ready(i, local)
+                    and waits[id(i)] <= known
                 ),
                 None,
             )
@@ -172,7 +172,7 @@ def tasks(loop: Loop, is_split: Callable[[Value], bool]) -> list[Task]:
             local.add(id(nxt.out))
             left.remove(nxt)
             continue
-        free = [i for i in left if ready(i, set())]
+        free = [i for i in left if waits[id(i)] <= done]
         plain = [i for i in free if not (isinstance(i, Instr) and pointwise(i))]
         if plain:
             order.append(plain[0])

@@ -9,6 +9,8 @@ C-contiguous. What each array is, is said by `Kernel.arguments`. The kernel give
 False as soon as it meets an index out of range.
 """
 
+import sys
+
 from ..ir import Instr, Loop
 from . import schedule
 from .group import GroupCode
@@ -90,7 +92,8 @@ class Code(Products):
         text += [f"    {order}", *indent(indent(self.step_views + steps or ["pass"]))]
         text += indent(self.flush) + end
         lines = [*body, *text, *self.after, "return True"]
-        return HEADER + head + "\n" + "\n".join(indent(lines)) + "\n"
+        # interned: other lengths have the same
+        return sys.intern(HEADER + head + "\n" + "\n".join(indent(lines)) + "\n")
 
     def _single(self, instr: Instr) -> list[str]:
         """An op that is neither a product nor pointwise."""
