@@ -186,7 +186,7 @@ def test_a_profiler_of_c_sees_the_recording_and_survives_it() -> None:
 @pytest.mark.filterwarnings("ignore::tinygrad_rnn.CaptureWarning")
 def test_threads_may_keep_and_drop_programs_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     def entry(fn: Any, leaves: Any, shape: Any) -> Any:
-        never = SimpleNamespace(hold=lambda: False)
+        never = SimpleNamespace(hold=lambda: False, changed=lambda: None)
         return SimpleNamespace(guards=never, moments=[], used=count(), run=lambda tensors: 1)
 
     monkeypatch.setattr(api, "Entry", entry)
