@@ -13,10 +13,10 @@ import tinygrad_rnn as tg
 from tinygrad_rnn import nn, viz
 from tinygrad_rnn.errors import RenderError
 from tinygrad_rnn.viz import bptt, engine
+from tinygrad_rnn.viz.building import collect
 from tinygrad_rnn.viz.columns import arrange
 from tinygrad_rnn.viz.contributions import contributions
 from tinygrad_rnn.viz.elide import slots
-from tinygrad_rnn.viz.graph import collect
 from tinygrad_rnn.viz.grid import Grid
 from tinygrad_rnn.viz.labels import lines_of
 from tinygrad_rnn.viz.unrolled import paint

@@ -5,8 +5,8 @@ import pytest
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import nn
+from tinygrad_rnn.viz.building import collect
 from tinygrad_rnn.viz.contributions import RULES, contributions, numbers
-from tinygrad_rnn.viz.graph import collect
 
 
 def told(loss):

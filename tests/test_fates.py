@@ -8,7 +8,7 @@ import pytest
 import tinygrad_rnn as tg
 from tinygrad_rnn import nn, viz
 from tinygrad_rnn.kernels.measure import Measured, measure_all, measure_products
-from tinygrad_rnn.viz import fates, graph, rates, sweep
+from tinygrad_rnn.viz import building, fates, rates, sweep
 
 T, N, I, H = 24, 3, 2, 6
 
@@ -194,7 +194,7 @@ def test_losses_at_more_steps_do_not_change_the_rate(kind, bias):
 def test_the_rate_is_that_by_lag_over_all_losses(kind, bias):
     """Against one sweep for each loss: the mean of log |dL_s/dh_t| by lag, its first steps left out."""
     loss = LOSSES["mean"](net_of(kind, bias)(series(40))[0])
-    found = graph.collect(loss)
+    found = building.collect(loss)
     curves = []
     for s in range(20, 40):
         flow = sweep.sweep(loss, found, s)

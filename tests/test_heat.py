@@ -10,7 +10,8 @@ import tinygrad_rnn as tg
 from tinygrad_rnn import nn, ops, viz
 from tinygrad_rnn.errors import GraphError, RenderError
 from tinygrad_rnn.viz import heat, lags, panels, stacked, values
-from tinygrad_rnn.viz.graph import collect, nodes_below
+from tinygrad_rnn.viz.building import collect
+from tinygrad_rnn.viz.graph import nodes_below
 
 T, N, I, H = 7, 2, 3, 4
 

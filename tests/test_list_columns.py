@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import tinygrad_rnn as tg
+from tinygrad_rnn.viz.building import collect
 from tinygrad_rnn.viz.columns import arrange
-from tinygrad_rnn.viz.graph import collect
 from tinygrad_rnn.viz.rolled import roll_up
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tinygrad_rnn import nn, viz
-from tinygrad_rnn.viz import graph
+from tinygrad_rnn.viz import building
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs the extra `browser`")
 BROWSER = next(
@@ -67,7 +67,7 @@ def count(page, selector):
 
 def test_counts_equal_the_graph(load):
     loss = gallery.two_layers()
-    found = graph.collect(loss)
+    found = building.collect(loss)
     diagram = viz.gradient_flow(loss, steps="all", params="node", level="op")
     page = load(diagram)
     for view in ("gradient", "forward"):

@@ -23,7 +23,7 @@ from tinygrad_rnn.kernels.measure import (
     measure_products,
     measure_sums,
 )
-from tinygrad_rnn.viz import columns, engine, graph
+from tinygrad_rnn.viz import building, columns, engine
 from tinygrad_rnn.viz.__main__ import main as draw_main
 
 HERE = Path(__file__).parent
@@ -158,7 +158,7 @@ def test_another_process_draws_the_same_bytes():
 @NAMED
 def test_every_vertex_is_drawn_once(name):
     loss = MODELS[name]()
-    found = graph.collect(loss)
+    found = building.collect(loss)
     drawn = boxes(unrolled(loss, steps="all"))
     ids = [i for i, *_ in drawn]
     assert len(set(ids)) == len(ids)
@@ -243,7 +243,7 @@ def check_geometry(picture):
 @NAMED
 def test_time_runs_to_the_right(name):
     picture = unrolled(MODELS[name](), steps="all").picture
-    found = columns.arrange(graph.collect(MODELS[name]()))
+    found = columns.arrange(building.collect(MODELS[name]()))
     headers = [b for b in picture.boxes if b.kind == "column"]
     assert [b.step for b in headers] == [c.step for c in found.columns if c.step is not None]
     right = [b.x + b.w / 2 for b in headers]
@@ -281,9 +281,9 @@ def test_steps_are_those_said_or_those_found():
         ("bidirectional", 6),
         ("plain", 0),
     ):
-        found = columns.arrange(graph.collect(MODELS[name]()))
+        found = columns.arrange(building.collect(MODELS[name]()))
         assert len([c for c in found.columns if c.step is not None]) == wanted, name
-    found = columns.arrange(graph.collect(gallery.translator()))
+    found = columns.arrange(building.collect(gallery.translator()))
     assert [c.step for c in found.columns if c.step is not None] == [*range(6), *range(4)]
 
 

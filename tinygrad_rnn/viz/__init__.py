@@ -25,12 +25,13 @@ from . import (
     sweep as _sweep,
     table as _figures,
 )
+from .building import collect
 from .diagram import Diagram as Diagram, GradientDiagram as GradientDiagram
 from .elide import slots
 from .filming import Film as Film, film as film
 from .flow import Flow as Flow, other_losses
 from .fold import cells, units
-from .graph import Graph, Vertex, collect, root_of
+from .graph import Graph, Vertex, root_of
 from .grid import Grid
 from .heat import Heatmap as Heatmap, heatmap as heatmap
 from .picture import Picture

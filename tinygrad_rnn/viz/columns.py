@@ -19,7 +19,7 @@ _NUMBER = re.compile(r"-?\d+(\.\d+)?(e-?\d+)?")
 class Column:
     """What stands below each other: one step of a section, or all between two sections."""
 
-    section: int
+    section: float  # half a number: behind the section of that number
     step: int | None  # None between sections
     members: list[Vertex] = field(default_factory=list)
     inner: list[Edge] = field(default_factory=list)  # by place in `members`
@@ -174,20 +174,23 @@ def _needs_new(
     return False
 
 
-def _homes(graph: Graph, sections: list[int]) -> dict[int, tuple[int, int | None]]:
+def _homes(graph: Graph, sections: list[int]) -> dict[int, tuple[float, int | None]]:
     """Each vertex's column: (section, step); what comes from outside goes to its first use.
 
     A constant or a state that the first step starts from stands before the section, where
-    other steps have the step before, so that all cells look the same.
+    other steps have the step before, so that all cells look the same; what a state begins with
+    that runs against time stands behind it.
     """
-    homes: dict[int, tuple[int, int | None]] = {}
-    first: dict[int, int] = {}  # section: its first step
+    homes: dict[int, tuple[float, int | None]] = {}
+    first: dict[float, int] = {}  # section: its first step
+    last: dict[float, int] = {}
     for v in graph.vertices:
         if v.kind == "op":
             s = sections[v.number]
             homes[v.number] = s, v.step
             if v.step is not None:
                 first[s] = min(first.get(s, v.step), v.step)
+                last[s] = max(last.get(s, v.step), v.step)
     for v in graph.vertices:
         if v.kind == "op":
             continue
@@ -195,6 +198,8 @@ def _homes(graph: Graph, sections: list[int]) -> dict[int, tuple[int, int | None
         section = min(s for s, _ in uses)
         if v.step is not None and (section, v.step) in uses:
             homes[v.number] = section, v.step
+        elif uses == {(section, last.get(section))} != {(section, first.get(section))} and v.start:
+            homes[v.number] = section + 0.5, None
         elif (
             len(uses) == 1
             and not v.start

@@ -9,7 +9,7 @@ from ..graph import Node
 from ..kernels.measure import Measured, measure_all
 from ..op import Array
 from .flow import value_of
-from .graph import Graph, nodes_below
+from .graph import Edge, Graph, nodes_below
 from .losses import edge_key
 from .sweep import own_sweep
 
@@ -109,18 +109,18 @@ class _Teller:
         self.sums[source] = value.copy() if source not in self.sums else self.sums[source] + value
         self.counts[source] = self.counts.get(source, 0) + 1
         self.told.append(
-            Contribution(edge, e.source, e.target, self._formula(node, k, e.source, e.target),
+            Contribution(edge, e.source, e.target, self._formula(node, e),
                          _few(value), _few(self.sums[source]), self.counts[source])
         )  # fmt: skip
         return c
 
-    def _formula(self, node: Any, k: int, source: int, target: int) -> str:
+    def _formula(self, node: Any, e: Edge) -> str:
         """∂L/∂source = what the target's rule sends; += from the second on."""
-        vertices = self.graph.vertices
+        vertices, source, target = self.graph.vertices, e.source, e.target
         loss = vertices[self.graph.output].name or "L"
         whole = f"∂{loss}/∂{self._called(target)}" if target != self.graph.output else "1"
         sign = "=" if self.counts[source] == 1 else "+="
-        return f"∂{loss}/∂{self._called(source)} {sign} {self._rule(node, k, target, whole)}"
+        return f"∂{loss}/∂{self._called(source)} {sign} {self._rule(node, e.place, target, whole)}"
 
     def _rule(self, node: Any, k: int, target: int, g: str) -> str:
         op = node.op.name

@@ -22,7 +22,7 @@ def slots(columns: Columns, steps: Any, max_steps: int, who: str) -> list[Slot]:
     """Which columns are shown: `steps` is "auto", "all", a slice or a list of step numbers."""
     if not isinstance(max_steps, int) or max_steps < 1:
         raise GraphError(f"{who}: max_steps must be a whole number above 0, got {max_steps!r:.40}")
-    by_section: dict[int, list[int]] = defaultdict(list)
+    by_section: dict[float, list[int]] = defaultdict(list)
     for k, c in enumerate(columns.columns):
         if c.step is not None:
             by_section[c.section].append(k)

@@ -15,8 +15,9 @@ from ..errors import GraphError
 from ..graph import Node
 from ..op import Array, local
 from . import panels
+from .building import collect
 from .flow import Flow
-from .graph import collect, nodes_below
+from .graph import nodes_below
 from .heat import Heatmap
 
 _BASELINE = 32  # calls of backward() whose time apart is the usual one

@@ -188,7 +188,23 @@ class Flow(Figures):
 
     def total_of(self, v: Vertex) -> Measured | None:
         """A vertex's whole gradient, None where no path leads to it."""
+        if v.rows:
+            return self._of_row(v)
         return self._of(v.key) if self._leads_to(v) else None
+
+    def _of_row(self, v: Vertex) -> Measured | None:
+        """The gradient of a row put together: of its parts, which lie side by side."""
+        assert self.graph is not None
+        into = self.graph.into[v.number]
+        sizes = [math.prod(self.graph.vertices[e.source].shape) for e in into]
+        parts = [
+            (m, n) for e, n in zip(into, sizes, strict=True) if (m := self.of_edge(self.graph, e))
+        ]
+        if not parts:
+            return None
+        zeros = sum(m.zeros * n for m, n in parts) / sum(n for _, n in parts)
+        return Measured(math.hypot(*(m.norm for m, _ in parts)), max(m.largest for m, _ in parts),
+                        zeros, sum(m.bad for m, _ in parts))  # fmt: skip
 
     def part_of(self, v: Vertex, step: int) -> Measured | None:
         """A parameter's gradient from one step."""

@@ -94,7 +94,10 @@ def cells(graph: Graph) -> Graph:
     last: dict[object, int] = {}
     for v in graph.vertices:  # the last op stands for a cell, a named one before others
         if v.kind == "op":
-            owner = _owner(v.scope, scopes) if v.step is not None and v.number in leads else None
+            inside = v.step is not None and v.number in leads
+            owner: object = _owner(v.scope, scopes) if inside else None
+            if inside and owner is None:  # between cells: what joins both directions
+                owner = v.number
             key = home[v.number] = section[v.number], v.step, owner
             if key not in last or v.name or not graph.vertices[last[key]].name:
                 last[key] = v.number

@@ -11,9 +11,10 @@ import numpy as np
 from ..errors import GraphError, RenderError
 from ..op import Array
 from . import panels
+from .building import collect
 from .diagram import write_whole
 from .flow import Flow
-from .graph import Vertex, collect, root_of
+from .graph import Vertex, root_of
 from .lags import Lags, lags_of
 from .panels import Panel
 from .sweep import sweep

@@ -23,7 +23,7 @@ class Entry(NamedTuple):
 
 def edge_key(graph: Graph, e: Edge) -> int:
     """One number for an edge: the consumer's sequence number and the operand's."""
-    return graph.vertices[e.target].key << 32 | e.place
+    return graph.vertices[e.target].key << 32 | e.place if e.key < 0 else e.key
 
 
 def entries(graph: Graph) -> list[Entry]:

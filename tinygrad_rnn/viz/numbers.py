@@ -40,11 +40,17 @@ def with_numbers(
         found = text(v, time)
         if math.prod(v.shape) <= MOST:
             for word, of in tables:
-                a = of(v.key)
+                a = of(v.key) if not v.rows or word == "value" else _added(of, v.rows)
                 found.append(f"{word} {'none' if a is None else written(a)}")
         return found
 
     return lines
+
+
+def _added(of: Callable[[int], Array | None], keys: tuple[int, ...]) -> Array | None:
+    """The sum of what is known under some keys."""
+    found = [a for key in keys if (a := of(key)) is not None]
+    return np.add.reduce(found) if found else None
 
 
 def written(a: Array) -> str:

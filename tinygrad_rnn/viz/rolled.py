@@ -63,14 +63,14 @@ def _without_strays(column: Column, used: set[int]) -> Column:
     )
 
 
-def _cells(columns: Columns) -> dict[int, int]:
+def _cells(columns: Columns) -> dict[float, int]:
     """For each section the first column of its most common kind."""
-    kinds: dict[int, Counter[object]] = {}
+    kinds: dict[float, Counter[object]] = {}
     for c in columns.columns:
         if c.step is not None:
             kinds.setdefault(c.section, Counter())[c.signature] += 1
     best = {section: counter.most_common(1)[0][0] for section, counter in kinds.items()}
-    found: dict[int, int] = {}
+    found: dict[float, int] = {}
     for k, c in enumerate(columns.columns):
         if c.step is not None and c.signature == best[c.section]:
             found.setdefault(c.section, k)
@@ -79,7 +79,7 @@ def _cells(columns: Columns) -> dict[int, int]:
 
 def _rolled(
     columns: Columns,
-    cells: dict[int, int],
+    cells: dict[float, int],
     place: dict[int, int],
     chosen: list[Column],
     e: Edge,

@@ -12,8 +12,9 @@ from ..errors import GraphError
 from ..graph import FREED, Node, Sweep, leading_to
 from ..kernels.measure import Measured, measure_all
 from ..op import local
+from .building import collect
 from .flow import Flow
-from .graph import Graph, Vertex, collect, nodes_below, root_of
+from .graph import Graph, Vertex, nodes_below, root_of
 from .losses import edges_but_of, entries, reached
 
 

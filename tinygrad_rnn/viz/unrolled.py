@@ -181,7 +181,7 @@ def _written(grid: Grid, w: Way, edges: list[Edge], source: str, target: str) ->
     if target[0] != "j" and edges[0].label:
         return edges[0].label
     steps = [k for k, s in enumerate(grid.slots) if grid.columns.columns[s.first].step is not None]
-    return edges[0].via if w.a == steps[0] else ""
+    return edges[0].via if w.a == steps[0 if w.out.side > 0 else -1] else ""
 
 
 def _straight(a: Point, b: Point) -> list[Point]:

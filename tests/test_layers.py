@@ -1,0 +1,141 @@
+"""Layers and directions in diagrams: rows above each other, and what joins them."""
+
+import numpy as np
+import pytest
+
+import tinygrad_rnn as tg
+from tinygrad_rnn import nn, viz
+from tinygrad_rnn.viz.building import collect
+from tinygrad_rnn.viz.contributions import contributions
+from tinygrad_rnn.viz.sweep import sweep
+
+T, N, H = 4, 2, 3
+
+
+def both_ways(second=True):
+    """Two directions over a series, joined, and two directions over that; what was joined, too."""
+    g = np.random.default_rng(0)
+
+    def weight(name, *shape):
+        return nn.Parameter(g.normal(size=shape), name=name)
+
+    def run(W, U, rows):
+        h, found = tg.zeros(N, H, dtype="float64"), []
+        for t, row in rows:
+            with tg.step(t):
+                h = tg.tanh(row() @ W + h @ U)
+            h.name = "h"
+            found.append(h)
+        return found
+
+    x = g.normal(size=(T, N, H))
+    series = tg.tensor(x, name="x")
+    below = [
+        run(
+            weight(f"W{k}", H, H),
+            weight(f"U{k}", H, H),
+            [(t, lambda t=t: series[t]) for t in order],
+        )
+        for k, order in enumerate((range(T), reversed(range(T))))
+    ]
+    below[1].reverse()
+    joined = tg.concat([tg.stack(below[0]), tg.stack(below[1])], axis=2)
+    above = [
+        run(
+            weight(f"W{k}", 2 * H, H),
+            weight(f"U{k}", H, H),
+            [(t, lambda t=t: joined[t]) for t in order],
+        )
+        for k, order in enumerate((range(T), reversed(range(T))), 2)
+    ]
+    loss = (above[0][-1] ** 2).sum() + (above[1][-1] ** 2).sum()
+    return (loss if second else loss + joined.sum()), below, joined
+
+
+def test_a_row_of_joined_series_is_its_own_step_s():
+    loss, _, _ = both_ways()
+    graph = collect(loss)
+    rows = [v for v in graph.vertices if v.op == "concat"]
+    assert [v.step for v in rows] == list(range(T))
+    assert not any(v.op in ("stack", "index") for v in graph.vertices if v.kind == "op")
+    for v in rows:
+        sources = [graph.vertices[e.source] for e in graph.into[v.number]]
+        assert [(s.name, s.step) for s in sources] == [("h", v.step)] * 2
+        assert len(graph.outof[v.number]) == 2  # both directions read it
+
+
+def test_one_that_is_read_otherwise_stays_as_it_is():
+    """A sum of all of it, too: what arrives at a part is then not only that of its row."""
+    loss, _, _ = both_ways(second=False)
+    ops = [v.op for v in collect(loss).vertices if v.kind == "op"]
+    assert ops.count("concat") == 1
+    assert ops.count("stack") == 2
+    assert ops.count("index") == 2 * T
+
+
+def test_figures_of_a_row_equal_the_tape_s():
+    """The gradient of each joined part by its own reader, and of a row by all that read it."""
+    loss, _, joined = both_ways()
+    graph = collect(loss)
+    flow = sweep(loss, graph, None)
+    whole = tg.grad(loss, joined, retain_graph=True).numpy()
+    told = {}
+    for c in contributions(loss.node, graph):
+        told.setdefault(c.target, []).append(c)
+    for v in graph.vertices:
+        if v.op != "concat":
+            continue
+        found = flow.total_of(v)
+        assert found.norm == pytest.approx(np.linalg.norm(whole[v.step]), rel=1e-12)
+        assert found.largest == pytest.approx(np.abs(whole[v.step]).max(), rel=1e-12)
+        for e, part in zip(graph.into[v.number], np.split(whole[v.step], 2, axis=1), strict=True):
+            assert flow.of_edge(graph, e).norm == pytest.approx(np.linalg.norm(part), rel=1e-12)
+        norms = sorted(float(c.value) for c in told[v.number])
+        wanted = sorted(np.linalg.norm(p) for p in np.split(whole[v.step], 2, axis=1))
+        np.testing.assert_allclose(norms, wanted, rtol=1e-12)
+        assert {c.formula.split("= ")[1].split(" of")[0] for c in told[v.number]} == {
+            "part 0",
+            "part 1",
+        }
+
+
+def test_small_rows_gradients_are_written_whole():
+    """Each of two readers sends a part; the box has their sum."""
+    a, b = ([nn.Parameter([k + 1.0], name=f"{n}{k}") for k in range(2)] for n in "ab")
+    joined = tg.concat([tg.stack([p * 1.0 for p in a]), tg.stack([p * 1.0 for p in b])], axis=1)
+    with_step = []
+    for t in range(2):
+        with tg.step(t):
+            with_step.append((joined[t] * 2.0).sum() + (joined[t] * joined[t]).sum())
+    boxes = viz.unrolled(sum(with_step), level="op", show=("value", "grad")).picture.boxes
+    found = [b.lines for b in boxes if b.lines and b.lines[0] == "concat"]
+    assert found == [["concat", "value 1, 1", "grad 4, 4"], ["concat", "value 2, 2", "grad 6, 6"]]
+
+
+def test_two_layers_of_both_directions_are_four_rows():
+    lstm = nn.LSTM(3, 4, num_layers=2, bidirectional=True, generator=tg.Generator(0))
+    y, _ = lstm(tg.ones(T, N, 3))
+    loss = (y**2).mean()
+    for draw in (viz.unrolled, viz.gradient_flow):
+        diagram = draw(loss, level="cell")
+        cells = [b for b in diagram.picture.boxes if b.kind == "cell"]
+        assert len(cells) == 4 * T
+        rows = {b.lines[0] + b.lines[1] * (b.lines[1] == "backward"): set() for b in cells}
+        for b in cells:
+            rows[b.lines[0] + b.lines[1] * (b.lines[1] == "backward")].add(round(b.y))
+        assert all(len(ys) == 1 for ys in rows.values())
+        assert len(set.union(*rows.values())) == 4
+        assert diagram.picture.width / 72 * 96 < 900
+    assert "× 4 steps" in " ".join(t.text for t in viz.rolled(loss, level="cell").picture.texts)
+
+
+def test_a_loss_of_every_step_is_no_part_of_what_joins_cells():
+    """What a step's loss adds comes after the cells, what joins directions between them."""
+    lstm = nn.LSTM(3, 4, num_layers=2, bidirectional=True, generator=tg.Generator(0))
+    y, _ = lstm(tg.ones(T, N, 3))
+    head, loss = nn.Linear(8, 1, generator=tg.Generator(0)), 0.0
+    for y_t in y:
+        loss = loss + (head(y_t) ** 2).mean()
+    picture = viz.unrolled(loss, level="cell").picture
+    assert sum(b.kind == "cell" and "LSTM" in b.lines[0] for b in picture.boxes) == 4 * T
+    assert sum(b.lines[:1] == ["concat"] for b in picture.boxes) >= T
