@@ -32,8 +32,9 @@ def pair(kind, dtype, **options):
     return ours, theirs
 
 
-def states_of(kind, layers, dtype, rng):
-    found = [rng.standard_normal((layers, N, H)).astype(dtype) for _ in range(2)]
+def states_of(kind, layers, dtype, rng, proj_size=0):
+    sizes = (proj_size or H, H)
+    found = [rng.standard_normal((layers, N, n)).astype(dtype) for n in sizes]
     ours = [tg.tensor(s, requires_grad=True) for s in found]
     theirs = [torch.tensor(s, requires_grad=True) for s in found]
     if kind == "LSTM":
@@ -62,7 +63,7 @@ def compare(kind, T, dtype, lengths=None, form="list", **options):
         (data if options.get("batch_first") else data.swapaxes(0, 1))[n, length:] = np.nan
     x, z = tg.tensor(data, requires_grad=True), torch.tensor(data, requires_grad=True)
     layers = options.get("num_layers", 1) * (2 if options.get("bidirectional") else 1)
-    h, k, start, begin = states_of(kind, layers, dtype, rng)
+    h, k, start, begin = states_of(kind, layers, dtype, rng, options.get("proj_size", 0))
     y, last = call(x, start, lengths=lengths and FORMS[form](lengths))
     if lengths is None:
         w, end = theirs(z, begin)
@@ -128,17 +129,48 @@ def test_forms_of_lengths(kind, form):
             batch_first=True)  # fmt: skip
 
 
+@pytest.mark.parametrize(("layers", "both", "lengths"), [
+    (1, False, None), (3, False, [3, 7, 1, 5]), (2, True, None), (2, True, [7, 2, 2, 6])])  # fmt: skip
+@pytest.mark.parametrize("bias", [False, True])
+def test_projections(layers, both, lengths, bias):
+    compare("LSTM", 7, "float64", lengths=lengths, num_layers=layers, bidirectional=both,
+            proj_size=2, bias=bias)  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("batch_first", [False, True])
+@pytest.mark.parametrize("given", [False, True])
+def test_a_single_sequence(kind, batch_first, given):
+    ours, theirs = pair(kind, "float64", num_layers=2, bidirectional=True, batch_first=batch_first)
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((6, I))
+    start = [rng.standard_normal((4, H)) for _ in range(2 if kind == "LSTM" else 1)]
+    a, b = [tg.tensor(s) for s in start], [torch.tensor(s) for s in start]
+    a, b = (tuple(a), tuple(b)) if kind == "LSTM" else (a[0], b[0])
+    y, last = ours(tg.tensor(x), a if given else None)
+    w, end = theirs(torch.tensor(x), b if given else None)
+    close(y, w, "float64", "output")
+    for s, r in zip(*(v if kind == "LSTM" else (v,) for v in (last, end)), strict=True):
+        close(s, r, "float64", "final state")
+    (y * y).sum().backward()
+    (w * w).sum().backward()
+    there = dict(theirs.named_parameters())
+    for name, p in ours.named_parameters():
+        close(p.grad, there[name].grad, "float64", name)
+
+
 def test_relu_networks():
     compare("RNN", 5, "float64", nonlinearity="relu", num_layers=2)
 
 
+@pytest.mark.parametrize("batched", [True, False])
 @pytest.mark.parametrize("kind", KINDS)
-def test_cells(kind):
+def test_cells(kind, batched):
     theirs = getattr(torch.nn, f"{kind}Cell")(I, H).double()
     ours = getattr(nn, f"{kind}Cell")(I, H).astype("float64")
     ours.load_state_dict(theirs.state_dict())
     rng = np.random.default_rng(0)
-    series = rng.standard_normal((6, N, I))
+    series = rng.standard_normal((6, N, I) if batched else (6, I))
     state = begin = None
     total, wanted = tg.tensor(np.zeros(())), torch.zeros((), dtype=torch.float64)
     for x in series:

@@ -32,4 +32,5 @@ from .losses import (
     smooth_l1_loss as smooth_l1_loss,
 )
 from .module import Module as Module, Parameter as Parameter
-from .recurrent import GRU as GRU, LSTM as LSTM, RNN as RNN, unroll as unroll
+from .rnn import GRU as GRU, LSTM as LSTM, RNN as RNN
+from .unroll import unroll as unroll

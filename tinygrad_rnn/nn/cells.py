@@ -6,85 +6,23 @@ the new state. Weights have PyTorch's names, shapes and gate order: weight_ih
 within 1 / sqrt(H).
 """
 
-import math
 from typing import Any
 
 import numpy as np
 
 from .. import ops
-from .._creation import zeros
 from .._tensor import Tensor
-from ..errors import DTypeError, ShapeError
+from ..errors import ShapeError
 from ..ops.random import Generator
-from . import init
-from .layers import sizes
-from .module import Module, Parameter
-
-
-class Cell(Module):
-    """What the three cells share: their weights, zero states and checks."""
-
-    gates: int
-    states: tuple[str, ...] = ("h",)
-
-    def __init__(
-        self,
-        input_size: int,
-        hidden_size: int,
-        bias: bool = True,
-        generator: Generator | None = None,
-    ):
-        sizes(type(self).__name__, input_size=input_size, hidden_size=hidden_size)
-        self.input_size, self.hidden_size = input_size, hidden_size
-        rows, bound = self.gates * hidden_size, 1 / math.sqrt(hidden_size)
-
-        def weight(*shape: int) -> Parameter:
-            return init.uniform_(Parameter(np.empty(shape, "f")), -bound, bound, generator)
-
-        self.weight_ih, self.weight_hh = weight(rows, input_size), weight(rows, hidden_size)
-        self.bias_ih: Any = weight(rows) if bias else 0
-        self.bias_hh: Any = weight(rows) if bias else 0
-
-    def initial_state(self, batch: int) -> Any:
-        """Zeros (N, H): h, or (h, c) for the LSTM."""
-        state = [zeros(batch, self.hidden_size, dtype=self.weight_hh.dtype) for _ in self.states]
-        return state[0] if len(state) == 1 else tuple(state)
-
-    def check(self, x: Any, state: Any) -> Any:
-        """Raise unless the step's input and the state fit; make a zero state for None."""
-        name, H = type(self).__name__, self.hidden_size
-        if not isinstance(x, Tensor):
-            raise DTypeError(f"{name}: x must be a Tensor, got {type(x).__name__}; use tg.tensor")
-        if x.ndim != 2 or x.shape[1] != self.input_size:
-            raise ShapeError(
-                f"{name}: x must be (N, {self.input_size}), one step of the series; got {x.shape}"
-            )
-        if state is None:
-            return self.initial_state(x.shape[0])
-        parts = state if isinstance(state, tuple) else (state,)
-        if len(parts) != len(self.states):
-            wanted = " and ".join(self.states)
-            raise ShapeError(f"{name}: the state is {wanted}, got {len(parts)} tensors")
-        for letter, s in zip(self.states, parts, strict=True):
-            if s.shape != (x.shape[0], H):
-                raise ShapeError(
-                    f"{name}: state {letter} must be ({x.shape[0]}, {H}), got {s.shape}"
-                )
-        return state
-
-    def affine(self, x: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
-        """W_ih x + b_ih and W_hh h + b_hh, all gates in one."""
-        return (
-            ops.linear(x, self.weight_ih, self.bias_ih),
-            ops.linear(h, self.weight_hh, self.bias_hh),
-        )
+from .cell import Cell
+from .module import Parameter
 
 
 class RNNCell(Cell):
     """h' = tanh(W_ih x + b_ih + W_hh h + b_hh), or relu in place of tanh.
 
-    Elman, Finding structure in time, Cognitive Science 14 (1990). Raises
-    ShapeError for an input or state that does not fit.
+    Elman, Finding structure in time, Cognitive Science 14 (1990). Options as in `LSTMCell`.
+    Raises ShapeError for an input or state that does not fit.
 
     >>> import tinygrad_rnn as tg
     >>> RNNCell(3, 4)(tg.ones(2, 3)).shape
@@ -100,17 +38,19 @@ class RNNCell(Cell):
         bias: bool = True,
         nonlinearity: str = "tanh",
         generator: Generator | None = None,
+        *,
+        layer_norm: bool = False,
+        zoneout: float = 0.0,
     ):
         if nonlinearity not in ("tanh", "relu"):
             raise ValueError(
                 f"RNNCell: nonlinearity must be 'tanh' or 'relu', got {nonlinearity!r}"
             )
-        super().__init__(input_size, hidden_size, bias, generator)
+        super().__init__(input_size, hidden_size, bias, generator, layer_norm, zoneout)
         self.nonlinearity = nonlinearity
 
-    def forward(self, x: Tensor, h: Tensor | None = None) -> Tensor:
-        h = self.check(x, h)
-        a, b = self.affine(x, h)
+    def step(self, x: Tensor, h: Tensor, recurrent_mask: Any) -> Tensor:
+        a, b = self.both(x, h, recurrent_mask)
         y: Tensor = ops.tanh(a + b) if self.nonlinearity == "tanh" else ops.relu(a + b)
         y.name = "h"  # as diagrams call it
         return y
@@ -124,10 +64,16 @@ class LSTMCell(Cell):
     `forget_bias` is the sum of the forget gate's two biases at the start (None:
     as drawn); Jozefowicz et al., ICML 2015, advise 1.
 
+    `proj_size` P makes h' = weight_hr (o tanh(c')), (N, P), with weight_hr (P, H), as in
+    PyTorch. `peepholes` let gates see c: i and f add p_i c and p_f c, o adds p_o c', with
+    `peephole` (3 H,) = p_i, p_o, p_f in the order of ONNX's input P (Gers and Schmidhuber
+    2000). `layer_norm` normalises W_ih x, W_hh h and the c' in h' = o tanh(LN(c') gain_c +
+    bias_c); `zoneout` p, or a pair for h and c, keeps units as they were: see `Cell`.
+
     >>> import tinygrad_rnn as tg
-    >>> h, c = LSTMCell(3, 4)(tg.ones(2, 3))
+    >>> h, c = LSTMCell(3, 4, proj_size=2, layer_norm=True)(tg.ones(5, 3))
     >>> h.shape, c.shape
-    ((2, 4), (2, 4))
+    ((5, 2), (5, 4))
     """
 
     gates, states = 4, ("h", "c")
@@ -139,8 +85,21 @@ class LSTMCell(Cell):
         bias: bool = True,
         forget_bias: float | None = None,
         generator: Generator | None = None,
+        *,
+        proj_size: int = 0,
+        peepholes: bool = False,
+        layer_norm: bool = False,
+        zoneout: float | tuple[float, float] = 0.0,
     ):
-        super().__init__(input_size, hidden_size, bias, generator)
+        if isinstance(proj_size, bool) or not 0 <= proj_size < hidden_size:
+            raise ShapeError(
+                f"LSTMCell: proj_size must be from 0 (none) to hidden_size - 1, got {proj_size}"
+            )
+        super().__init__(input_size, hidden_size, bias, generator, layer_norm, zoneout, proj_size)
+        self.weight_hr = self._weight(proj_size, hidden_size) if proj_size else None
+        self.peephole = self._weight(3 * hidden_size) if peepholes else None
+        self.gain_c = Parameter(np.ones(hidden_size, "f")) if layer_norm else None
+        self.bias_c: Any = Parameter(np.zeros(hidden_size, "f")) if layer_norm and bias else 0
         if forget_bias is not None:
             if not bias:
                 raise ValueError("LSTMCell: forget_bias needs bias=True")
@@ -149,15 +108,22 @@ class LSTMCell(Cell):
                 b[hidden_size : 2 * hidden_size] = value
                 p.assign_(b)
 
-    def forward(
-        self, x: Tensor, state: tuple[Tensor, Tensor] | None = None
+    def step(
+        self, x: Tensor, state: tuple[Tensor, Tensor], recurrent_mask: Any
     ) -> tuple[Tensor, Tensor]:
-        h, c = self.check(x, state)
-        a, b = self.affine(x, h)
+        h, c = state
+        a, b = self.both(x, h, recurrent_mask)
         i, f, g, o = (a + b).chunk(4, axis=1)
-        i, f, g, o = ops.sigmoid(i), ops.sigmoid(f), ops.tanh(g), ops.sigmoid(o)
+        if self.peephole is not None:
+            p_i, p_o, p_f = self.peephole.chunk(3)
+            i, f = i + p_i * c, f + p_f * c
+        i, f, g = ops.sigmoid(i), ops.sigmoid(f), ops.tanh(g)
         c = f * c + i * g
-        h = o * ops.tanh(c)
+        o = ops.sigmoid(o if self.peephole is None else o + p_o * c)
+        shown = c if self.gain_c is None else ops.normalize(c) * self.gain_c + self.bias_c
+        h = o * ops.tanh(shown)
+        if self.weight_hr is not None:
+            h = ops.linear(h, self.weight_hr, 0)
         i.name, f.name, g.name, o.name, h.name, c.name = "i", "f", "g", "o", "h", "c"
         return h, c
 
@@ -167,6 +133,8 @@ class GRUCell(Cell):
 
     With reset_after (PyTorch, cuDNN): n = tanh(W_in x + b_in + r (W_hn h + b_hn)).
     Without, as in Cho et al., EMNLP 2014: n = tanh(W_in x + b_in + W_hn (r h) + b_hn).
+    With `layer_norm` the rows of r and z are normalised together, those of n by
+    themselves. Options as in `LSTMCell`.
 
     >>> import tinygrad_rnn as tg
     >>> GRUCell(3, 4)(tg.ones(2, 3)).shape
@@ -182,30 +150,44 @@ class GRUCell(Cell):
         bias: bool = True,
         reset_after: bool = True,
         generator: Generator | None = None,
+        *,
+        layer_norm: bool = False,
+        zoneout: float = 0.0,
     ):
-        super().__init__(input_size, hidden_size, bias, generator)
+        super().__init__(input_size, hidden_size, bias, generator, layer_norm, zoneout)
         self.reset_after = reset_after
 
-    def forward(self, x: Tensor, h: Tensor | None = None) -> Tensor:
-        h = self.check(x, h)
+    def step(self, x: Tensor, h: Tensor, recurrent_mask: Any) -> Tensor:
         if not self.reset_after:
-            return self._reset_before(x, h)
-        a, b = self.affine(x, h)
+            return self._reset_before(x, h, recurrent_mask)
+        a, b = self.both(x, h, recurrent_mask)
         (ar, az, an), (br, bz, bn) = a.chunk(3, axis=1), b.chunk(3, axis=1)
         r, z = ops.sigmoid(ar + br), ops.sigmoid(az + bz)
         n = ops.tanh(an + r * bn)
+        return self._mixed(r, z, n, h)
+
+    def _reset_before(self, x: Tensor, h: Tensor, mask: Any) -> Tensor:
+        k, seen = 2 * self.hidden_size, h if mask is None else h * mask
+        parts = self.weight_hh, self.bias_hh, self.gain_hh
+        gates, new = (
+            [p[rows] if isinstance(p, Tensor) else p for p in parts]
+            for rows in (slice(k), slice(k, None))
+        )
+        a = self.affine(x, self.weight_ih, self.bias_ih, self.gain_ih)
+        ar, az, an = a.chunk(3, axis=1)
+        br, bz = self.affine(seen, *gates).chunk(2, axis=1)
+        r, z = ops.sigmoid(ar + br), ops.sigmoid(az + bz)
+        n = ops.tanh(an + self.affine(r * seen, *new))
+        return self._mixed(r, z, n, h)
+
+    def _mixed(self, r: Tensor, z: Tensor, n: Tensor, h: Tensor) -> Tensor:
         y: Tensor = (1 - z) * n + z * h
         r.name, z.name, n.name, y.name = "r", "z", "n", "h"
         return y
 
-    def _reset_before(self, x: Tensor, h: Tensor) -> Tensor:
-        H = self.hidden_size
-        W, b = self.weight_hh, self.bias_hh
-        ar, az, an = ops.linear(x, self.weight_ih, self.bias_ih).chunk(3, axis=1)
-        d, e = (b[: 2 * H], b[2 * H :]) if isinstance(b, Tensor) else (0, 0)
-        br, bz = ops.linear(h, W[: 2 * H], d).chunk(2, axis=1)
-        r, z = ops.sigmoid(ar + br), ops.sigmoid(az + bz)
-        n = ops.tanh(an + ops.linear(r * h, W[2 * H :], e))
-        y: Tensor = (1 - z) * n + z * h
-        r.name, z.name, n.name, y.name = "r", "z", "n", "h"
-        return y
+    def normalized(self, y: Tensor) -> Tensor:
+        """The rows of r and z together, those of n by themselves."""
+        k = 2 * self.hidden_size
+        if y.shape[1] <= k:
+            return ops.normalize(y)
+        return ops.concat([ops.normalize(y[:, :k]), ops.normalize(y[:, k:])], axis=1)

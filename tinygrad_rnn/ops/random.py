@@ -12,6 +12,7 @@ import numpy as np
 from ..errors import CaptureError, DTypeError, ShapeError
 from ..kernels import philox
 from ..op import Array, Spec, local, primitive
+from .shape import one_axis
 
 __all__ = ["Generator", "dropout", "manual_seed"]
 
@@ -122,15 +123,25 @@ def drop_vjp_x(g, key, *, p):
 
 
 def dropout(
-    x: Any, p: float = 0.5, training: bool = True, generator: Generator | None = None
+    x: Any,
+    p: float = 0.5,
+    training: bool = True,
+    generator: Generator | None = None,
+    axis: int | None = None,
 ) -> Any:
     """Set each value to 0 with probability p and scale the others by 1 / (1 - p).
 
     Srivastava et al., JMLR 15 (2014). The mask is not stored: the backward pass
-    draws it again from (seed, draw number). Out of training, x is returned.
+    draws it again from (seed, draw number). Out of training, x is returned. One mask for
+    all slices along `axis`, if given: for axis 0 of a series (T, N, F) the same in all steps.
     """
     if not 0 <= p < 1:
         raise ShapeError(f"dropout: p must be in [0, 1), got {p}")
     if not training or p == 0:
         return x
-    return drop(x, draw(generator=generator or default_generator), p=float(p))
+    key = draw(generator=generator or default_generator)
+    if axis is None:
+        return drop(x, key, p=float(p))
+    sizes = list(x.shape)
+    sizes[one_axis("dropout", axis, x.ndim)] = 1
+    return x * drop(np.ones(sizes, x.dtype), key, p=float(p))
