@@ -1,6 +1,24 @@
 """Modules, recurrent layers, initialisers and losses."""
 
 from . import init as init
+from .activations import (
+    ELU as ELU,
+    GELU as GELU,
+    SELU as SELU,
+    Identity as Identity,
+    LeakyReLU as LeakyReLU,
+    LogSigmoid as LogSigmoid,
+    LogSoftmax as LogSoftmax,
+    Mish as Mish,
+    PReLU as PReLU,
+    ReLU as ReLU,
+    Sigmoid as Sigmoid,
+    SiLU as SiLU,
+    Softmax as Softmax,
+    Softplus as Softplus,
+    Softsign as Softsign,
+    Tanh as Tanh,
+)
 from .cells import GRUCell as GRUCell, LSTMCell as LSTMCell, RNNCell as RNNCell
 from .classification import (
     binary_cross_entropy as binary_cross_entropy,
@@ -16,8 +34,10 @@ from .containers import (
     Sequential as Sequential,
 )
 from .layers import (
+    Bilinear as Bilinear,
     Dropout as Dropout,
     Embedding as Embedding,
+    Flatten as Flatten,
     LayerNorm as LayerNorm,
     Linear as Linear,
 )
@@ -33,4 +53,4 @@ from .losses import (
 )
 from .module import Module as Module, Parameter as Parameter
 from .rnn import GRU as GRU, LSTM as LSTM, RNN as RNN
-from .unroll import unroll as unroll
+from .unrolling import unroll as unroll

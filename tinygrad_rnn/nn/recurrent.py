@@ -19,7 +19,7 @@ from . import init
 from .cell import Cell
 from .layers import sizes
 from .module import Module, Parameter
-from .unroll import inside, unroll
+from .unrolling import inside, unroll
 
 
 class Recurrent(Module):

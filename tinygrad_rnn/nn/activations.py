@@ -1,0 +1,175 @@
+"""Activations as modules, for those who build networks of modules.
+
+    >>> import tinygrad_rnn as tg
+    >>> net = tg.nn.Sequential(tg.nn.Linear(3, 4), Tanh(), tg.nn.Linear(4, 2), Softmax())
+    >>> round(net(tg.ones(1, 3)).sum().item(), 4)
+    1.0
+
+A function does as well there: `Sequential(Linear(3, 4), tg.tanh)`. Formulas, and gradients at
+corners, at infinity and of NaN, are PyTorch's.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .. import ops
+from .._tensor import Tensor
+from ..errors import ShapeError
+from .layers import sizes
+from .module import Module, Parameter
+
+
+class Identity(Module):
+    """y = x."""
+
+    def forward(self, x: Any) -> Any:
+        return x
+
+
+class _Plain(Module):
+    """A function of one tensor, without options."""
+
+    function: Callable[[Any], Any]
+
+    def forward(self, x: Any) -> Tensor:
+        y: Tensor = type(self).function(x)
+        return y
+
+
+class Tanh(_Plain):
+    """y = tanh(x)."""
+
+    function = staticmethod(ops.tanh)
+
+
+class Sigmoid(_Plain):
+    """y = 1 / (1 + e^-x)."""
+
+    function = staticmethod(ops.sigmoid)
+
+
+class ReLU(_Plain):
+    """y = max(x, 0)."""
+
+    function = staticmethod(ops.relu)
+
+
+class GELU(_Plain):
+    """y = x P(X <= x) for a standard normal X: Hendrycks and Gimpel 2016."""
+
+    function = staticmethod(ops.gelu)
+
+
+class SiLU(_Plain):
+    """y = x sigmoid(x), also called swish: Ramachandran et al. 2017."""
+
+    function = staticmethod(ops.silu)
+
+
+class LogSigmoid(_Plain):
+    """y = log(1 / (1 + e^-x)) without overflow."""
+
+    function = staticmethod(lambda x: -ops.softplus(-x))
+
+
+class Softsign(_Plain):
+    """y = x / (1 + |x|)."""
+
+    function = staticmethod(lambda x: x / (1 + ops.abs(x)))
+
+
+class Mish(_Plain):
+    """y = x tanh(log(1 + e^x)): Misra 2019."""
+
+    function = staticmethod(lambda x: x * ops.tanh(ops.softplus(x)))
+
+
+class Softplus(Module):
+    """y = log(1 + e^(beta x)) / beta, a smooth relu, without overflow."""
+
+    def __init__(self, beta: float = 1.0):
+        self.beta = beta
+
+    def forward(self, x: Any) -> Tensor:
+        return ops.softplus(self.beta * x) / self.beta
+
+
+def _exponential(x: Any, alpha: float) -> Any:
+    # what is not taken is set to 0 first: e^x overflows above, and 0 times infinity is NaN
+    return ops.where(x > 0, x, alpha * ops.expm1(ops.where(x > 0, 0, x)))
+
+
+class ELU(Module):
+    """y = x where it is positive, else alpha (e^x - 1): Clevert et al., ICLR 2016."""
+
+    def __init__(self, alpha: float = 1.0):
+        self.alpha = alpha
+
+    def forward(self, x: Any) -> Tensor:
+        y: Tensor = _exponential(x, self.alpha)
+        return y
+
+
+class SELU(_Plain):
+    """y = 1.0507 ELU(x) with alpha 1.6733, which keeps mean and variance: Klambauer et al. 2017."""
+
+    function = staticmethod(lambda x: 1.0507009873554805 * _exponential(x, 1.6732632423543772))
+
+
+class LeakyReLU(Module):
+    """y = x where it is positive, else slope x."""
+
+    def __init__(self, slope: float = 0.01):
+        self.slope = slope
+
+    def forward(self, x: Any) -> Tensor:
+        y: Tensor = ops.where(x > 0, x, self.slope * x)
+        return y
+
+
+class PReLU(Module):
+    """y = x where it is positive, else weight x, with a slope that is learned: He et al. 2015.
+
+    One slope for all, or, as in PyTorch, one for each of `num_parameters` places on the
+    second axis of x.
+
+    >>> import tinygrad_rnn as tg
+    >>> PReLU()(tg.tensor([-4.0, 2.0])).tolist()
+    [-1.0, 2.0]
+    """
+
+    def __init__(self, num_parameters: int = 1, init: float = 0.25):
+        sizes("PReLU", num_parameters=num_parameters)
+        self.weight = Parameter(np.full(num_parameters, init, np.float32))
+
+    def forward(self, x: Any) -> Tensor:
+        n = self.weight.size
+        weight: Tensor = self.weight
+        if n > 1:
+            if x.ndim < 2 or x.shape[1] != n:
+                raise ShapeError(f"PReLU: the second axis must be {n}, got shape {x.shape}")
+            weight = weight.reshape(n, *[1] * (x.ndim - 2))
+        y: Tensor = ops.where(x > 0, x, weight * ops.where(x > 0, 0, x))
+        return y
+
+
+class Softmax(Module):
+    """y = e^x / sum(e^x) along one axis."""
+
+    def __init__(self, axis: int = -1):
+        self.axis = axis
+
+    def forward(self, x: Any) -> Tensor:
+        return ops.softmax(x, axis=self.axis)
+
+
+class LogSoftmax(Module):
+    """y = x - log(sum(e^x)) along one axis."""
+
+    def __init__(self, axis: int = -1):
+        self.axis = axis
+
+    def forward(self, x: Any) -> Tensor:
+        return ops.log_softmax(x, axis=self.axis)
