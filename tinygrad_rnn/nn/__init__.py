@@ -52,5 +52,6 @@ from .losses import (
     smooth_l1_loss as smooth_l1_loss,
 )
 from .module import Module as Module, Parameter as Parameter
+from .overview import summary as summary
 from .rnn import GRU as GRU, LSTM as LSTM, RNN as RNN
 from .unrolling import unroll as unroll
