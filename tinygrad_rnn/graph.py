@@ -46,7 +46,7 @@ class Node:
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     stamp: tuple[int | None, str]
-    extra: dict[str, Any] | None  # "hooks", "retain", "name", "line": set on few nodes
+    extra: dict[str, Any] | None  # "hooks", "retain", "name", "line", "again": set on few nodes
 
     @property
     def step(self) -> int | None:
@@ -124,15 +124,20 @@ class Sweep:
         through = wanted if watch is None else wanted | watch.slices
         while heap:
             key = -heappop(heap)
+            extra = targets[key].extra
+            if extra is not None and "again" in extra:
+                check_intact(targets[key])
+                targets[key].saved[0].take_over(self)  # train/segment.py
+                continue
             node, g = targets.pop(key), totals.pop(key, None)
             if key in pieces:
                 g = self._settle(key, node.shape, g)
             owned.discard(key)
-            if node.extra is not None:
-                if "hooks" in node.extra:
-                    g = run_hooks(node.extra["hooks"], g, self.lift, self.create_graph)
-                if "retain" in node.extra:
-                    self.retained.append((node.extra["retain"], g))
+            if extra is not None:
+                if "hooks" in extra:
+                    g = run_hooks(extra["hooks"], g, self.lift, self.create_graph)
+                if "retain" in extra:
+                    self.retained.append((extra["retain"], g))
             if key in wanted:
                 self.found[key] = g
             if watch is not None:
@@ -382,16 +387,17 @@ def _check_finite(node: Node, k: int, c: Any) -> None:
             )
 
 
-def leading_to(roots: Iterable[Any], targets: set[int]) -> set[int]:
+def leading_to(roots: Iterable[Any], targets: set[int], since: int = 0) -> set[int]:
     """Keys of all nodes and leaves on a path from `roots` back to `targets`.
 
-    Keys are sequence numbers of nodes and negative ids of leaves.
+    Keys are sequence numbers of nodes and negative ids of leaves. Nodes up to number `since`
+    are not looked into.
     """
     reached: dict[int, Node] = {}
     stack = [r for r in roots if r.__class__ is Node]
     while stack:
         node = stack.pop()
-        if node.seq not in reached:
+        if node.seq not in reached and node.seq > since:
             reached[node.seq] = node
             stack += [p for p in node.inputs if p.__class__ is Node and p.seq not in reached]
     useful = set(targets)

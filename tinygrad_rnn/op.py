@@ -53,7 +53,9 @@ class Traced:
 class Now:
     """What one thread is doing: the switches that every op call looks at."""
 
-    __slots__ = ("anomaly", "grad", "jit", "recorder", "stamp", "step_held", "steps", "watch")
+    __slots__ = (
+        "anomaly", "drawn", "grad", "jit", "recorder", "stamp", "step_held", "steps", "watch",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.recorder: Any = None  # takes every op call while set
@@ -64,6 +66,7 @@ class Now:
         self.step_held = False  # True inside tg.step(): iteration must not restamp
         self.steps: list[Any] = []  # the loops over Tensors that are under way
         self.watch: Any = None  # is shown every contribution in `backward`
+        self.drawn: dict[Any, Any] | None = None  # generators used, and their states before
 
 
 class _Local(threading.local):

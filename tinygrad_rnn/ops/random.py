@@ -48,6 +48,7 @@ class Generator:
     def state(self, value: tuple[int, int]) -> None:
         recorder = local.now.recorder
         if recorder is None:
+            self._note()
             self.seed, self.counter = value
         else:  # at this place in every call
             recorder.seeds(self, value)
@@ -55,9 +56,16 @@ class Generator:
     def key(self) -> Array:
         """Number the next draw: the array [seed, counter]."""
         _not_recorded("random numbers are drawn for their values")
+        self._note()
         key = np.array([self.seed, self.counter], np.uint64)
         self.counter += 1
         return key
+
+    def _note(self) -> None:
+        """Where it stands, for a segment that will draw the same again in the backward pass."""
+        drawn = local.now.drawn
+        if drawn is not None:
+            drawn.setdefault(self, (getattr(self, "seed", 0), getattr(self, "counter", 0)))
 
     def uniform(self, shape: Sequence[int], dtype: Any = np.float32) -> Array:
         """Draw an array of uniform numbers in [0, 1)."""

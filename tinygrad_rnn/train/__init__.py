@@ -5,6 +5,7 @@ from .checkpoint import load as load, save as save
 from .forecaster import Forecaster as Forecaster
 from .loop import Epoch as Epoch, Fit as Fit, evaluate as evaluate, fit as fit
 from .nested import detach as detach
+from .recomputed import recompute as recompute
 from .run import Run as Run
 from .scaling import Scaling as Scaling
 from .series import Series as Series, read_csv as read_csv, split as split, windows as windows

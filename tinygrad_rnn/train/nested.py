@@ -3,7 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
-from .._tensor import Tensor
+import numpy as np
+
+from .._tensor import Tensor, constant
 
 
 def map_leaves(fn: Callable[[Any], Any], tree: Any) -> Any:
@@ -18,6 +20,46 @@ def map_leaves(fn: Callable[[Any], Any], tree: Any) -> Any:
         parts = [map_leaves(fn, v) for v in tree]
         return type(tree)(*parts) if hasattr(tree, "_fields") else type(tree)(parts)
     return fn(tree)
+
+
+def leaves(tree: Any) -> list[Any]:
+    """All that is no tuple, list, dict or None, in order.
+
+    >>> leaves({"a": "xyz", "b": ("x", [None, "yz"])})
+    ['xyz', 'x', 'yz']
+    """
+    found: list[Any] = []
+    map_leaves(found.append, tree)
+    return [leaf for leaf in found if leaf is not None]
+
+
+def steps_of(data: Any, who: str) -> int:
+    """The number of steps, the same in all arrays."""
+    lengths = set()
+    for leaf in leaves(data) or [None]:
+        if not isinstance(leaf, Tensor | np.ndarray) or not leaf.ndim:
+            raise TypeError(
+                f"{who}: data must be an array or tensor with the steps first, or tuples and dicts "
+                f"of such; got {type(leaf).__name__}"
+            )
+        lengths.add(leaf.shape[0])
+    if len(lengths) != 1:
+        raise ValueError(
+            f"{who}: the parts of data have {', '.join(map(str, sorted(lengths)))} steps; "
+            "all must have as many"
+        )
+    return lengths.pop()
+
+
+def cut(data: Any, a: int, b: int) -> Any:
+    """Steps a to b of everything, as tensors."""
+
+    def part(leaf: Any) -> Any:
+        if leaf is None or isinstance(leaf, Tensor):
+            return None if leaf is None else leaf[a:b]
+        return constant(np.array(leaf[a:b], order="C"))
+
+    return map_leaves(part, data)
 
 
 def detach(state: Any) -> Any:

@@ -5,14 +5,13 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-import numpy as np
 from tqdm import tqdm
 
-from .._tensor import Tensor, constant, count
+from .._tensor import Tensor, count
 from ..autodiff import no_grad
 from ..errors import GraphError
 from ..graph import Node
-from .nested import detach, map_leaves
+from .nested import cut, detach, steps_of
 
 Run = Callable[[Any, Any], tuple[Tensor, Any]]
 
@@ -77,7 +76,7 @@ def tbptt(
 
 
 def _windows(run: Run, data: Any, start: Any, k1: int, k2: int, progress: bool) -> Iterator[Window]:
-    steps = _steps(data)
+    steps = steps_of(data, "tbptt")
     history = _History()
     first, at_end = 0, start  # `start` is the state before step `first`
     bar = tqdm(total=steps, desc="tbptt", unit="step", disable=None if progress else True)
@@ -89,13 +88,13 @@ def _windows(run: Run, data: Any, start: Any, k1: int, k2: int, progress: bool) 
                 start = at_end
             elif then > first:
                 with no_grad():
-                    start = detach(_checked(run(_cut(data, first, then), start))[1])
+                    start = detach(_checked(run(cut(data, first, then), start))[1])
             first = then
             history.open()
             state = start
             if fresh > first:
-                state = _checked(run(_cut(data, first, fresh), state))[1]
-            loss, state = _checked(run(_cut(data, fresh, end), state))
+                state = _checked(run(cut(data, first, fresh), state))[1]
+            loss, state = _checked(run(cut(data, fresh, end), state))
             at_end = detach(state)
             del state
             history.close(loss, first, end)
@@ -111,36 +110,6 @@ def _checked(result: Any) -> tuple[Tensor, Any]:
             f"got {type(result).__name__}"
         )
     return result
-
-
-def _steps(data: Any) -> int:
-    """The number of steps, the same in all arrays."""
-    lengths = set()
-
-    def note(leaf: Any) -> None:
-        if not isinstance(leaf, Tensor | np.ndarray) or not leaf.ndim:
-            raise TypeError(
-                "tbptt: data must be an array or tensor with the steps first, or tuples and dicts "
-                f"of such; got {type(leaf).__name__}"
-            )
-        lengths.add(leaf.shape[0])
-
-    map_leaves(note, data)
-    if len(lengths) != 1:
-        raise ValueError(
-            f"tbptt: the parts of data have {', '.join(map(str, sorted(lengths)))} steps; "
-            "all must have as many"
-        )
-    return lengths.pop()
-
-
-def _cut(data: Any, a: int, b: int) -> Any:
-    """Steps a to b of everything."""
-
-    def part(leaf: Any) -> Tensor:
-        return leaf[a:b] if isinstance(leaf, Tensor) else constant(np.array(leaf[a:b], order="C"))
-
-    return map_leaves(part, data)
 
 
 class _History:
