@@ -127,6 +127,7 @@ BINARY = {
     "logaddexp": (np.logaddexp, "real"),
     "floor_divide": (np.floor_divide, "real"),
     "remainder": (np.remainder, "real"),
+    "copysign": (np.copysign, "real"),
 }
 COMPARISONS = {
     "eq": (np.equal, "real"),
@@ -173,9 +174,11 @@ def pointwise_cases() -> Iterator[Case]:
     for name in ("isnan", "isinf", "isfinite"):
         yield Case(f"{name}-special", name, OPS[name], getattr(np, name), [special], False, {})
     for tag, options in {"plain": {}, "given": {"nan": 1.0, "posinf": 2.0, "neginf": -3.0}}.items():
-        yield Case(f"nan_to_num-special-{tag}", "nan_to_num", _with(ops.nan_to_num, **options),
-                   _with(np.nan_to_num, **options), [special], False)  # fmt: skip
-        yield case("nan_to_num", _with(ops.nan_to_num, **options), np.copy, [(2, 3)], "real", tag)
+        yield Case(f"nan_to_num-special-{tag}", "nan_to_num", with_options(ops.nan_to_num, **options),
+                   with_options(np.nan_to_num, **options), [special], False)  # fmt: skip
+        yield case(
+            "nan_to_num", with_options(ops.nan_to_num, **options), np.copy, [(2, 3)], "real", tag
+        )
     kinds = ["bool", "real", "real"]
     for tag, shapes in {
         "same": ((2, 3),) * 3,
@@ -184,7 +187,10 @@ def pointwise_cases() -> Iterator[Case]:
     }.items():
         yield case("where", ops.where, np.where, shapes, kinds, tag, attrs={})
     for tag, shape in {"matrix": (3, 4), "scalar": (), "empty": (0,)}.items():
-        call, reference = _with(ops.clip, min=-0.9, max=0.8), _with(np.clip, a_min=-0.9, a_max=0.8)
+        call, reference = (
+            with_options(ops.clip, min=-0.9, max=0.8),
+            with_options(np.clip, a_min=-0.9, a_max=0.8),
+        )
         yield case("clip", call, reference, [shape], "real", tag)
     for name, reference, domain in (
         ("logical_not", np.logical_not, "whole"),
@@ -196,11 +202,11 @@ def pointwise_cases() -> Iterator[Case]:
         yield case(name, call, reference, [(2, 3)], domain, "matrix", **rest)
     yield case("detach", OPS["detach"], lambda x: x, [(2, 3)], "real", "same",
                differentiable=False, attrs={})  # fmt: skip
-    yield case("astype", _with(ops.astype, dtype=np.dtype("float64")), lambda x: x, [(2, 3)],
+    yield case("astype", with_options(ops.astype, dtype=np.dtype("float64")), lambda x: x, [(2, 3)],
                "real", "same", attrs={"dtype": np.dtype("float64")})  # fmt: skip
 
 
-def _with(function: Callable[..., Any], *before: Any, **attrs: Any) -> Callable[..., Any]:
+def with_options(function: Callable[..., Any], *before: Any, **attrs: Any) -> Callable[..., Any]:
     def call(*inputs: Any) -> Any:
         return function(*inputs, *before, **attrs)
 
@@ -237,34 +243,34 @@ def reduce_cases() -> Iterator[Case]:
             if name in ("std",) and tag in ("size-one", "scalar"):
                 continue  # the deviation of one value is 0, where the root has no derivative
             known = attrs if name in OPS else None
-            yield case(name, _with(op, **attrs), _with(reference, **attrs), [shape], "real", tag,
+            yield case(name, with_options(op, **attrs), with_options(reference, **attrs), [shape], "real", tag,
                        attrs=known)  # fmt: skip
         for layout in LAYOUTS[1:]:
             attrs = {"axis": 1, "keepdims": False}
             known = attrs if name in OPS else None
-            yield case(name, _with(op, **attrs), _with(reference, **attrs), [(3, 4)], "real",
+            yield case(name, with_options(op, **attrs), with_options(reference, **attrs), [(3, 4)], "real",
                        "last", layout, attrs=known)  # fmt: skip
     for axis, shape, tag in ((0, (3, 2), "first"), (-1, (2, 3), "last"), (1, (2, 0, 3), "empty")):
-        yield case("cumsum", _with(ops.cumsum, axis=axis), _with(np.cumsum, axis=axis), [shape],
+        yield case("cumsum", with_options(ops.cumsum, axis=axis), with_options(np.cumsum, axis=axis), [shape],
                    "real", tag, attrs={"axis": axis})  # fmt: skip
-        yield case("cumprod", _with(ops.cumprod, axis=axis), _with(np.cumprod, axis=axis), [shape],
+        yield case("cumprod", with_options(ops.cumprod, axis=axis), with_options(np.cumprod, axis=axis), [shape],
                    "real", tag)  # fmt: skip
         for name in ("softmax", "log_softmax"):
             reference = getattr(scipy.special, name)
             if 0 in shape:
                 reference = np.copy
-            yield case(name, _with(OPS[name], axis=axis), reference if 0 in shape else
-                       _with(reference, axis=axis), [shape], "real", tag,
+            yield case(name, with_options(OPS[name], axis=axis), reference if 0 in shape else
+                       with_options(reference, axis=axis), [shape], "real", tag,
                        attrs={"axis": axis})  # fmt: skip
     for layout in LAYOUTS:
-        yield case("normalize", _with(ops.normalize, eps=1e-3), _normalized, [(3, 4)], "real",
+        yield case("normalize", with_options(ops.normalize, eps=1e-3), _normalized, [(3, 4)], "real",
                    "rows", layout, attrs={"eps": 1e-3})  # fmt: skip
-    yield case("normalize", _with(ops.normalize, eps=1e-3), _normalized, [(2, 0, 4)], "real",
+    yield case("normalize", with_options(ops.normalize, eps=1e-3), _normalized, [(2, 0, 4)], "real",
                "empty", attrs={"eps": 1e-3})  # fmt: skip
     for tag, shape in {"rows": (3, 4), "batched": (2, 3, 4), "empty": (0, 4)}.items():
         target = rng_of(tag).integers(0, 4, shape[:-1])
-        yield case("softmax_cross_entropy", _with(ops.softmax_cross_entropy, target),
-                   _with(_cross_entropy, target), [shape], "real", tag)  # fmt: skip
+        yield case("softmax_cross_entropy", with_options(ops.softmax_cross_entropy, target),
+                   with_options(_cross_entropy, target), [shape], "real", tag)  # fmt: skip
 
 
 def search_cases() -> Iterator[Case]:
@@ -275,15 +281,22 @@ def search_cases() -> Iterator[Case]:
                 continue
             if name.startswith("arg") and "empty" in tag:
                 continue
-            yield case(name, _with(OPS[name], **attrs), _with(getattr(np, name), **attrs), [shape],
+            yield case(name, with_options(OPS[name], **attrs), with_options(getattr(np, name), **attrs), [shape],
                        "whole", tag, differentiable=False, attrs=attrs)  # fmt: skip
     for descending in (False, True):
         for tag, shape, axis in (("last", (3, 4), -1), ("first", (4, 2), 0), ("empty", (0, 2), 0)):
             how = {"axis": axis, "descending": descending}
             tag = f"{tag}-{'down' if descending else 'up'}"
-            yield case("argsort", _with(ops.argsort, **how), _with(_argsort, **how), [shape],
+            yield case("argsort", with_options(ops.argsort, **how), with_options(_argsort, **how), [shape],
                        "whole", tag, differentiable=False, attrs=how)  # fmt: skip
-            yield case("sort", _with(ops.sort, **how), _with(_sort, **how), [shape], "real", tag)
+            yield case(
+                "sort",
+                with_options(ops.sort, **how),
+                with_options(_sort, **how),
+                [shape],
+                "real",
+                tag,
+            )
             if 0 not in shape:
                 yield case("topk", _top(2, axis, descending), _top_by_sorting(2, axis, descending),
                            [shape], "real", tag)  # fmt: skip
@@ -333,7 +346,7 @@ def shape_cases() -> Iterator[Case]:
     for name, tag, op, reference, shape, attrs in rows:
         for layout in LAYOUTS[: 2 if tag == "flat" else 1]:
             values = list(attrs.values())
-            yield case(name, _with(op, **attrs), _with(reference, *values), [shape], "real", tag,
+            yield case(name, with_options(op, **attrs), with_options(reference, *values), [shape], "real", tag,
                        layout, attrs=attrs)  # fmt: skip
     for tag, shape, target in (
         ("lead", (2, 3, 4), (4,)),
@@ -341,7 +354,7 @@ def shape_cases() -> Iterator[Case]:
         ("both", (2, 3, 4), (3, 1)),
         ("scalar", (2, 3), ()),
     ):
-        yield case("sum_to", _with(ops.sum_to, shape=target), _with(_summed_to, target), [shape],
+        yield case("sum_to", with_options(ops.sum_to, shape=target), with_options(_summed_to, target), [shape],
                    "real", tag, attrs={"shape": target})  # fmt: skip
     for tag, shapes, axis in (
         ("first", [(2, 3), (1, 3)], 0),
@@ -356,12 +369,19 @@ def shape_cases() -> Iterator[Case]:
         yield case("stack", lambda *x, a=axis: ops.stack(x, axis=a),
                    lambda *x, a=axis: np.stack(x, a), [shape, shape, shape], "real", tag,
                    attrs={"axis": axis})  # fmt: skip
-    yield case("swapaxes", _with(ops.swapaxes, 0, -1), _with(np.swapaxes, 0, -1), [(2, 3, 4)],
+    yield case("swapaxes", with_options(ops.swapaxes, 0, -1), with_options(np.swapaxes, 0, -1), [(2, 3, 4)],
                "real", "ends")  # fmt: skip
-    yield case("squeeze", _with(ops.squeeze), np.squeeze, [(1, 3, 1)], "real", "all")
-    yield case("squeeze", _with(ops.squeeze, -1), _with(np.squeeze, -1), [(1, 3, 1)], "real", "one")
+    yield case("squeeze", with_options(ops.squeeze), np.squeeze, [(1, 3, 1)], "real", "all")
+    yield case(
+        "squeeze",
+        with_options(ops.squeeze, -1),
+        with_options(np.squeeze, -1),
+        [(1, 3, 1)],
+        "real",
+        "one",
+    )
     for axis in (0, -1):
-        yield case("expand_dims", _with(ops.expand_dims, axis), _with(np.expand_dims, axis),
+        yield case("expand_dims", with_options(ops.expand_dims, axis), with_options(np.expand_dims, axis),
                    [(2, 3)], "real", str(axis))  # fmt: skip
     yield case("split", _joined(ops.split, [1, 0, 2], 1), np.square, [(2, 3)], "real", "sizes")
     yield case("split", _joined(ops.split, 2, -1), np.square, [(2, 5)], "real", "even")
@@ -405,12 +425,26 @@ def arrange_cases() -> Iterator[Case]:
     ]
     for k, (name, reference, shape, how) in enumerate(rows):
         function = getattr(ops, name)
-        yield case(name, _with(function, **how), _with(reference, **how), [shape], "real", str(k))
+        yield case(
+            name,
+            with_options(function, **how),
+            with_options(reference, **how),
+            [shape],
+            "real",
+            str(k),
+        )
     for k, (shape, times) in enumerate((((2, 3), (2, 1)), ((3,), (2, 2)), ((2, 3), 2), ((), 3))):
-        yield case("tile", _with(ops.tile, times), _with(np.tile, times), [shape], "real", str(k))
+        yield case(
+            "tile",
+            with_options(ops.tile, times),
+            with_options(np.tile, times),
+            [shape],
+            "real",
+            str(k),
+        )
     for k, width in enumerate((1, (0, 2), ((1, 0), (2, 1)))):
         for value in (0.0, 1.5):
-            yield case("pad", _with(ops.pad, width, value), _with(np.pad, width, "constant",
+            yield case("pad", with_options(ops.pad, width, value), with_options(np.pad, width, "constant",
                        constant_values=value), [(2, 3)], "real", f"{k}-{value}")  # fmt: skip
     for text, shapes in {
         "ij,jk->ik": ((2, 3), (3, 4)),
@@ -439,10 +473,10 @@ def arrange_cases() -> Iterator[Case]:
             ((2, 3), (2, 3), 2),
         )
     ):
-        yield case("tensordot", _with(ops.tensordot, axes), _with(np.tensordot, axes), [a, b],
+        yield case("tensordot", with_options(ops.tensordot, axes), with_options(np.tensordot, axes), [a, b],
                    "real", str(k))  # fmt: skip
     yield case("vecdot", ops.vecdot, lambda a, b: (a * b).sum(-1), [(2, 3), (3,)], "real", "rows")
-    yield case("vecdot", _with(ops.vecdot, axis=0), lambda a, b: (a * b).sum(0), [(2, 3), (2, 3)],
+    yield case("vecdot", with_options(ops.vecdot, axis=0), lambda a, b: (a * b).sum(0), [(2, 3), (2, 3)],
                "real", "columns")  # fmt: skip
     yield case("matrix_transpose", ops.matrix_transpose, lambda x: np.swapaxes(x, -1, -2),
                [(2, 3, 4)], "real", "batch")  # fmt: skip
@@ -507,7 +541,7 @@ def index_cases() -> Iterator[Case]:
     }
     for tag, key in basic.items():
         yield case("index", lambda x, k=key: x[k], lambda x, k=key: x[k], [(3, 4)], "real", tag)
-        yield case("index", _with(ops.index, key=key), lambda x, k=key: np.asarray(x[k]), [(3, 4)],
+        yield case("index", with_options(ops.index, key=key), lambda x, k=key: np.asarray(x[k]), [(3, 4)],
                    "real", f"op-{tag}", attrs={"key": key})  # fmt: skip
     advanced = {
         "rows": (np.array([0, 2, 2]),),
@@ -519,14 +553,14 @@ def index_cases() -> Iterator[Case]:
         "nobody": (np.array([], int),),
     }
     for tag, key in advanced.items():
-        yield case("gather", _with(ops.gather, key=key), lambda x, k=key: x[k], [(3, 4)], "real",
+        yield case("gather", with_options(ops.gather, key=key), lambda x, k=key: x[k], [(3, 4)], "real",
                    tag, attrs={"key": key})  # fmt: skip
         shape = np.zeros((3, 4))[key].shape
-        yield case("put_gathered", _with(OPS["put_gathered"], key=key, shape=(3, 4)),
-                   _with(_put, key), [shape], "real", tag,
+        yield case("put_gathered", with_options(OPS["put_gathered"], key=key, shape=(3, 4)),
+                   with_options(_put, key), [shape], "real", tag,
                    attrs={"key": key, "shape": (3, 4)})  # fmt: skip
     keys = ((0,), (slice(None), slice(1, 3)))
-    yield case("put_slices", _with(OPS["put_slices"], keys=keys, shape=(3, 4)),
+    yield case("put_slices", with_options(OPS["put_slices"], keys=keys, shape=(3, 4)),
                lambda a, b: _put(a, keys[0]) + _put(b, keys[1]), [(4,), (3, 2)], "real", "two",
                attrs={"keys": keys, "shape": (3, 4)})  # fmt: skip
     for tag, indices, axis in (
@@ -538,15 +572,15 @@ def index_cases() -> Iterator[Case]:
     ):
         x = np.zeros((3, 2, 3))
         attrs = {"axis": axis, "shape": x.shape}
-        yield case("take", _with(ops.take, indices, axis=axis),
+        yield case("take", with_options(ops.take, indices, axis=axis),
                    lambda x, i=indices, a=axis: np.take(x, i, axis=a), [x.shape], "real",
                    tag)  # fmt: skip
         key = (slice(None),) * (axis % 3) + (indices,)
-        yield case("put_taken", _with(OPS["put_taken"], indices, **attrs),
+        yield case("put_taken", with_options(OPS["put_taken"], indices, **attrs),
                    lambda x, k=key: _put(x, k, (3, 2, 3)), [np.take(x, indices, axis=axis).shape],
                    "real", tag)  # fmt: skip
     pairs = [np.array([[0], [-1]]), np.array([2, 0, -4])]
-    yield Case("position-pairs", "position", _with(position, sizes=(3, 4)),
+    yield Case("position-pairs", "position", with_options(position, sizes=(3, 4)),
                lambda i, j: np.ravel_multi_index((i % 3, j % 4), (3, 4)), pairs, False,
                {"sizes": (3, 4)})  # fmt: skip
     for tag, indices, axis in (
@@ -554,16 +588,16 @@ def index_cases() -> Iterator[Case]:
         ("first", np.array([[0, 1, 2, 2]]), 0),
     ):
         attrs = {"axis": axis, "shape": (3, 4)}
-        yield case("take_along_axis", _with(ops.take_along_axis, indices, axis=axis),
+        yield case("take_along_axis", with_options(ops.take_along_axis, indices, axis=axis),
                    lambda x, i=indices, a=axis: np.take_along_axis(x, i, a), [(3, 4)], "real",
                    tag)  # fmt: skip
-        yield case("put_along_axis", _with(OPS["put_along_axis"], indices, **attrs),
+        yield case("put_along_axis", with_options(OPS["put_along_axis"], indices, **attrs),
                    lambda x, i=indices, a=axis: _put_along(x, i, a), [indices.shape], "real",
                    tag)  # fmt: skip
     ids = np.array([[0, 2], [2, 1]])
     yield case("embedding", lambda W: ops.embedding(ids, W), lambda W: W[ids], [(3, 4)], "real",
                "repeated")  # fmt: skip
-    yield Case("one_hot-matrix", "one_hot", _with(ops.one_hot, num_classes=3, dtype=np.float64),
+    yield Case("one_hot-matrix", "one_hot", with_options(ops.one_hot, num_classes=3, dtype=np.float64),
                lambda x: np.eye(3)[x], [ids], False,
                {"num_classes": 3, "dtype": np.float64})  # fmt: skip
 
@@ -589,15 +623,15 @@ def random_cases() -> Iterator[Case]:
     keep = Generator(7)
     keep.counter = 3
     kept = keep.uniform((3, 4)) >= 0.4
-    yield case("drop", _with(ops.random.drop, key, p=0.4), lambda x: np.where(kept, x / 0.6, 0),
+    yield case("drop", with_options(ops.random.drop, key, p=0.4), lambda x: np.where(kept, x / 0.6, 0),
                [(3, 4)], "real", "matrix")  # fmt: skip
-    yield case("drop", _with(ops.random.drop, key, p=0.4), np.copy, [(0,)], "real", "empty")
+    yield case("drop", with_options(ops.random.drop, key, p=0.4), np.copy, [(0,)], "real", "empty")
     for name in ("uniform", "normal"):
         attrs = {"shape": (2, 3), "dtype": np.float64}
         state = Generator(7)
         state.counter = 3
         wanted = getattr(state, name)((2, 3), np.float64)
-        yield Case(f"{name}-matrix", name, _with(OPS[name], **attrs), lambda k, w=wanted: w,
+        yield Case(f"{name}-matrix", name, with_options(OPS[name], **attrs), lambda k, w=wanted: w,
                    [key], False, attrs)  # fmt: skip
     yield Case("draw-next", "draw", lambda: OPS["draw"](generator=Generator(5)),
                lambda: np.array([5, 0]), [], False, {"generator": Generator(5)})  # fmt: skip

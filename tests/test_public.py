@@ -3,6 +3,7 @@
 import inspect
 import types
 
+import numpy as np
 import pytest
 
 import tinygrad_rnn as tg
@@ -28,7 +29,16 @@ def test_every_array_function_is_exported_or_kept_back_on_purpose():
     assert set(tg.ops.__all__) <= own
 
 
-@pytest.mark.parametrize("name", sorted(set(tg.__all__) - MODULES))
+CONSTANTS = {n for n in tg.__all__ if not callable(getattr(tg, n))} - MODULES
+
+
+def test_constants_are_the_dtypes_and_the_numbers_of_the_standard():
+    dtypes = {n for n in CONSTANTS if isinstance(getattr(tg, n), np.dtype)}
+    assert {str(getattr(tg, n)) for n in dtypes} == dtypes
+    assert CONSTANTS - dtypes == {"__array_api_version__", "e", "inf", "nan", "newaxis", "pi"}
+
+
+@pytest.mark.parametrize("name", sorted(set(tg.__all__) - MODULES - CONSTANTS))
 def test_every_name_is_documented(name):
     text = inspect.getdoc(getattr(tg, name))
     assert text, f"{name} needs a docstring"

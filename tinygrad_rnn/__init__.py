@@ -3,11 +3,14 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from . import nn as nn, ops as ops, optim as optim, testing as testing
+from . import _dtypes, nn as nn, ops as ops, optim as optim, testing as testing
 from ._creation import (
     arange as arange,
+    asarray as asarray,
     empty as empty,
+    empty_like as empty_like,
     eye as eye,
+    from_dlpack as from_dlpack,
     full as full,
     full_like as full_like,
     linspace as linspace,
@@ -20,6 +23,7 @@ from ._creation import (
     zeros as zeros,
     zeros_like as zeros_like,
 )
+from ._dtypes import *  # noqa: F403
 from ._tensor import Tensor as Tensor
 from ._words import hint
 from .autodiff import (
@@ -56,11 +60,12 @@ if TYPE_CHECKING:
 __all__ = [
     "AnomalyError", "AuditError", "CaptureError", "CaptureWarning", "CheckpointError",
     "CompilerWarning", "DTypeError", "DataError", "GraphError", "RenderError", "ShapeError",
-    "Tensor", "arange", "clear_jit_cache", "detect_anomaly", "disable_jit", "empty", "eye", "full",
-    "full_like", "grad", "jit", "linspace", "logspace", "nn", "no_grad", "ones", "ones_like", "ops",
-    "optim", "rand", "randn", "scope", "set_num_threads", "step", "tensor", "testing", "viz",
-    "zeros", "zeros_like",
+    "Tensor", "arange", "asarray", "clear_jit_cache", "detect_anomaly", "disable_jit", "empty",
+    "empty_like", "eye", "from_dlpack", "full", "full_like", "grad", "jit", "linspace", "logspace",
+    "nn", "no_grad", "ones", "ones_like", "ops", "optim", "rand", "randn", "scope",
+    "set_num_threads", "step", "tensor", "testing", "viz", "zeros", "zeros_like",
 ]  # fmt: skip
+__all__ += _dtypes.__all__
 __all__ += ops.__all__
 __version__ = "0.1.0"
 _COMPILER = ("clear_jit_cache", "disable_jit", "jit", "set_num_threads")

@@ -7,6 +7,7 @@ import numpy as np
 
 from ._tensor import Tensor, to_array
 from .errors import DTypeError, ShapeError
+from .ops.names import on_cpu
 from .ops.random import Generator, default_generator, draw, normal, uniform
 
 Shape = int | Sequence[int]
@@ -46,63 +47,124 @@ def _shape(shape: tuple[Any, ...]) -> tuple[int, ...]:
     return tuple(int(n) for n in sizes)
 
 
-def full(shape: Shape, value: float, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+def asarray(obj: Any, dtype: Any = None, device: Any = None, copy: bool | None = None) -> Tensor:
+    """Make a Tensor of anything array-like; a Tensor of that dtype is itself, unless copied.
+
+    Arrays of others are always copied, since a Tensor's values are its own: copy=False raises
+    ValueError for them.
+    """
+    on_cpu("asarray", device)
+    if isinstance(obj, Tensor):
+        same = obj if dtype is None else obj.astype(_supported(dtype))
+        if copy is False and same is not obj:
+            raise ValueError(f"asarray: a tensor of {obj.dtype} must be copied to be {dtype}")
+        return same.clone() if copy and same is obj else same
+    if copy is False:
+        raise ValueError("asarray: a tensor's values are its own, so they are copied; leave copy")
+    return tensor(obj, dtype)
+
+
+def from_dlpack(x: Any, device: Any = None, copy: bool | None = None) -> Tensor:
+    """Make a Tensor of another library's array by DLPack; unless copy is True, it shares memory.
+
+    The Tensor cannot be written to, but it changes if the other library writes.
+    """
+    on_cpu("from_dlpack", device)
+    array = np.from_dlpack(x).view()
+    if copy:
+        return Tensor(array.copy())
+    array.flags.writeable = False
+    return Tensor(array)
+
+
+def full(
+    shape: Shape, fill_value: float, dtype: Any = None, requires_grad: bool = False,
+    device: Any = None,
+) -> Tensor:  # fmt: skip
     """Make a Tensor filled with one value."""
+    on_cpu("full", device)
     sizes = _shape((shape,))
     if dtype is None:
-        dtype = np.float32 if isinstance(value, float) else None
-    return Tensor(np.full(sizes, value, dtype), requires_grad)
+        dtype = np.float32 if isinstance(fill_value, float) else None
+    return Tensor(np.full(sizes, fill_value, dtype), requires_grad)
 
 
-def zeros(*shape: Any, dtype: Any = np.float32, requires_grad: bool = False) -> Tensor:
-    """Make a Tensor of zeros: zeros(2, 3) or zeros((2, 3))."""
-    return Tensor(np.zeros(_shape(shape), _supported(dtype)), requires_grad)
+def zeros(
+    *shape: Any, dtype: Any = None, requires_grad: bool = False, device: Any = None
+) -> Tensor:
+    """Make a Tensor of zeros: zeros(2, 3) or zeros((2, 3)); float32 if nothing is said."""
+    return _made(np.zeros, "zeros", shape, dtype, requires_grad, device)
 
 
-def ones(*shape: Any, dtype: Any = np.float32, requires_grad: bool = False) -> Tensor:
-    """Make a Tensor of ones."""
-    return Tensor(np.ones(_shape(shape), _supported(dtype)), requires_grad)
+def ones(*shape: Any, dtype: Any = None, requires_grad: bool = False, device: Any = None) -> Tensor:
+    """Make a Tensor of ones: ones(2, 3) or ones((2, 3)); float32 if nothing is said."""
+    return _made(np.ones, "ones", shape, dtype, requires_grad, device)
 
 
-def empty(*shape: Any, dtype: Any = np.float32, requires_grad: bool = False) -> Tensor:
-    """Make a Tensor whose values are not set."""
-    return Tensor(np.empty(_shape(shape), _supported(dtype)), requires_grad)
+def empty(
+    *shape: Any, dtype: Any = None, requires_grad: bool = False, device: Any = None
+) -> Tensor:
+    """Make a Tensor whose values are not set; float32 if nothing is said."""
+    return _made(np.empty, "empty", shape, dtype, requires_grad, device)
 
 
-def zeros_like(x: Any) -> Tensor:
-    """Zeros with the shape and dtype of `x`."""
-    return full_like(x, 0)
+def _made(make: Any, name: str, shape: Any, dtype: Any, requires_grad: bool, device: Any) -> Tensor:
+    on_cpu(name, device)
+    return Tensor(make(_shape(shape), _supported(dtype or np.float32)), requires_grad)
 
 
-def ones_like(x: Any) -> Tensor:
-    """Ones with the shape and dtype of `x`."""
-    return full_like(x, 1)
+def zeros_like(x: Any, dtype: Any = None, device: Any = None) -> Tensor:
+    """Zeros with the shape of `x`, and its dtype if none is given."""
+    return full_like(x, 0, dtype, device)
 
 
-def full_like(x: Any, value: float) -> Tensor:
-    """One value with the shape and dtype of `x`."""
+def ones_like(x: Any, dtype: Any = None, device: Any = None) -> Tensor:
+    """Ones with the shape of `x`, and its dtype if none is given."""
+    return full_like(x, 1, dtype, device)
+
+
+def empty_like(x: Any, dtype: Any = None, device: Any = None) -> Tensor:
+    """Values that are not set, with the shape of `x`, and its dtype if none is given."""
+    on_cpu("empty_like", device)
     like = x if isinstance(x, Tensor | np.ndarray) else to_array(x)
-    return Tensor(np.full(like.shape, value, like.dtype))
+    return Tensor(np.empty(like.shape, _supported(dtype or like.dtype)))
 
 
-def eye(n: int, m: int | None = None, dtype: Any = np.float32) -> Tensor:
-    """Make the identity matrix of n rows and m (or n) columns."""
-    return Tensor(np.eye(n, m, dtype=_supported(dtype)))
+def full_like(x: Any, fill_value: float, dtype: Any = None, device: Any = None) -> Tensor:
+    """One value with the shape of `x`, and its dtype if none is given."""
+    on_cpu("full_like", device)
+    like = x if isinstance(x, Tensor | np.ndarray) else to_array(x)
+    return Tensor(np.full(like.shape, fill_value, _supported(dtype or like.dtype)))
 
 
-def arange(start: float, stop: float | None = None, step: float = 1, dtype: Any = None) -> Tensor:
+def eye(n: int, m: int | None = None, k: int = 0, dtype: Any = None, device: Any = None) -> Tensor:
+    """Make a matrix of n rows and m (or n) columns, with ones on diagonal k; float32."""
+    on_cpu("eye", device)
+    return Tensor(np.eye(n, m, k, dtype=_supported(dtype or np.float32)))
+
+
+def arange(
+    start: float, stop: float | None = None, step: float = 1, dtype: Any = None, device: Any = None
+) -> Tensor:
     """Make the numbers from start (0 if one is given) up to stop, without it."""
+    on_cpu("arange", device)
     if stop is None:
         start, stop = 0, start
-    return Tensor(to_array(np.arange(start, stop, step).tolist(), dtype))
+    numbers = np.arange(start, stop, step)
+    if dtype is None and numbers.dtype.kind == "f":
+        dtype = np.float32
+    return Tensor(to_array(numbers, dtype))
 
 
 def linspace(
-    start: float, stop: float, num: int, endpoint: bool = True, dtype: Any = np.float32
-) -> Tensor:
+    start: float, stop: float, num: int, endpoint: bool = True, dtype: Any = None,
+    device: Any = None,
+) -> Tensor:  # fmt: skip
     """Make `num` numbers at equal distances from start to stop, with it or, by choice, without."""
+    on_cpu("linspace", device)
     (n,) = _shape((num,))
-    return Tensor(np.linspace(start, stop, n, endpoint=endpoint, dtype=_supported(dtype)))
+    dtype = _supported(dtype or np.float32)
+    return Tensor(np.linspace(start, stop, n, endpoint=endpoint, dtype=dtype))
 
 
 def logspace(

@@ -158,6 +158,7 @@ for _name, _op in {
     "add": ops.add, "sub": ops.sub, "mul": ops.mul, "truediv": ops.div, "pow": ops.pow,
     "floordiv": ops.floor_divide, "mod": ops.remainder,
     "matmul": ops.matmul, "and": ops.bitwise_and, "or": ops.bitwise_or, "xor": ops.bitwise_xor,
+    "lshift": ops.bitwise_left_shift, "rshift": ops.bitwise_right_shift,
 }.items():  # fmt: skip
     setattr(Tensor, f"__{_name}__", _operator(_op))
     setattr(Tensor, f"__r{_name}__", _operator(_op, reflected=True))

@@ -15,6 +15,7 @@ from .errors import DTypeError, GraphError, ShapeError
 from .graph import Node
 from .kernels import gemm
 from .op import Array, Traced, local
+from .ops.names import on_cpu
 
 _F32, _F64 = np.dtype(np.float32), np.dtype(np.float64)
 count = itertools.count(1).__next__  # atomic under the interpreter's lock
@@ -80,6 +81,16 @@ class Tensor(Traced):
     def size(self) -> int:
         """Number of values."""
         return self._array.size
+
+    @property
+    def device(self) -> str:
+        """Where the values are: always on the processor."""
+        return "cpu"
+
+    def to_device(self, device: str, /, *, stream: Any = None) -> "Tensor":
+        """The tensor itself, since there is one device."""
+        on_cpu("to_device", device)
+        return self
 
     @property
     def node(self) -> Node | None:
@@ -153,8 +164,15 @@ class Tensor(Traced):
     def __array_namespace__(self, *, api_version: str | None = None) -> Any:
         return sys.modules[__package__]
 
-    def __dlpack__(self, **options: Any) -> Any:
-        return self.numpy().__dlpack__(**options)
+    def __dlpack__(
+        self, *, stream: Any = None, max_version: Any = None, dl_device: Any = None,
+        copy: bool | None = None,
+    ) -> Any:  # fmt: skip
+        if max_version is None:  # a protocol in which nothing says that the values are read-only
+            return self._values().copy().__dlpack__(stream=stream, dl_device=dl_device)
+        return self.numpy().__dlpack__(
+            stream=stream, max_version=max_version, dl_device=dl_device, copy=copy
+        )
 
     def __dlpack_device__(self) -> Any:
         return self._array.__dlpack_device__()
@@ -317,6 +335,7 @@ class Tensor(Traced):
         __truediv__ = __rtruediv__ = __pow__ = __rpow__ = __matmul__ = __rmatmul__ = _binary
         __lt__ = __le__ = __gt__ = __ge__ = _binary
         __and__ = __or__ = __xor__ = __rand__ = __ror__ = __rxor__ = _binary
+        __lshift__ = __rshift__ = __rlshift__ = __rrshift__ = _binary
         __neg__ = __abs__ = _unary
 
         def __getattr__(self, name: str) -> Any: ...  # the array functions as methods
@@ -331,6 +350,7 @@ class Tensor(Traced):
 
     __iadd__ = __isub__ = __imul__ = __itruediv__ = __ifloordiv__ = __imod__ = _in_place
     __ipow__ = __imatmul__ = __iand__ = __ior__ = __ixor__ = _in_place
+    __ilshift__ = __irshift__ = _in_place
 
     # array functions as methods -----------------------------------------------
 

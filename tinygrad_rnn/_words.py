@@ -7,7 +7,6 @@ OURS = {
     "amin": "min",
     "arctan": "atan",
     "as_tensor": "tensor",
-    "asarray": "tensor",
     "bmm": "matmul",
     "cat": "concat",
     "clamp": "clip",

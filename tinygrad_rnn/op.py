@@ -148,12 +148,14 @@ class Op:
         self.fn, self.kernel, self.shape = fn, kernel, shape
         self.name = self.__name__ = fn.__name__
         self.__doc__, self.__module__ = fn.__doc__, fn.__module__
-        self.__signature__ = inspect.signature(fn)
-        parameters = self.__signature__.parameters.values()
+        parameters = inspect.signature(fn).parameters.values()
         self.inputs = tuple(p.name for p in parameters if p.kind is not p.KEYWORD_ONLY)
         self.variadic = any(p.kind is p.VAR_POSITIONAL for p in parameters)
         self.defaults = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
         self.arity = -1 if self.variadic else len(self.inputs)
+        self.__signature__ = inspect.Signature(  # `_bind` takes attributes by place, too
+            [p if self.variadic else p.replace(kind=p.POSITIONAL_OR_KEYWORD) for p in parameters]
+        )
         self.free = frozenset(free)  # inputs whose dtype is not the op's: masks, indices
         self.floats = floats  # integers are taken as float32
         self.pointwise = pointwise  # fn is a scalar rule

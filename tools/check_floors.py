@@ -22,6 +22,7 @@ FLOORS = {
     "graph": 4,
     "_convert": 4,
     "_hooks": 4,
+    "_dtypes": 4,
     "rolling": 4,
     "_tensor": 5,
     "_record": 5,

@@ -27,7 +27,8 @@ F32, F64, I32, I64 = np.float32, np.float64, np.int32, np.int64
 # where the compiled ones give NaN or inf, so NumPy's stand in where Numba is switched off
 maths: Any = math
 if DISABLED:
-    _SAME = ["log", "log1p", "expm1", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "hypot"]
+    _SAME = ["log", "log1p", "expm1", "sqrt", "copysign", "hypot"]
+    _SAME += ["sin", "cos", "tan", "sinh", "cosh"]
     _INVERSE = ["sin", "cos", "tan", "tan2", "sinh", "cosh", "tanh"]
     maths = SimpleNamespace(
         **{name: getattr(np, name) for name in _SAME},

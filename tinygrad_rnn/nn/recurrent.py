@@ -178,7 +178,7 @@ class Recurrent(Module):
                     f"batch_first), got {s.shape}"
                 )
         split = [ops.unstack(s) for s in parts]
-        return split[0] if len(split) == 1 else list(zip(*split, strict=True))
+        return list(split[0]) if len(split) == 1 else list(zip(*split, strict=True))
 
 
 def _check_lengths(name: str, lengths: Any, T: int, N: int) -> Tensor:

@@ -6,6 +6,7 @@ A file's `__all__` says which of its functions are public; they are all public h
 from . import (
     activations,
     arrange,
+    bits,
     contract,
     indexing,
     linalg,
@@ -17,11 +18,13 @@ from . import (
     rounding,
     rows,
     search,
+    sets,
     shape,
     trigonometry,
 )
 from .activations import *
 from .arrange import *
+from .bits import *
 from .contract import *
 from .indexing import *
 from .indexing import gather as gather, index as index  # what x[key] is
@@ -35,12 +38,15 @@ from .reduce import *
 from .rounding import *
 from .rows import *
 from .search import *
+from .sets import *
 from .shape import *
 from .trigonometry import *
+from .words import worded as _worded
 
 __all__: list[str] = []
 __all__ += activations.__all__
 __all__ += arrange.__all__
+__all__ += bits.__all__
 __all__ += contract.__all__
 __all__ += indexing.__all__
 __all__ += linalg.__all__
@@ -52,5 +58,9 @@ __all__ += reduce.__all__
 __all__ += rounding.__all__
 __all__ += rows.__all__
 __all__ += search.__all__
+__all__ += sets.__all__
 __all__ += shape.__all__
 __all__ += trigonometry.__all__
+
+
+globals().update(_worded({_name: globals()[_name] for _name in __all__}))

@@ -1,4 +1,7 @@
-"""Rearranging: repeat, tile, roll, triangles, diagonals, padding; all made of other ops."""
+"""Rearranging: repeat, tile, roll, grids, triangles, diagonals, padding, differences.
+
+All made of other ops.
+"""
 
 import math
 from collections.abc import Sequence
@@ -7,12 +10,16 @@ from typing import Any
 import numpy as np
 
 from ..errors import ShapeError
+from ..op import broadcast
 from .indexing import index, take
 from .logic import where
 from .reduce import sum
 from .shape import broadcast_to, concat, expand_dims, one_axis, permute_dims, reshape
 
-__all__ = ["diagonal", "moveaxis", "pad", "repeat", "roll", "tile", "trace", "tril", "triu"]
+__all__ = [
+    "broadcast_arrays", "diagonal", "diff", "meshgrid", "moveaxis", "pad", "repeat", "roll",
+    "tile", "trace", "tril", "triu",
+]  # fmt: skip
 
 Axes = int | Sequence[int]
 
@@ -83,6 +90,44 @@ def roll(x: Any, shift: Axes, axis: Axes | None = None) -> Any:
             head = index(x, key=(*before, slice(0, cut)))
             x = concat(index(x, key=(*before, slice(cut, None))), head, axis=k)
     return x
+
+
+def broadcast_arrays(*arrays: Any) -> list[Any]:
+    """All arrays in the shape that they broadcast to."""
+    shape = broadcast("broadcast_arrays", *(x.shape for x in arrays))
+    return [broadcast_to(x, shape=shape) for x in arrays]
+
+
+def meshgrid(*arrays: Any, indexing: str = "xy") -> list[Any]:
+    """Coordinates of all points of a grid, given those along each axis.
+
+    With indexing "ij" the k-th vector runs along axis k; with "xy" the first two are exchanged.
+    """
+    if indexing not in ("xy", "ij"):
+        raise ShapeError(f"meshgrid: indexing must be 'xy' or 'ij', got {indexing!r}")
+    wrong = [x.shape for x in arrays if x.ndim > 1]
+    if wrong:
+        raise ShapeError(f"meshgrid: needs vectors, got {wrong[0]}")
+    n = len(arrays)
+    places = [1, 0, *range(2, n)] if indexing == "xy" and n > 1 else list(range(n))
+    lines = [
+        reshape(x, shape=(*(1,) * k, -1 if x.size else 0, *(1,) * (n - 1 - k)))
+        for k, x in zip(places, arrays, strict=True)
+    ]
+    return broadcast_arrays(*lines)
+
+
+def diff(x: Any, axis: int = -1, n: int = 1, prepend: Any = None, append: Any = None) -> Any:
+    """Differences of neighbours along one axis, n times over, after joining on what is given."""
+    k = one_axis("diff", axis, x.ndim)
+    if n < 0:
+        raise ShapeError(f"diff: n must be a whole number from 0, got {n}")
+    parts = [a for a in (prepend, x, append) if a is not None]
+    y = concat(*parts, axis=k) if n and len(parts) > 1 else x
+    before = (slice(None),) * k
+    for _ in range(n):
+        y = index(y, key=(*before, slice(1, None))) - index(y, key=(*before, slice(None, -1)))
+    return y
 
 
 def _triangle(name: str, x: Any, k: int, lower: bool) -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 from ..errors import ShapeError
 from .arrange import diagonal, moveaxis
 from .linalg import matmul
+from .logic import astype
 from .reduce import sum
 from .shape import one_axis, permute_dims, reshape
 
@@ -14,10 +15,16 @@ __all__ = ["einsum", "tensordot", "vecdot"]
 
 
 def vecdot(a: Any, b: Any, axis: int = -1) -> Any:
-    """Sum of products along one axis; the other axes broadcast."""
-    for x in (a, b):
-        one_axis("vecdot", axis, x.ndim)
-    return sum(a * b, axis=axis)
+    """Sum of products along one axis, as long in both; the other axes broadcast.
+
+    Of the dtype of a product: integers are not widened, as they are in a sum.
+    """
+    n, m = (x.shape[one_axis("vecdot", axis, x.ndim)] for x in (a, b))
+    if n != m:
+        raise ShapeError(f"vecdot: axis {axis} has {n} values in a and {m} in b")
+    products = a * b
+    y = sum(products, axis=axis)
+    return y if y.dtype == products.dtype else astype(y, dtype=products.dtype)
 
 
 def tensordot(a: Any, b: Any, axes: int | tuple[Sequence[int], Sequence[int]] = 2) -> Any:

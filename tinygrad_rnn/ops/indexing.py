@@ -204,11 +204,11 @@ def one_hot(x, *, num_classes, dtype=np.float32):
     return np.eye(num_classes, dtype=dtype)[x]
 
 
-def unstack(x: Any, axis: int = 0) -> list[Any]:
+def unstack(x: Any, axis: int = 0) -> tuple[Any, ...]:
     """Cut into the slices along one axis, which disappears."""
     k = one_axis("unstack", axis, x.ndim)
     before = (slice(None),) * k
-    return [index(x, key=(*before, t)) for t in range(x.shape[k])]
+    return tuple([index(x, key=(*before, t)) for t in range(x.shape[k])])
 
 
 def split(x: Any, sizes: int | Sequence[int], axis: int = 0) -> list[Any]:

@@ -9,9 +9,8 @@ from ..errors import DTypeError
 from ..op import pointwise
 
 __all__ = [
-    "astype", "bitwise_and", "bitwise_invert", "bitwise_or", "bitwise_xor", "clone", "eq", "ge",
-    "gt", "isfinite", "isinf", "isnan", "le", "logical_and", "logical_not", "logical_or",
-    "logical_xor", "lt", "nan_to_num", "ne", "where",
+    "clone", "eq", "ge", "gt", "isfinite", "isinf", "isnan", "le", "logical_and", "logical_not",
+    "logical_or", "logical_xor", "lt", "nan_to_num", "ne", "where",
 ]  # fmt: skip
 
 
@@ -118,35 +117,6 @@ def logical_xor(a, b):
 def logical_not(x):
     """Whether it is false, elementwise; a number is, if it is 0."""
     return x == 0
-
-
-@pointwise(kernel=operator.and_)
-def bitwise_and(a, b):
-    """`a & b` of booleans or integers, elementwise, bit by bit."""
-    return a & b
-
-
-@pointwise(kernel=operator.or_)
-def bitwise_or(a, b):
-    """`a | b` of booleans or integers, elementwise, bit by bit."""
-    return a | b
-
-
-@pointwise(kernel=operator.xor)
-def bitwise_xor(a, b):
-    """`a ^ b` of booleans or integers, elementwise, bit by bit."""
-    return a ^ b
-
-
-@pointwise(kernel=np.invert)
-def invert_bits(x):
-    """All bits of integers turned over."""
-    return ~x
-
-
-def bitwise_invert(x: Any) -> Any:
-    """`~x` of booleans or integers, elementwise: false for true, or all bits turned over."""
-    return logical_not(x) if x.dtype == bool else invert_bits(x)
 
 
 @pointwise(kernel=np.array)

@@ -1,21 +1,123 @@
-"""The Python array API's long names beside the short ones."""
+"""The Python array API's names and options, where those of the ops are shorter."""
 
 from typing import Any
 
+import numpy as np
+
 from ..errors import ShapeError
-from .logic import eq, ge, gt, le, lt, ne
+from . import logic, pointwise, reduce, shape
+from .logic import eq, ge, gt, le, lt, ne, where as choose
 from .pointwise import div, mul, neg, sub
 from .reduce import cumprod, cumsum
-from .shape import swapaxes
+from .shape import reshape, swapaxes
 
 __all__ = [
-    "cumulative_prod", "cumulative_sum", "divide", "equal", "greater", "greater_equal", "less",
-    "less_equal", "matrix_transpose", "multiply", "negative", "not_equal", "subtract",
+    "astype", "clip", "concat", "cumulative_prod", "cumulative_sum", "divide", "equal", "flip",
+    "greater", "greater_equal", "less", "less_equal", "matrix_transpose", "max", "min",
+    "multiply", "negative", "not_equal", "positive", "prod", "reciprocal", "subtract", "sum",
 ]  # fmt: skip
 
 subtract, multiply, divide, negative = sub, mul, div, neg
 equal, not_equal = eq, ne
 less, less_equal, greater, greater_equal = lt, le, gt, ge
+
+
+def on_cpu(name: str, device: Any) -> None:
+    """Raise unless the device is None or "cpu", the only one there is."""
+    if device not in (None, "cpu"):
+        raise ValueError(f"{name}: device must be 'cpu' or None, got {device!r}")
+
+
+def astype(x: Any, dtype: Any, *, copy: bool = True, device: Any = None) -> Any:
+    """Convert to a dtype; the gradient is converted back. None passes to integers.
+
+    With copy=False `x` itself if it has that dtype.
+    """
+    on_cpu("astype", device)
+    dtype = np.dtype(dtype)
+    return x if not copy and x.dtype == dtype else logic.astype(x, dtype=dtype)
+
+
+def _taken_as(x: Any, dtype: Any) -> Any:
+    return x if dtype is None else astype(x, dtype, copy=False)
+
+
+def sum(x: Any, axis: Any = None, keepdims: bool = False, dtype: Any = None) -> Any:
+    """Sum over `axis`, of the values as `dtype`; NumPy's pairwise summation."""
+    return reduce.sum(_taken_as(x, dtype), axis=axis, keepdims=keepdims)
+
+
+def prod(x: Any, axis: Any = None, keepdims: bool = False, dtype: Any = None) -> Any:
+    """Product over `axis`, of the values as `dtype`; gradients are right where factors are 0, too.
+
+    Multiplied in pairs of pairs.
+    """
+    return _taken_as(reduce.prod(_taken_as(x, dtype), axis=axis, keepdims=keepdims), dtype)
+
+
+def _limits(dtype: np.dtype[Any]) -> tuple[Any, Any]:
+    """The smallest and the largest value of a dtype."""
+    if dtype.kind == "f":
+        return -float("inf"), float("inf")
+    if dtype.kind == "b":
+        return False, True
+    return int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)
+
+
+def max(x: Any, axis: Any = None, keepdims: bool = False, where: Any = None) -> Any:
+    """Largest value over `axis`; NaN if one is there, ties share the gradient.
+
+    Of those only where the boolean `where` holds: -inf, or the smallest integer, if nowhere.
+    """
+    if where is not None:
+        x = choose(where, x, _limits(x.dtype)[0])
+    return reduce.max(x, axis=axis, keepdims=keepdims)
+
+
+def min(x: Any, axis: Any = None, keepdims: bool = False, where: Any = None) -> Any:
+    """Smallest value over `axis`; NaN if one is there, ties share the gradient.
+
+    Of those only where the boolean `where` holds: inf, or the largest integer, if nowhere.
+    """
+    if where is not None:
+        x = choose(where, x, _limits(x.dtype)[1])
+    return reduce.min(x, axis=axis, keepdims=keepdims)
+
+
+def clip(x: Any, min: Any = None, max: Any = None) -> Any:
+    """Limit to [min, max] elementwise: y = minimum(maximum(x, min), max); None is no limit.
+
+    The gradient goes to x between the bounds and on them, else to the bound that was taken.
+    """
+    if min is None or max is None:
+        low, high = _limits(x.dtype)
+        min, max = low if min is None else min, high if max is None else max
+    return pointwise.clip(x, min, max)
+
+
+def concat(arrays: Any, *more: Any, axis: int | None = 0) -> Any:
+    """Join along an existing axis, all other sizes equal; with axis=None all flattened.
+
+    The arrays one after the other, or in a list.
+    """
+    if isinstance(arrays, list | tuple):
+        if len(more) > 1:
+            raise ShapeError(f"concat: after a list comes its axis, got {len(more)} more values")
+        arrays, axis = tuple(arrays), more[0] if more else axis
+    else:
+        arrays = (arrays, *more)
+    if axis is None:
+        arrays, axis = [reshape(x, shape=(-1,)) for x in arrays], 0
+    return shape.concat(*arrays, axis=axis)
+
+
+def flip(x: Any, axis: int | tuple[int, ...] | None = None) -> Any:
+    """Reverse the order along an axis, several, or all."""
+    if axis is None:
+        axis = tuple(range(x.ndim))
+    for a in axis if isinstance(axis, tuple) else (axis,):
+        x = shape.flip(x, axis=a)
+    return x
 
 
 def _only_axis(name: str, x: Any, axis: int | None) -> int:
@@ -24,16 +126,48 @@ def _only_axis(name: str, x: Any, axis: int | None) -> int:
     return 0 if axis is None else axis
 
 
-def cumulative_sum(x: Any, axis: int | None = None) -> Any:
-    """Running sum along an axis, which may be left out if there is only one; see `cumsum`."""
-    return cumsum(x, axis=_only_axis("cumulative_sum", x, axis))
+def _from(start: int, x: Any, y: Any, axis: int, include_initial: bool) -> Any:
+    if not include_initial:
+        return y
+    k = shape.one_axis("cumulative", axis, x.ndim)
+    first = np.full((*x.shape[:k], 1, *x.shape[k + 1 :]), start, y.dtype)
+    return shape.concat(first, y, axis=k)
 
 
-def cumulative_prod(x: Any, axis: int | None = None) -> Any:
-    """Running product along an axis, which may be left out if there is only one; see `cumprod`."""
-    return cumprod(x, axis=_only_axis("cumulative_prod", x, axis))
+def cumulative_sum(
+    x: Any, axis: int | None = None, dtype: Any = None, include_initial: bool = False
+) -> Any:
+    """Running sum along an axis, which may be left out if there is only one; see `cumsum`.
+
+    With `include_initial` a 0 stands before it.
+    """
+    k = _only_axis("cumulative_sum", x, axis)
+    y = _taken_as(cumsum(_taken_as(x, dtype), axis=k), dtype)
+    return _from(0, x, y, k, include_initial)
+
+
+def cumulative_prod(
+    x: Any, axis: int | None = None, dtype: Any = None, include_initial: bool = False
+) -> Any:
+    """Running product along an axis, which may be left out if there is only one; see `cumprod`.
+
+    With `include_initial` a 1 stands before it.
+    """
+    k = _only_axis("cumulative_prod", x, axis)
+    y = _taken_as(cumprod(_taken_as(x, dtype), axis=k), dtype)
+    return _from(1, x, y, k, include_initial)
 
 
 def matrix_transpose(x: Any) -> Any:
     """Exchange the last two axes: `x.mT`."""
     return swapaxes(x, -1, -2)
+
+
+def positive(x: Any) -> Any:
+    """The values as they are: `+x`."""
+    return x
+
+
+def reciprocal(x: Any) -> Any:
+    """One divided by it, elementwise: 1 / x; integers give float32."""
+    return div(1, x)

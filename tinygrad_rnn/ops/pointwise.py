@@ -15,8 +15,8 @@ from ..op import pointwise
 from .logic import where
 
 __all__ = [
-    "abs", "add", "clip", "div", "exp", "expm1", "log", "log1p", "log2", "log10", "maximum",
-    "minimum", "mul", "neg", "pow", "sqrt", "square", "sub", "tanh",
+    "abs", "add", "div", "exp", "expm1", "log", "log1p", "log2", "log10", "maximum", "minimum",
+    "mul", "neg", "pow", "sqrt", "square", "sub", "tanh",
 ]  # fmt: skip
 
 

@@ -24,9 +24,7 @@ from .shape import (
     reshape,
 )
 
-__all__ = [
-    "cumprod", "cumsum", "logsumexp", "max", "mean", "min", "norm", "prod", "std", "sum", "var",
-]  # fmt: skip
+__all__ = ["cumprod", "cumsum", "logsumexp", "mean", "norm", "std", "var"]
 
 
 def axes_of(name: str, axis: Any, ndim: int) -> tuple[int, ...]:

@@ -1,14 +1,18 @@
 """Rounding, signs and remainders, elementwise; a step has gradient 0, whatever comes."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from ..op import pointwise
+from ..op import Spec, broadcast, pointwise, primitive
 from .logic import where
 
-__all__ = ["ceil", "floor", "floor_divide", "remainder", "round", "sign", "trunc"]
+__all__ = [
+    "ceil", "copysign", "floor", "floor_divide", "nextafter", "remainder", "round", "sign",
+    "signbit", "trunc",
+]  # fmt: skip
 
 
 def _of_floats(kernel: Any) -> Callable[[Any], Any]:
@@ -105,3 +109,35 @@ def remainder_vjp_a(g):
 @remainder.vjp
 def remainder_vjp_b(g, a, b):
     return -g * floor_divide(a, b)
+
+
+@pointwise(kernel=np.signbit, free=["x"])
+def signbit(x):
+    """Whether its sign is minus, elementwise: true for -0.0 and for -NaN, too."""
+    return math.copysign(1.0, x) < 0
+
+
+@pointwise(kernel=np.copysign, floats=True)
+def copysign(a, b):
+    """The size of a with the sign of b, elementwise; the subgradient at a = 0 is 0."""
+    return math.copysign(a, b)
+
+
+@copysign.vjp
+def copysign_vjp_a(g, a, b):
+    return where(a == 0, 0, where(signbit(a) == signbit(b), g, -g))
+
+
+@copysign.vjp
+def copysign_vjp_b(g):
+    return where(True, 0, g)
+
+
+def _both(a: Spec, b: Spec) -> tuple[int, ...]:
+    return broadcast("nextafter", a.shape, b.shape)
+
+
+@primitive(shape=_both, floats=True)
+def nextafter(a, b):
+    """The next number after a on the way to b, elementwise; without gradient."""
+    return np.nextafter(a, b)

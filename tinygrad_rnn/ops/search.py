@@ -6,11 +6,11 @@ import numpy as np
 
 from ..errors import ShapeError
 from ..op import Spec, primitive
-from .indexing import index, take_along_axis
+from .indexing import index, take, take_along_axis
 from .reduce import over, reduced
 from .shape import one_axis
 
-__all__ = ["all", "any", "argmax", "argmin", "argsort", "sort", "topk"]
+__all__ = ["all", "any", "argmax", "argmin", "argsort", "searchsorted", "sort", "topk"]
 
 
 def _placed(name: str) -> Any:
@@ -54,14 +54,17 @@ def all(x, *, axis=None, keepdims=False):
     return np.all(x, axis=over("all", x, axis), keepdims=keepdims)
 
 
-def _sorted(x: Spec, *, axis: int, descending: bool) -> tuple[int, ...]:
+def _sorted(x: Spec, *, axis: int, descending: bool, stable: bool = True) -> tuple[int, ...]:
     one_axis("argsort", axis, x.ndim)
     return x.shape
 
 
 @primitive(shape=_sorted, dtype=np.int64)
-def argsort(x, *, axis=-1, descending=False):
-    """Places of the values in order along one axis; equals keep theirs, NaN counts as largest."""
+def argsort(x, *, axis=-1, descending=False, stable=True):
+    """Places of the values in order along one axis; equals keep theirs, NaN counts as largest.
+
+    Always stable, whatever `stable` says: nothing would be faster.
+    """
     k = one_axis("argsort", axis, x.ndim)
     if not descending:
         return np.argsort(x, axis=k, kind="stable")
@@ -69,8 +72,8 @@ def argsort(x, *, axis=-1, descending=False):
     return np.flip(x.shape[k] - 1 - turned, k)
 
 
-def sort(x: Any, axis: int = -1, descending: bool = False) -> Any:
-    """Put the values in order along one axis; each takes its gradient with it."""
+def sort(x: Any, axis: int = -1, descending: bool = False, stable: bool = True) -> Any:
+    """Put the values in order along one axis, always stably; each takes its gradient with it."""
     return take_along_axis(x, argsort(x, axis=axis, descending=descending), axis=axis)
 
 
@@ -84,3 +87,28 @@ def topk(x: Any, k: int, axis: int = -1, largest: bool = True) -> tuple[Any, Any
     order = argsort(x, axis=a, descending=largest)
     places = index(order, key=(*(slice(None),) * a, slice(0, k)))
     return take_along_axis(x, places, axis=a), places
+
+
+def _searched(x: Spec, values: Spec, *, side: str) -> tuple[int, ...]:
+    if x.ndim != 1:
+        raise ShapeError(f"searchsorted: needs one axis of numbers in order, got {x.shape}")
+    if side not in ("left", "right"):
+        raise ShapeError(f"searchsorted: side must be 'left' or 'right', got {side!r}")
+    return values.shape
+
+
+@primitive(shape=_searched, dtype=np.int64)
+def places_in_order(x, values, *, side):
+    """Where values belong among the numbers x, which are in order."""
+    _searched(Spec(np.shape(x), x.dtype), Spec(np.shape(values), x.dtype), side=side)
+    return np.searchsorted(x, values, side)
+
+
+def searchsorted(x: Any, values: Any, side: str = "left", sorter: Any = None) -> Any:
+    """Where values belong among the numbers x (n,), in order, or in the order of `sorter`.
+
+    x[i - 1] < v <= x[i] for side "left", x[i - 1] <= v < x[i] for "right". Without gradient.
+    Raises ShapeError for an x of other than one axis.
+    """
+    x = x if sorter is None else take(x, sorter, axis=0)
+    return places_in_order(x, values, side=side)

@@ -8,8 +8,8 @@ from ..errors import ShapeError
 from ..op import Spec, primitive
 
 __all__ = [
-    "broadcast_to", "concat", "expand_dims", "flip", "permute_dims", "reshape", "squeeze", "stack",
-    "sum_to", "swapaxes",
+    "broadcast_to", "expand_dims", "permute_dims", "reshape", "squeeze", "stack", "sum_to",
+    "swapaxes",
 ]  # fmt: skip
 
 
