@@ -185,9 +185,12 @@ def test_a_profiler_of_c_sees_the_recording_and_survives_it() -> None:
 
 @pytest.mark.filterwarnings("ignore::tinygrad_rnn.CaptureWarning")
 def test_threads_may_keep_and_drop_programs_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    def entry(fn: Any, leaves: Any, shape: Any) -> Any:
+    def entry(fn: Any, leaves: Any, shape: Any, varying: Any) -> Any:
         never = SimpleNamespace(hold=lambda: False, changed=lambda: None)
-        return SimpleNamespace(guards=never, moments=[], used=count(), run=lambda tensors: 1)
+        floats = SimpleNamespace(arrays=lambda leaves: ())
+        return SimpleNamespace(
+            guards=never, moments=[], used=count(), floats=floats, run=lambda tensors, floats: 1
+        )
 
     monkeypatch.setattr(api, "Entry", entry)
     fast = tg.jit(lambda n: n, audit=0)

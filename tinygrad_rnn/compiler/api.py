@@ -15,6 +15,7 @@ from .arguments import flatten
 from .audit import audited
 from .entry import Entry
 from .reasons import Recordings
+from .varying import Varying
 
 
 class disable_jit(_Switch):
@@ -46,7 +47,7 @@ class Jitted:
         self._entries: dict[Any, tuple[Entry, ...]] = {}  # by the arguments' kind, newest first
         self._last: Entry | None = None
         self._warned = False
-        self._recordings = Recordings(fn)
+        self._recordings, self._varying = Recordings(fn), Varying()
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         now = local.now
@@ -59,31 +60,46 @@ class Jitted:
         key = tuple(shape)
         for entry in self._entries.get(key, ()):
             if entry.guards.hold():
+                floats: Any = ()
                 break
         else:
-            entry = self._capture(key, leaves)
+            entry, floats = self._other(key, leaves)
         if entry is not self._last:
             self._last, entry.used = entry, count()
         tensors = [a for a in leaves if isinstance(a, Tensor)]
         if self.audit:
             self._calls += 1
             if self._calls % self.audit == 0:
-                return audited(entry, disable_jit()(self.fn), args, kwargs, tensors)
-        return entry.run(tensors)
+                return audited(entry, disable_jit()(self.fn), args, kwargs, tensors, floats)
+        return entry.run(tensors, floats)
 
-    def _capture(self, key: Any, leaves: list[Any]) -> Entry:
-        words = self._recordings.note(key, next(iter(self._entries.get(key, ())), None))
+    def _other(self, key: Any, leaves: list[Any]) -> tuple[Entry, Any]:
+        """A program that takes some floats as operands, else a new one; with those operands."""
+        short, places = self._varying.lifted(key)
+        for entry in self._entries.get(short, ()) if places else ():
+            floats = entry.floats.arrays(leaves)
+            if floats is not None and entry.guards.hold():
+                return entry, floats
+        entry = self._capture(key, leaves, short, places)
+        if places:
+            self._varying.asked(key, places, entry)
+            short, _ = self._varying.lifted(key)
+        self._keep(short, entry)
+        return entry, entry.floats.arrays(leaves)
+
+    def _capture(self, key: Any, leaves: list[Any], short: Any, places: dict[int, int]) -> Entry:
+        failed = next(iter(self._entries.get(short, ())), None)
+        words = self._recordings.note(key, failed, self._varying.lines(key))
         if words:
-            warnings.warn(f"tg.jit: {self!r} {words}", CaptureWarning, stacklevel=3)
-        entry = Entry(self.fn, leaves, key[1:])
+            warnings.warn(f"tg.jit: {self!r} {words}", CaptureWarning, stacklevel=4)
+        entry = Entry(self.fn, leaves, key[1:], places.values())
         if entry.moments and not self._warned:
             self._warned = True
             warnings.warn(
                 f"tg.jit: {entry.moments[0]}, would be the same in every call of {self!r}; pass "
                 "it as an argument, or use tg.rand, tg.randn and tg.dropout",
-                stacklevel=3,
+                stacklevel=4,
             )
-        self._keep(key, entry)
         return entry
 
     def _keep(self, key: Any, entry: Entry) -> None:

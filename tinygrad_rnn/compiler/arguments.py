@@ -11,7 +11,7 @@ from ..errors import CaptureError
 from ..op import OPS
 from .capture import Symbol, Tape
 from .ir import Value
-from .places import PLAIN
+from .places import LARGE, PLAIN, SMALL_ARRAY
 
 DICTS = (dict, OrderedDict)
 Rebuild = Callable[[list[Tensor], list[Any]], Any]
@@ -76,8 +76,8 @@ def flatten(value: Any, leaves: list[Any], shape: list[Any]) -> None:
         shape.append((dict, tuple(value)))
         for v in value.values():
             flatten(v, leaves, shape)
-    elif isinstance(value, np.ndarray | np.generic):
-        flatten(constant(to_array(np.asarray(value))), leaves, shape)
+    elif isinstance(value, np.ndarray):
+        flatten(constant(to_array(value)), leaves, shape)
     else:
         leaves.append(value)
         shape.append(_static(value))
@@ -104,6 +104,16 @@ def _static(value: Any) -> Any:
     kind = type(value)
     if kind is float:  # 0.0 is not -0.0, and NaN is NaN
         return kind, value.hex()
-    if kind in PLAIN and kind is not slice:
+    if kind in (slice, range):
+        return kind, _static(value.start), _static(value.stop), _static(value.step)
+    if kind is complex:
+        return kind, value.real.hex(), value.imag.hex()
+    if kind in PLAIN:
         return kind, value
+    if isinstance(value, np.generic) and kind is not np.object_:
+        return kind, value.dtype.str, value.tobytes()
+    if kind is bytearray and len(value) <= SMALL_ARRAY:
+        return kind, bytes(value)
+    if kind in (set, frozenset) and len(value) <= LARGE and PLAIN.issuperset(map(type, value)):
+        return kind, *map(_static, value)  # in the order in which code goes through it
     return kind, id(value)

@@ -24,7 +24,9 @@ from .ir import Loop
 _TOLERANCE = {"float32": (1e-4, 1e-6), "float64": (1e-8, 1e-12)}
 
 
-def audited(entry: Entry, fn: Callable[..., Any], args: Any, kwargs: Any, tensors: Any) -> Any:
+def audited(
+    entry: Entry, fn: Callable[..., Any], args: Any, kwargs: Any, tensors: Any, floats: Any
+) -> Any:
     """The results of a compiled call, compared with those of `fn`; AuditError if they differ.
 
     `fn` runs eagerly; that call draws the same random numbers and leaves no trace: generators are
@@ -33,7 +35,7 @@ def audited(entry: Entry, fn: Callable[..., Any], args: Any, kwargs: Any, tensor
     generators = _generators(entry)
     before = [g.state for g in generators]
     calls: list[Call] = []
-    results = entry.run(tensors, calls)
+    results = entry.run(tensors, floats, calls)
     after = [g.state for g in generators]
     for g, state in zip(generators, before, strict=True):
         g.state = state
@@ -55,7 +57,7 @@ def audited(entry: Entry, fn: Callable[..., Any], args: Any, kwargs: Any, tensor
             f"{drawn} after the eager one"
         )
     for call in calls:
-        call.check = _Gradients(entry, outputs, [*tensors, *entry.lifted])
+        call.check = _Gradients(entry, outputs, [*tensors, *entry.lifted, *floats])
     return results
 
 

@@ -22,6 +22,7 @@ from ..errors import CaptureError, DTypeError
 from ..op import OPS, Array, Op, Spec, local
 from ..ops.pick import pick
 from ..ops.random import Generator
+from .floats import Floats, Number, asked
 from .ir import Instr, Value
 from .needs import passes_on
 
@@ -121,7 +122,8 @@ class Tape:
         self.needs_grad = needs_grad
         self.line = ""  # of the user's code that all it records stands for, if there is one
         self.lists: dict[Any, Array] = {}  # arrays made of Python lists, by what is in them
-        self.made: list[weakref.ref[Symbol]] = []  # to see whether one outlives the recording
+        self.made: list[weakref.ref[Any]] = []  # to see whether a symbol outlives the recording
+        self.floats = Floats(self.made)
         self.seeded: list[tuple[Generator, Generator, tuple[int, int]]] = []
         self.watch: Any = None  # what Python shows the user's calls to, while they are recorded
         self.meet: Callable[[Any], None] = lambda module: None  # shown each Module called
@@ -175,6 +177,10 @@ class Tape:
             if a.tape is not self:
                 _ = a._array  # raises: kept from another recording
             return a.value
+        if type(a) is Number:
+            if op.pointwise:
+                return a
+            a = a.ask()
         if isinstance(a, np.generic):
             return a.item()
         if isinstance(a, bool | int | float):
@@ -213,21 +219,29 @@ class Tape:
             return self.pick(args[0], index_key(key if isinstance(key, tuple) else (key,)))
         if op.name == "draw":
             attrs = {"generator": self.source(attrs["generator"])}
+        if self.floats.leaves:
+            attrs = {k: asked(v) for k, v in attrs.items()}
         inputs = [
             a.value if a.__class__ is Symbol and a.tape is self else self.operand(op, a)
             for a in args
         ]
         if inputs and Value not in map(type, inputs):
-            with recording(None):
-                return op(*args, **attrs)  # of numbers a number, as eager execution has it
+            with recording(None):  # of numbers a number, as eager execution has it
+                return op(*asked(tuple(args)), **attrs)
         line = self.line or user_line()
+        floats = [(k, a) for k, a in enumerate(inputs) if type(a) is Number]
+        for k, a in floats:
+            inputs[k] = float(a.value)
         said = ask(op, inputs, attrs)
         for k, dtype in said.casts:
             cast = self._record(OPS["astype"], (Symbol(inputs[k], self),), {"dtype": dtype})
             inputs[k] = cast.value
         out = Value(said.shape, said.dtype)
+        like = Instr(op, tuple(inputs), attrs, out, line)
+        for k, a in floats:
+            inputs[k] = self.floats.input(a, number_dtype(like, k, [inputs[k]]))
         out.needs = self.needs_grad and passes_on(op, inputs, out)
-        self.instrs.append(Instr(op, tuple(inputs), attrs, out, line))
+        self.instrs.append(Instr(op, tuple(inputs), attrs, out, line) if floats else like)
         if self.needs_grad and not local.now.grad and op.rules and out.dtype.kind == "f":
             return self._record(OPS["detach"], (Symbol(out, self),), {})
         return Symbol(out, self)

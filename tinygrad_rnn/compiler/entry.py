@@ -1,7 +1,7 @@
 """One captured program, and a call of it as a node of the graph."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from .._record import versions_of
@@ -91,10 +91,18 @@ class Call:
 class Entry:
     """One captured program with its guards."""
 
-    def __init__(self, fn: Callable[..., Any], leaves: Any, shape: Any):
+    def __init__(
+        self, fn: Callable[..., Any], leaves: Any, shape: Any, varying: Collection[int] = ()
+    ):
         self.used = count()  # a number that grows, of the last change to this program
         started = time.perf_counter()
-        recorded = Recorded(fn, leaves, shape)
+        try:
+            recorded = Recorded(fn, leaves, shape, varying)
+        except Exception:
+            if not varying:
+                raise
+            recorded = Recorded(fn, leaves, shape)  # the floats by value; an error is raised anew
+        self.floats = recorded.floats
         tape = recorded.tape
         self.captured = time.perf_counter() - started
         self.rebuild, self.lifted, self.guards = recorded.rebuild, recorded.lifted, recorded.guards
@@ -107,13 +115,15 @@ class Entry:
         program = self.compiled.program
         self.read = [k for k, v in enumerate(program.inputs) if id(v) in self.compiled.read_inputs]
 
-    def run(self, tensors: list[Tensor], calls: list[Call] | None = None) -> Any:
+    def run(
+        self, tensors: list[Tensor], floats: Sequence[Array], calls: list[Call] | None = None
+    ) -> Any:
         """Call the program: results as the function would return them.
 
         What the backward pass will use is added to `calls`.
         """
         compiled = self.compiled
-        inputs = tensors + self.lifted
+        inputs = [*tensors, *self.lifted, *floats]
         arrays = [a._array if isinstance(a, Tensor) else a for a in inputs]
         for _, stand_in, state in self.seeded:
             stand_in.state = state

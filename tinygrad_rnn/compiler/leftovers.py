@@ -12,6 +12,7 @@ from typing import Any
 
 from ..errors import CaptureError
 from .capture import Symbol, Tape
+from .floats import Number
 from .names import line_of
 from .places import MISSING, Fixed, Group, Slots, Space, Whole
 
@@ -68,7 +69,7 @@ def _holds(value: Any, depth: int = 4) -> bool:
     A module's names are places of their own, if code of the user's names them: through
     `os` and `sys.modules` all there is would be looked at.
     """
-    if isinstance(value, Symbol):
+    if isinstance(value, Symbol) or type(value) is Number:
         return True
     if not depth or isinstance(value, ModuleType):
         return False

@@ -2,7 +2,7 @@
 
 import inspect
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -31,34 +31,36 @@ class Recordings:
         self.reasons: list[Reason] = []
         self._last: Any = None  # the key of the one before
 
-    def note(self, key: Any, entry: Any) -> str:
+    def note(self, key: Any, entry: Any, lines: Mapping[int, str]) -> str:
         """Take down one more; `entry` is the last for this key, if its guards failed.
 
+        `lines` say where the values of floats are asked for, by place in the key.
         Returns what to warn of, once, else nothing.
         """
         self.count += 1
         before, self._last = self._last, key
         if self.said or before is None:
             return ""
-        reason = _changed(entry) if entry is not None else self._differs(before, key)
+        reason = _changed(entry) if entry is not None else self._differs(before, key, lines)
         if reason is not None:
             self.reasons.append(reason)
         self.said = self.count >= OFTEN and bool(self.reasons)
         return self._words() if self.said else ""
 
-    def _differs(self, before: Any, key: Any) -> Reason | None:
+    def _differs(self, before: Any, key: Any, lines: Mapping[int, str]) -> Reason | None:
         """The first part of the arguments that is another than in the recording before."""
         names = paths(key[1:], self.fn)
-        for name, old, new in zip(names, before[1:], key[1:], strict=False):
+        for k, (name, old, new) in enumerate(zip(names, before[1:], key[1:], strict=False), 1):
             if old != new:
-                return Reason(f"the argument {name}", _how(old, new), _value(new))
+                line = lines.get(k, "")
+                return Reason(f"the argument {name}", _how(old, new), _value(new), line)
         return None
 
     def _words(self) -> str:
         (where, how), times = Counter((r.where, r.how) for r in self.reasons).most_common(1)[0]
         alike = [r for r in self.reasons if (r.where, r.how) == (where, how)]
         values = ", ".join(list(dict.fromkeys([r.value for r in alike if r.value]))[:3])
-        line = f", read at {alike[-1].line}" if alike[-1].line else ""
+        line = f", read at {alike[-1].line}," if alike[-1].line else ""
         return (
             f"was recorded {self.count} times, each as slow as the first call: {times} times since "
             f"{where}{line} {_SAID[how]}{f' ({values}, ...)' if values else ''}; {_advice(alike)}"
@@ -120,8 +122,8 @@ def _how(old: Any, new: Any) -> str:
         return "type"
     if contains(new[0]):
         return "keys" if new[0] is dict else "length"
-    if new[0] in (int, float):
-        return str(new[0].__name__)
+    if issubclass(new[0], int | float | np.number):
+        return "float" if issubclass(new[0], float | np.floating) else "int"
     return "value" if new[0] in PLAIN else "object"
 
 
@@ -132,6 +134,10 @@ def _value(part: Any) -> str:
         return f"{np.dtype(part[1])}{list(kind)}"
     if kind is float:
         return repr(float.fromhex(part[1]))
+    if issubclass(kind, np.generic):
+        return repr(np.frombuffer(part[2], part[1])[0])
+    if kind in (slice, range):
+        return f"{kind.__name__}({', '.join(map(_value, part[1:]))})"
     if kind is dict:
         return _short(list(part[1]))
     return _short(part[1]) if kind in PLAIN or contains(kind) else f"a {kind.__name__}"

@@ -27,6 +27,7 @@ import numpy as np
 from .._tensor import Tensor
 from ..errors import CaptureError
 from ..op import Op
+from .floats import Number
 from .names import is_ours, is_users, is_users_module
 from .places import (
     CONTAINERS,
@@ -134,7 +135,9 @@ class Surroundings:
             value, what = self._todo.pop()
             if isinstance(value, Tensor):
                 self.tensors.add(id(value))
-            if type(value) in PLAIN or isinstance(value, Tensor | Op) or id(value) in self._known:
+            if type(value) in PLAIN or type(value) is Number or isinstance(value, Tensor | Op):
+                continue
+            if id(value) in self._known:
                 continue
             self._known[id(value)] = value
             self._follow(value, what)
