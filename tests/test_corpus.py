@@ -16,11 +16,13 @@ from tinygrad_rnn.compiler.runtime import Runner
 from tinygrad_rnn.kernels._jit import DISABLED
 
 OP_BY_OP = {  # and why
-    "zoneout": "no code for uniform",
-    "kalman_filter": "no code for matmul",
-    "attention_over_the_past": "",  # every step has another shape: there is no loop
-    "dice_of_python": "",  # the steps that are left out follow no rule
+    "kalman_filter": r"op by op, since there is no code for matmul \(at .*signals\.py:49\)",
+    # every step has another shape, or the steps that are left out follow no rule: no loop at all
+    "attention_over_the_past": r"6 repeats at .*attention\.py:94 run op by op: stack gives another "
+    r"shape in each: \(1, 3, 4\), \(2, 3, 4\)",
+    "dice_of_python": r"14 repeats at .*control\.py:224 run op by op: what matmul reads follows no",
 }
+FLAT = ("attention_over_the_past", "dice_of_python")
 REFUSED = {
     "branch_on_a_value": r"asked for at .*control\.py:\d+",
     "until_it_settles": r"asked for at .*control\.py:\d+",
@@ -65,5 +67,5 @@ def test_example(name: str) -> None:
         assert not slow
     else:
         assert not loops
-        assert bool(slow) == bool(OP_BY_OP[name])
-        assert OP_BY_OP[name] in fast.explain()
+        assert bool(slow) == (name not in FLAT)
+        assert re.search(OP_BY_OP[name], fast.explain())

@@ -46,6 +46,46 @@ def test_dropout_on_a_constant_draws_afresh_and_as_eager_does() -> None:
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("way", ["forward", "backward"])
+def test_random_numbers_in_a_loop_are_those_of_eager_code_to_the_bit(dtype: str, way: str) -> None:
+    own = tg.Generator(9)
+
+    def noisy(x: Any) -> Any:
+        noise, h = [], x[0] * 0
+        for x_t in reversed(x) if way == "backward" else x:
+            a, b = tg.rand(B, H, dtype=dtype), tg.randn(2, B, H, dtype=dtype, generator=own)
+            noise.append(tg.concat([a, b[0], b[1]]) + tg.randn(dtype=dtype))
+            h = tg.where(tg.rand(B, 1) < 0.3, h, tg.dropout(x_t, 0.5) + a)
+        return tg.stack(noise), h
+
+    fast, x, found = tg.jit(noisy, audit=0), tg.ones(T, B, H, dtype=dtype), []
+    for fn in (fast, noisy):
+        tg.manual_seed(3)
+        own.manual_seed(9)
+        found.append([y.numpy() for _ in range(2) for y in fn(x)])
+        found[-1].append(tg.rand(3).numpy())  # as many draws were made
+    assert kernels(fast) == 1
+    assert not np.array_equal(found[0][0], found[0][2])
+    for a, b in zip(*found, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_noise_on_a_state_lets_the_gradient_of_a_shared_weight_through() -> None:
+    W = series(H, H)
+
+    def run(x: Any) -> Any:
+        h = x[0]
+        for x_t in x:
+            h = tg.tanh(h @ W * tg.rand(B, H, dtype="float64") + x_t)
+            h = tg.where(tg.rand(B, H, dtype="float64") < 0.2, x_t, h)
+        return h
+
+    fast = tg.jit(run)
+    assert check_jit(fast, series(T, B, H), parameters=[W])
+    assert kernels(fast) == 1
+
+
 def test_dropout_inside_the_loop_draws_as_eager_does() -> None:
     W = series(H, H)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..op import OPS
 from .build import make
+from .drawn import draw_before
 from .ir import Instr, Loop, Operand, Prev, Program, Slice, Value
 from .lower import early
 from .needs import spread
@@ -20,6 +21,7 @@ def prepare(program: Program) -> list[str]:
     """Rewrite in place; returns what was done, in words for `explain()`."""
     notes: list[str] = []
     for loop in [i for i in program.items if isinstance(i, Loop)]:
+        draw_before(program, loop)
         loop.body = [e for instr in loop.body for e in early(instr)]
     spread(program)
     substitute(program, simplified(program))
