@@ -633,6 +633,9 @@ def random_cases() -> Iterator[Case]:
         wanted = getattr(state, name)((2, 3), np.float64)
         yield Case(f"{name}-matrix", name, with_options(OPS[name], **attrs), lambda k, w=wanted: w,
                    [key], False, attrs)  # fmt: skip
+    weights, attrs = np.array([[0.0, 1, 0], [0, 0, 2]]), {"num_samples": 2, "replacement": True}
+    yield Case("sample-certain", "sample", lambda p: OPS["sample"](p, key, **attrs),
+               lambda p: [[1, 1], [2, 2]], [weights], False)  # fmt: skip
     yield Case("draw-next", "draw", lambda: OPS["draw"](generator=Generator(5)),
                lambda: np.array([5, 0]), [], False, {"generator": Generator(5)})  # fmt: skip
 

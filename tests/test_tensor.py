@@ -58,6 +58,9 @@ def test_values_of_other_libraries_are_taken():
 
     assert tg.tensor(Series([1.0, 2.0])).tolist() == [1.0, 2.0]
     assert (tg.ones(2) + Series(np.array([1.0, 2.0], "f"))).tolist() == [2.0, 3.0]
+    typed = Series([1.0, 2.0])
+    typed.dtype = np.dtype(np.float64)  # as a Series and a PyTorch tensor have
+    assert tg.tensor(typed).dtype == np.float64
     assert tg.tensor(memoryview(b"ab")).tolist() == [97, 98]
     with pytest.raises(tg.DTypeError, match="is not supported"):
         tg.tensor(Series(["a", "b"]))

@@ -31,7 +31,7 @@ def to_array(value: Any, dtype: Any = None) -> Array:
         value = value._array
     if isinstance(value, list | tuple) and any(isinstance(v, Traced) for v in value):
         value = [np.asarray(v) for v in value]  # raises for what requires a gradient
-    typed = isinstance(value, np.ndarray | np.generic) or (
+    typed = hasattr(value, "dtype") or (
         isinstance(value, list | tuple)
         and any(isinstance(v, np.ndarray | np.generic) for v in value)
     )
@@ -39,6 +39,10 @@ def to_array(value: Any, dtype: Any = None) -> Array:
         array = np.array(value, order="C", subok=True)
     except ValueError as error:
         raise ShapeError(f"tensor: rows of different lengths ({error})") from None
+    except TypeError as error:  # PyTorch's bfloat16, for one
+        raise DTypeError(
+            f"tensor: no array can be made of {type(value).__name__}: {error}"
+        ) from None
     if not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("="))
     if dtype is None and array.dtype == _F64 and not typed:

@@ -17,7 +17,6 @@ OURS = {
     "from_numpy": "tensor",
     "index_select": "take",
     "long": "astype('int64')",
-    "masked_fill": "where",
     "mm": "matmul",
     "movedim": "moveaxis",
     "numel": "size",

@@ -14,6 +14,7 @@ from ..op import Array
 from ..ops.random import Generator, default_generator
 
 T = TypeVar("T", bound=Tensor)
+GAINS = {"linear": 1.0, "sigmoid": 1.0, "tanh": 5 / 3, "relu": math.sqrt(2), "selu": 3 / 4}
 
 
 def _draw(p: Tensor, kind: str, generator: Generator | None, shape: Any = None) -> Array:
@@ -114,3 +115,61 @@ def identity_(p: T, gain: float = 1.0) -> T:
     gates, H = _square_blocks("identity_", p)
     p.assign_(gain * np.tile(np.eye(H), (gates, 1)))
     return p
+
+
+def ones_(p: T) -> T:
+    """Fill with ones."""
+    return constant_(p, 1.0)
+
+
+def eye_(p: T) -> T:
+    """Fill a matrix, square or not, with ones on the diagonal and zeros elsewhere."""
+    fan_in, fan_out = _fans("eye_", p)
+    p.assign_(np.eye(fan_out, fan_in))
+    return p
+
+
+def trunc_normal_(
+    p: T,
+    mean: float = 0.0,
+    std: float = 1.0,
+    a: float = -2.0,
+    b: float = 2.0,
+    generator: Generator | None = None,
+) -> T:
+    """Fill with normal numbers that lie from a to b, by the inverse of their distribution."""
+    if not (std > 0 and a < b):
+        raise ValueError(f"trunc_normal_: needs std > 0 and a < b, got std={std}, a={a}, b={b}")
+    from scipy.special import ndtr, ndtri  # 0.1 s to import: only who needs it pays
+
+    low, high = ndtr((a - mean) / std), ndtr((b - mean) / std)
+    values = ndtri(low + (high - low) * _draw(p, "uniform", generator))
+    p.assign_(np.clip(mean + std * values, a, b))
+    return p
+
+
+def sparse_(p: T, sparsity: float, std: float = 0.01, generator: Generator | None = None) -> T:
+    """Normal, with a share `sparsity` of each column 0: Martens, ICML 2010."""
+    if not 0 <= sparsity <= 1:
+        raise ValueError(f"sparse_: sparsity must be from 0 to 1, got {sparsity}")
+    _, rows = _fans("sparse_", p)
+    values, order = _draw(p, "normal", generator), _draw(p, "uniform", generator)
+    rank = np.argsort(np.argsort(order, axis=0), axis=0)
+    p.assign_(np.where(rank < math.ceil(sparsity * rows), 0.0, std * values))
+    return p
+
+
+def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
+    """The gain that keeps the variance through a nonlinearity, PyTorch's values.
+
+    `param` is leaky_relu's slope, 0.01 if not given.
+
+    >>> calculate_gain("relu") ** 2
+    2.0000000000000004
+    """
+    if nonlinearity == "leaky_relu":
+        return math.sqrt(2 / (1 + (0.01 if param is None else param) ** 2))
+    if nonlinearity not in GAINS:
+        known = ", ".join(sorted([*GAINS, "leaky_relu"]))
+        raise ValueError(f"calculate_gain: no gain for {nonlinearity!r}; there are {known}")
+    return GAINS[nonlinearity]

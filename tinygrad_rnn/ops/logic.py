@@ -10,7 +10,7 @@ from ..op import pointwise
 
 __all__ = [
     "clone", "eq", "ge", "gt", "isfinite", "isinf", "isnan", "le", "logical_and", "logical_not",
-    "logical_or", "logical_xor", "lt", "nan_to_num", "ne", "where",
+    "logical_or", "logical_xor", "lt", "masked_fill", "nan_to_num", "ne", "where",
 ]  # fmt: skip
 
 
@@ -39,6 +39,17 @@ def where_vjp_a(g, condition):
 @where.vjp
 def where_vjp_b(g, condition):
     return where(condition, 0, g)
+
+
+def masked_fill(x: Any, mask: Any, value: Any) -> Any:
+    """Put `value` where the boolean mask holds: `where(mask, value, x)` in the dtype of x.
+
+    Raises DTypeError for a mask that is not boolean, or a fraction for whole numbers.
+    """
+    kind = value.dtype if hasattr(value, "dtype") else np.asarray(value).dtype
+    if x.dtype.kind != "f" and kind.kind == "f":
+        raise DTypeError(f"masked_fill: x is {x.dtype}, the value a float; convert x with .astype")
+    return where(mask, value, x)
 
 
 @pointwise(kernel=operator.eq)

@@ -14,7 +14,7 @@ from ..kernels import philox
 from ..op import Array, Spec, local, primitive
 from .shape import one_axis
 
-__all__ = ["Generator", "dropout", "manual_seed"]
+__all__ = ["Generator", "dropout", "manual_seed", "multinomial"]
 
 
 class Generator:
@@ -128,6 +128,61 @@ def drop(x, key, *, p):
 @drop.vjp
 def drop_vjp_x(g, key, *, p):
     return drop(g, key, p=p)  # the same mask, drawn again
+
+
+def _sampled(p: Spec, key: Spec, *, num_samples: int, replacement: bool) -> tuple[int, ...]:
+    return (*p.shape[:-1], num_samples)
+
+
+@primitive(shape=_sampled, free=["key"], floats=True, dtype=np.int64)
+def sample(p, key, *, num_samples, replacement):
+    """Class numbers of one draw, of rows p of weights; made by `multinomial`."""
+    rows = p.reshape(-1, p.shape[-1]).astype(np.float64)
+    _check_weights(rows, 1 if replacement else num_samples)
+    if replacement:
+        u = philox.uniform(key, (len(rows), num_samples), np.float64)
+        total = np.cumsum(rows, axis=1)
+        last = p.shape[-1] - 1 - np.argmax(rows[:, ::-1] > 0, axis=1)  # u * total may round up
+        y = [
+            np.minimum(np.searchsorted(t, v * t[-1], "right"), k)
+            for t, v, k in zip(total, u, last, strict=True)
+        ]
+    else:  # the first of exponential clocks of rates p (Efraimidis and Spirakis 2006)
+        u = philox.uniform(key, rows.shape, np.float64)
+        wait = np.where(rows > 0, -np.log1p(-u), np.inf) / np.where(rows > 0, rows, 1)
+        y = np.argsort(wait, axis=1, kind="stable")[:, :num_samples]
+    return np.asarray(y, np.int64).reshape(*p.shape[:-1], num_samples)
+
+
+def _check_weights(rows: Any, least: int) -> None:
+    """Raise unless every row has weights, `least` of them above 0."""
+    if not (np.isfinite(rows).all() and (rows >= 0).all()):
+        raise ShapeError("multinomial: weights must be finite and not below 0")
+    few = int((rows > 0).sum(axis=1).min(initial=least))
+    if few < least:
+        raise ShapeError(f"multinomial: {least} wanted of a row with {few} weights above 0")
+
+
+def multinomial(
+    p: Any, num_samples: int, replacement: bool = False, generator: Generator | None = None
+) -> Any:
+    """Draw class numbers (..., num_samples) with probabilities p (..., classes), without gradient.
+
+    Rows of p need not add up to 1. Without replacement no number comes twice in a row. Works
+    under `tg.jit`, each call with draws of its own; a loop with it runs op by op.
+
+    Raises ShapeError for weights that are negative, not finite, or fewer above 0 than samples.
+    """
+    if isinstance(num_samples, bool) or not isinstance(num_samples, int) or num_samples < 1:
+        raise ShapeError(f"multinomial: num_samples must be an int from 1, got {num_samples!r}")
+    if not getattr(p, "shape", ()) or not p.shape[-1]:
+        raise ShapeError(f"multinomial: p must be (..., classes), got {getattr(p, 'shape', p)}")
+    if not replacement and num_samples > p.shape[-1]:
+        raise ShapeError(
+            f"multinomial: {num_samples} of {p.shape[-1]} classes need replacement=True"
+        )
+    key = draw(generator=generator or default_generator)
+    return sample(p, key, num_samples=num_samples, replacement=replacement)
 
 
 def dropout(
