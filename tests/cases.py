@@ -192,6 +192,9 @@ def pointwise_cases() -> Iterator[Case]:
             with_options(np.clip, a_min=-0.9, a_max=0.8),
         )
         yield case("clip", call, reference, [shape], "real", tag)
+    for name in ("clip_gradient_value", "clip_gradient_norm"):  # what they clip: test_clipping.py
+        for tag, shape in {"matrix": (3, 4), "cube": (2, 3, 4), "empty": (0, 3)}.items():
+            yield case(name, lambda x, op=OPS[name]: op(x, 1e9), np.copy, [shape], "real", tag)
     for name, reference, domain in (
         ("logical_not", np.logical_not, "whole"),
         ("invert_bits", np.invert, "whole"),

@@ -7,6 +7,7 @@ from . import (
     activations,
     arrange,
     bits,
+    clipping,
     contract,
     indexing,
     linalg,
@@ -25,6 +26,7 @@ from . import (
 from .activations import *
 from .arrange import *
 from .bits import *
+from .clipping import *
 from .contract import *
 from .indexing import *
 from .indexing import gather as gather, index as index  # what x[key] is
@@ -47,6 +49,7 @@ __all__: list[str] = []
 __all__ += activations.__all__
 __all__ += arrange.__all__
 __all__ += bits.__all__
+__all__ += clipping.__all__
 __all__ += contract.__all__
 __all__ += indexing.__all__
 __all__ += linalg.__all__
