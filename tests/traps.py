@@ -58,6 +58,8 @@ TRAPS: dict[str, tuple[str, str]] = {
     "global-tensor-detached-and-read": (
         "a = tg.tensor([2.0])\ndef f(x): return x * float(a.detach().numpy()[0])", "a.assign_([3.0])"),
     "numpy-array-operand": ("a = np.ones(3, 'f')\ndef f(x): return x * a", "a[1] = 3"),
+    "numpy-array-operand-and-read": (
+        "a = np.ones(3, 'f')\ndef f(x): return x * a if a[1] < 2 else -x", "a[1] = 3"),
     "numpy-array-read": ("a = np.ones(3)\ndef f(x): return x * float(a[1])", "a[1] = 3"),
     "numpy-array-replaced": ("a = np.ones(3, 'f')\ndef f(x): return x * a", "a = a * 3"),
     "numpy-scalar": ("a = np.float32(2)\ndef f(x): return x * a", "a = np.float32(3)"),

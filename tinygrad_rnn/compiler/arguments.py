@@ -1,7 +1,9 @@
 """Arguments taken apart into tensors and a key, and what the function returns put together."""
 
+import inspect
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Set
+from operator import is_
 from typing import Any
 
 import numpy as np
@@ -17,30 +19,35 @@ DICTS = (dict, OrderedDict)
 Rebuild = Callable[[list[Tensor], list[Any]], Any]
 
 
-def results(result: Any, tape: Tape, outputs: list[Value], around: Set[int]) -> Rebuild:
+def results(
+    result: Any, tape: Tape, arguments: list[Symbol], outputs: list[Value], around: Set[int]
+) -> Rebuild:
     """How to build what the function returns from the program's outputs and its inputs."""
     if isinstance(result, Symbol):
+        for k, symbol in enumerate(arguments):
+            if symbol is result:  # as it came
+                return lambda ys, inputs, k=k: inputs[k]  # type: ignore[misc]
         outputs.append(tape.operand(OPS["jitted"], result))
-        k = len(outputs) - 1
-        return lambda ys, lifted: ys[k]
+        place = len(outputs) - 1
+        return lambda ys, inputs: ys[place]
     if isinstance(result, Tensor):
         tape.lift(result)
-        k = list(tape.lifted).index(id(result))
+        k = len(arguments) + list(tape.lifted).index(id(result))
         if id(result) in around or result.requires_grad:
-            return lambda ys, lifted: lifted[k]
-        return lambda ys, lifted: constant(lifted[k]._array.copy())  # made inside: a new one
+            return lambda ys, inputs: inputs[k]
+        return lambda ys, inputs: constant(inputs[k]._array.copy())  # made inside: a new one
     if result is None:
-        return lambda ys, lifted: None
+        return lambda ys, inputs: None
     if isinstance(result, list | tuple):
-        parts = [results(r, tape, outputs, around) for r in result]
+        parts = [results(r, tape, arguments, outputs, around) for r in result]
         kind: Any = type(result)
         if hasattr(kind, "_fields"):
-            return lambda ys, lifted: kind(*[p(ys, lifted) for p in parts])
-        return lambda ys, lifted: kind([p(ys, lifted) for p in parts])
+            return lambda ys, inputs: kind(*[p(ys, inputs) for p in parts])
+        return lambda ys, inputs: kind([p(ys, inputs) for p in parts])
     if type(result) in DICTS:
-        named = {k: results(r, tape, outputs, around) for k, r in result.items()}
+        named = {k: results(r, tape, arguments, outputs, around) for k, r in result.items()}
         kind = type(result)
-        return lambda ys, lifted: kind((k, p(ys, lifted)) for k, p in named.items())
+        return lambda ys, inputs: kind((k, p(ys, inputs)) for k, p in named.items())
     raise CaptureError(
         f"tg.jit: the function returns a {type(result).__name__}, which would stay what it was at "
         "the first call; return tensors, in tuples, lists or dicts, and compute the rest outside"
@@ -80,18 +87,41 @@ def flatten(value: Any, leaves: list[Any], shape: list[Any]) -> None:
         flatten(constant(to_array(value)), leaves, shape)
     else:
         leaves.append(value)
-        shape.append(_static(value))
+        shape.append(static(value))
 
 
-def rebuilt(shape: Iterator[Any], leaves: Iterator[Any]) -> Any:
-    """The argument that `flatten` took apart, with new leaves."""
+def rebuilt(shape: Iterator[Any], leaves: Iterator[Any], made: list[Any]) -> Any:
+    """The argument that `flatten` took apart, with new leaves.
+
+    What code can write to in it is added to `made`, in the order of the parts.
+    """
     kind, parts = next(shape)[:2]
-    if kind is dict:
-        return {k: rebuilt(shape, leaves) for k in parts}
     if not contains(kind):
-        return next(leaves)
-    values = [rebuilt(shape, leaves) for _ in range(parts)]
-    return kind(*values) if hasattr(kind, "_fields") else kind(values)
+        leaf = next(leaves)
+        made.append(leaf if type(leaf) in (set, bytearray) else None)
+        return leaf
+    place = len(made)
+    made.append(None)
+    values = [rebuilt(shape, leaves, made) for _ in range(len(parts) if kind is dict else parts)]
+    if kind is dict:
+        made[place] = dict(zip(parts, values, strict=True))
+    else:
+        made[place] = kind(*values) if hasattr(kind, "_fields") else kind(values)
+    return made[place]
+
+
+def contents(made: list[Any]) -> list[list[Any]]:
+    """What is in the containers that `rebuilt` made and code can write to."""
+    some = [c if isinstance(c, list | dict | set | bytearray) else () for c in made]
+    return [[*c, *c.values()] if isinstance(c, dict) else list(c) for c in some]
+
+
+def written(made: list[Any], before: list[list[Any]]) -> int | None:
+    """Which part of the arguments has been written to since."""
+    for k, (now, items) in enumerate(zip(contents(made), before, strict=True)):
+        if len(now) != len(items) or not all(map(is_, now, items)):
+            return k
+    return None
 
 
 def contains(kind: Any) -> bool:
@@ -99,13 +129,13 @@ def contains(kind: Any) -> bool:
     return kind is dict or (isinstance(kind, type) and issubclass(kind, list | tuple))
 
 
-def _static(value: Any) -> Any:
+def static(value: Any) -> Any:
     """The key of an argument that is no array: plain values by value, objects by identity."""
     kind = type(value)
     if kind is float:  # 0.0 is not -0.0, and NaN is NaN
         return kind, value.hex()
     if kind in (slice, range):
-        return kind, _static(value.start), _static(value.stop), _static(value.step)
+        return kind, static(value.start), static(value.stop), static(value.step)
     if kind is complex:
         return kind, value.real.hex(), value.imag.hex()
     if kind in PLAIN:
@@ -115,5 +145,43 @@ def _static(value: Any) -> Any:
     if kind is bytearray and len(value) <= SMALL_ARRAY:
         return kind, bytes(value)
     if kind in (set, frozenset) and len(value) <= LARGE and PLAIN.issuperset(map(type, value)):
-        return kind, *map(_static, value)  # in the order in which code goes through it
+        return kind, *map(static, value)  # in the order in which code goes through it
     return kind, id(value)
+
+
+def paths(shape: Any, fn: Callable[..., Any]) -> list[str]:
+    """What the user calls each part of a key, `key[1:]`: the name of an argument, state['h'][0]."""
+    parts, found = iter(shape), []
+
+    def walk(path: str) -> None:
+        found.append(path)
+        kind, inner = next(parts)[:2]
+        if not contains(kind):
+            return
+        fields = getattr(kind, "_fields", None)
+        for k in inner if kind is dict else range(inner):
+            walk(f"{path}.{fields[k]}" if fields else f"{path}[{k!r}]")
+
+    names, first = _parameters(fn), next(parts)
+    found.append("")
+    for _ in range(first[1]):
+        walk(next(names))
+    found.append("")
+    for name in next(parts)[1]:
+        walk(name)
+    return found
+
+
+def _parameters(fn: Callable[..., Any]) -> Iterator[str]:
+    """Names for as many arguments as may come by place."""
+    number = 0
+    try:
+        parameters = inspect.signature(getattr(fn, "forward", fn)).parameters.values()
+    except (TypeError, ValueError):
+        parameters = ()  # type: ignore[assignment]
+    for p in parameters:
+        if p.kind is p.VAR_POSITIONAL:
+            yield from (f"{p.name}[{k}]" for k in range(1 << 30))
+        number += 1
+        yield p.name
+    yield from (f"number {k}" for k in range(number, 1 << 30))

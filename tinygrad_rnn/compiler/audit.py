@@ -45,7 +45,10 @@ def audited(
     drawn = [g.state for g in generators]
     for g, state in zip(generators, after, strict=True):
         g.state = state
-    places = entry.rebuild(list(range(len(entry.compiled.output_ids))), entry.lifted)  # type: ignore[arg-type]
+    places = entry.rebuild(
+        list(range(len(entry.compiled.output_ids))),  # type: ignore[arg-type]
+        [*tensors, *entry.lifted],
+    )
     outputs: dict[int, Tensor] = {}
     for where, place, y, wanted in pairs("result", places, results, eager):
         _compare(where, y._array, wanted._array, _largest(wanted))

@@ -9,6 +9,7 @@ from .._tensor import Tensor, constant, count
 from ..errors import GraphError
 from ..graph import Node
 from ..op import Array, Deferred, local, primitive
+from .aliases import share_version
 from .program import Compiled
 from .recorded import Recorded
 
@@ -113,7 +114,7 @@ class Entry:
         self.compiled = Compiled(recorded.inputs, tape.instrs, recorded.outputs, local.now.grad)
         self.prepared = time.perf_counter() - started - self.captured
         program = self.compiled.program
-        self.read = [k for k, v in enumerate(program.inputs) if id(v) in self.compiled.read_inputs]
+        self.read = [k for k, v in enumerate(program.inputs) if id(v) in self.compiled.watched]
 
     def run(
         self, tensors: list[Tensor], floats: Sequence[Array], calls: list[Call] | None = None
@@ -131,11 +132,13 @@ class Entry:
         for generator, stand_in, _ in self.seeded:
             generator.state = stand_in.state
         results = [constant(y) for y in outputs]
+        for k, place in compiled.shared:
+            share_version(results[k], inputs[place] if place >= 0 else results[~place])
         if compiled.differentiable and compiled.wanted and local.now.grad:
             call = self._node(results, inputs, saved, held)
             if calls is not None:
                 calls.append(call)
-        return self.rebuild(results, self.lifted)
+        return self.rebuild(results, inputs)
 
     def _node(self, results: list[Tensor], inputs: list[Any], saved: Any, held: Any) -> Call:
         """Put the call into the graph: one node, or one and a small one for each result."""

@@ -65,7 +65,7 @@ class Guards:
             (c.array, c.seen)
             for g in groups
             for c in g.contents
-            if c.seen is not None and id(c.array) not in self.places
+            if c.seen is not None  # an operand, too: code may look at its values besides
         ]
 
     def _within(self, whole: Whole) -> Iterator[Fixed]:
@@ -145,11 +145,7 @@ class Guards:
             for name in s.absent & s.space.keys():
                 return s.label(name), s.space[name]
         for c in [c for g in self.groups for c in g.contents]:
-            if (
-                c.seen is not None
-                and id(c.array) not in self.places
-                and c.array.tobytes() != c.seen
-            ):
+            if c.seen is not None and c.array.tobytes() != c.seen:
                 return c.what, None
         for t, version in self.read:
             if t._version is not None and t._version[0] != version:

@@ -53,7 +53,7 @@ def _result(loop: Loop, r: Result, values: Values, history: Any) -> Any:
     if not rows:  # a value from outside, the same at every step
         rows = [np.asarray(values[id(v)])] * loop.count
     if r.kind == "final":
-        return rows[loop.count - 1 - r.lag]
+        return np.array(rows[loop.count - 1 - r.lag])  # not a view of what it was made of
     if r.kind == "stack":
         first = [np.broadcast_to(_first(a, v, values), v.shape) for a in r.first]
         rows = (first + rows)[: loop.count]

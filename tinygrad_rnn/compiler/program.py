@@ -14,6 +14,7 @@ import numpy as np
 from ..errors import CompilerWarning
 from ..op import Array
 from . import codegen, interpret
+from .aliases import escaping, looks_at, shared
 from .build import build
 from .differentiate import differentiate
 from .finish import finish
@@ -24,9 +25,6 @@ from .needs import reached
 from .prepare import prepare
 from .runtime import Runner
 from .verify import verify
-
-# ops that may give a view of what they read: an array of the pool must not leave through one
-_VIEWS = {"index", "reshape", "permute_dims", "broadcast_to", "flip", "astype", "detach"}
 
 
 def copy_items(items: Sequence[Instr | Loop]) -> list[Instr | Loop]:
@@ -51,15 +49,6 @@ def copy_items(items: Sequence[Instr | Loop]) -> list[Instr | Loop]:
 
 def _copy(i: Instr) -> Instr:
     return Instr(i.op, i.inputs, i.attrs, i.out, i.line)  # attributes are never written to
-
-
-def _escaping(items: Sequence[Instr | Loop], outputs: Sequence[Value]) -> set[int]:
-    """Values whose memory a user may come to hold: outputs, and what they may be views of."""
-    out = {id(v) for v in outputs}
-    for item in reversed(items):
-        if isinstance(item, Instr) and id(item.out) in out and item.op.name in _VIEWS:
-            out |= {id(v) for v in reads(item)}
-    return out
 
 
 def warn_of_defect(error: Exception) -> None:
@@ -124,7 +113,7 @@ class Part:
     """Items ready to run: kernels for the loops, eager kernels for the rest."""
 
     def __init__(self, items: list[Instr | Loop], outputs: Sequence[Value]):
-        keep = _escaping(items, outputs)
+        keep = escaping(items, outputs)  # an array of the pool must not leave
         self.items = items
         self.steps: list[Runner | Eager | Cuts | Interpreted] = []
         for item in items:
@@ -202,6 +191,10 @@ class Compiled:
         finish(items, [*self.program.outputs, *self.saved])
         verify(Program(inputs, items, [*self.program.outputs, *self.saved]))
         self.forward = Part(items, self.program.outputs)
+        memory = looks_at(items)
+        # inputs that must not be written to before the backward pass
+        self.watched = self.read_inputs | {memory.get(id(v), 0) for v in self.saved}
+        self.shared = shared(memory, inputs, self.program.outputs)
         self.input_ids = [id(v) for v in inputs]
         self.output_ids = [id(v) for v in self.program.outputs]
         self.kept_ids = [id(v) for v in self.saved]

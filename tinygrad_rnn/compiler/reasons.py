@@ -1,13 +1,12 @@
 """Why a function is recorded again and again, in words and with a way out."""
 
-import inspect
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from .arguments import contains
+from .arguments import contains, paths
 from .names import line_of
 from .places import PLAIN
 
@@ -146,41 +145,3 @@ def _value(part: Any) -> str:
 def _short(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 40 else f"{text[:37]}..."
-
-
-def paths(shape: Any, fn: Callable[..., Any]) -> list[str]:
-    """What the user calls each part of a key, `key[1:]`: the name of an argument, state['h'][0]."""
-    parts, found = iter(shape), []
-
-    def walk(path: str) -> None:
-        found.append(path)
-        kind, inner = next(parts)[:2]
-        if not contains(kind):
-            return
-        fields = getattr(kind, "_fields", None)
-        for k in inner if kind is dict else range(inner):
-            walk(f"{path}.{fields[k]}" if fields else f"{path}[{k!r}]")
-
-    names, first = _parameters(fn), next(parts)
-    found.append("")
-    for _ in range(first[1]):
-        walk(next(names))
-    found.append("")
-    for name in next(parts)[1]:
-        walk(name)
-    return found
-
-
-def _parameters(fn: Callable[..., Any]) -> Iterator[str]:
-    """Names for as many arguments as may come by place."""
-    number = 0
-    try:
-        parameters = inspect.signature(getattr(fn, "forward", fn)).parameters.values()
-    except (TypeError, ValueError):
-        parameters = ()  # type: ignore[assignment]
-    for p in parameters:
-        if p.kind is p.VAR_POSITIONAL:
-            yield from (f"{p.name}[{k}]" for k in range(1 << 30))
-        number += 1
-        yield p.name
-    yield from (f"number {k}" for k in range(number, 1 << 30))

@@ -1,13 +1,15 @@
 """One call of a function recorded: its program as it was written, and what it depends on."""
 
+import sys
 from collections.abc import Callable, Collection
+from types import FrameType
 from typing import Any
 
 from .._tensor import Tensor
 from ..errors import CaptureError
 from ..op import local
 from . import leftovers
-from .arguments import rebuilt, results
+from .arguments import contents, paths, rebuilt, results, static, written
 from .capture import Symbol, Tape, trace
 from .guards import Guards
 from .ir import Value
@@ -45,24 +47,65 @@ class Recorded:
     ) -> None:
         """Call the function on symbols; none of them outlives this method."""
         tape, around = self.tape, self.watch.around
-        symbols = [
-            tape.symbol(a.shape, a.dtype, a.requires_grad)
-            if isinstance(a, Tensor)
-            else tape.floats.stand_in(k, a)
-            if k in varying
-            else a
-            for k, a in enumerate(leaves)
-        ]
-        parts, new = iter(shape), iter(symbols)
-        args, kwargs = rebuilt(parts, new), rebuilt(parts, new)
+        symbols = self._stand_ins(leaves, varying)
+        parts, new, made = iter(shape), iter(symbols), list[Any]()
+        args, kwargs = rebuilt(parts, new, made), rebuilt(parts, new, made)
+        before = contents(made)
         around.meet(fn, getattr(fn, "__name__", type(fn).__name__))
         for k, a in enumerate(leaves):
-            around.meet(a, f"argument {k}")
+            if static(a)[-1] == id(a):  # not known by its value
+                around.meet(a, f"argument {k}")
         tape.meet = lambda module: around.passed(module, type(module).__name__)
         tape.watch = self.watch
         with watching(self.watch):
             result = trace(tape, fn, *args, **kwargs)
+        tape.watch = None
+        place = written(made, before)
+        if place is not None:
+            self._refuse_writing(place, fn, leaves, shape)
         if varying and any("type" in names_of(c).free for c in around.ran.values()):
             raise CaptureError("tg.jit: type(a) is float says no of a float's stand-in")
-        self.rebuild = results(result, tape, self.outputs, around.tensors)
-        self.arguments = [s.value for s in symbols if isinstance(s, Symbol)]
+        arguments = [s for s in symbols if isinstance(s, Symbol)]
+        self.rebuild = results(result, tape, arguments, self.outputs, around.tensors)
+        self.arguments = [s.value for s in arguments]
+
+    def _stand_ins(self, leaves: list[Any], varying: Collection[int]) -> list[Any]:
+        """What the function is called with in place of the leaves of its arguments."""
+        found: list[Any] = []
+        for k, a in enumerate(leaves):
+            if isinstance(a, Tensor):
+                found.append(self.tape.symbol(a.shape, a.dtype, a.requires_grad))
+            elif k in varying:
+                found.append(self.tape.floats.stand_in(k, a))
+            else:
+                found.append(a.copy() if type(a) in (set, bytearray) else a)
+        return found
+
+    def _refuse_writing(
+        self, place: int, fn: Callable[..., Any], leaves: list[Any], shape: Any
+    ) -> None:
+        """Raise CaptureError with the line that writes to an argument: run again, line by line."""
+        symbols = self._stand_ins(leaves, ())
+        parts, new, made = iter(shape), iter(symbols), list[Any]()
+        args, kwargs = rebuilt(parts, new, made), rebuilt(parts, new, made)
+        before, at, lines = contents(made), [""], list[str]()
+
+        def each_line(frame: FrameType, event: str, _: Any) -> Any:
+            if id(frame.f_code) not in self.watch.around.ran:
+                return None
+            if not lines and written(made, before) is not None:
+                lines.append(at[0])
+            at[0] = f"{frame.f_code.co_filename}:{frame.f_lineno}"
+            return each_line
+
+        tracer = sys.gettrace()
+        sys.settrace(each_line)
+        try:
+            trace(self.tape, fn, *args, **kwargs)
+        finally:
+            sys.settrace(tracer)
+        raise CaptureError(
+            f"tg.jit: the argument {paths(shape, fn)[place]} is written to at "
+            f"{(lines or at)[0]}, which later calls would not repeat; write to a copy of it, and "
+            "return what is new"
+        )
