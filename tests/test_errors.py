@@ -11,6 +11,8 @@ from tinygrad_rnn import nn, optim
 from tinygrad_rnn.testing import GradcheckError, gradcheck
 
 S, D, G = tg.ShapeError, tg.DTypeError, tg.GraphError
+NAN, INF = float("nan"), float("inf")
+schedules = optim.lr_scheduler
 
 
 def f32(*shape):
@@ -221,14 +223,60 @@ ERRORS = {
     "no parameters": (lambda: optim.SGD([], 0.1), G, "SGD: got no parameters"),
     "not a leaf": (lambda: optim.Adam([graph()]), G, "float leaf tensors"),
     "twice": (lambda: optim.SGD([w := f32(2), w], 0.1), G, "listed twice"),
-    "lr": (lambda: optim.SGD([f32(2)], -1.0), ValueError, "SGD: lr must be a finite number"),
-    "betas": (lambda: optim.Adam([f32(2)], betas=(1.0, 0.9)), ValueError, "Adam: betas"),
+    **{
+        f"{cls} {name} {value!r}": (
+            lambda cls=cls, name=name, value=value: getattr(optim, cls)([f32(2)], **{name: value}),
+            ValueError, f"{cls}: {name} must be .*, got ")
+        for cls, name, values in (
+            ("SGD", "lr", (-1.0, NAN, INF, "0.1", True, None)), ("SGD", "momentum", (-0.1, NAN)),
+            ("SGD", "dampening", (INF,)), ("SGD", "nesterov", (1,)), ("SGD", "weight_decay", (-1,)),
+            ("Adam", "betas", ((1.0, 0.9), (0.9, -0.1), (0.9,), 0.9, (NAN, 0.9))),
+            ("Adam", "eps", (-1e-8,)), ("Adam", "amsgrad", (None,)), ("AdamW", "maximize", ("no",)),
+            ("RMSprop", "alpha", (1.1, -0.1)), ("RMSprop", "centered", (0.5,)),
+            ("Adagrad", "lr_decay", (-1,)), ("Adagrad", "initial_accumulator_value", (-1,)),
+            ("Adadelta", "rho", (1.5,)), ("NAdam", "momentum_decay", (-1.0,)), ("RAdam", "betas", ((0, 1),)),
+            ("Adamax", "eps", (NAN,)), ("LBFGS", "max_iter", (0, 2.5)), ("LBFGS", "line_search_fn", ("wolfe",)),
+        )
+        for value in values
+    },
+    "option of a group": (lambda: sgd().param_groups[0].update(lr=-1), ValueError, "SGD: lr must be"),
+    "unknown option": (
+        lambda: optim.SGD([{"params": [f32(2)], "beta": 1}], 0.1), ValueError,
+        "SGD: a parameter group has no option 'beta'; it has lr, .*momentum"),
+    "parameters of a group": (
+        lambda: sgd().param_groups[0].update(params=[]), G, "stay; use add_param_group"),
+    "group": (lambda: sgd().add_param_group([f32(2)]), G, "a group is a dict with 'params', got"),
+    "twice in groups": (
+        lambda: optim.SGD([{"params": [w := f32(2)]}, {"params": w}], 0.1), G, "listed twice"),
+    "one tensor": (lambda: optim.SGD(f32(2), 0.1), G, "come in a list, .* got Tensor"),
+    "rates differ": (
+        lambda: optim.SGD([{"params": f32(1)}, {"params": f32(1), "lr": 1}], 0.1).lr, G,
+        r"SGD.lr: the parameter groups have \[0.1, 1.0\]"),
+    "recorded step": (
+        lambda: tg.jit(lambda x: sgd().step() or x)(f32(2)), tg.CaptureError, r"SGD.step\(\) inside"),
+    "no closure": (lambda: optim.LBFGS([f32(2)]).step(), G, "needs a closure"),
+    "two groups": (
+        lambda: optim.LBFGS([{"params": f32(1)}, {"params": f32(1)}]), G, "takes one group"),
+    "converted": (lambda: converted(), D, "is float64 of .* its moments float32"),
     "nesterov": (lambda: optim.SGD([f32(2)], 0.1, nesterov=True), ValueError, "nesterov needs"),
     "gradient shape": (lambda: with_grad(f32(3)), S, r"gradient of a parameter must be \(2,\)"),
     "gradient dtype": (lambda: with_grad(f64(2)), D, "a parameter is float32, its gradient float64"),
     "optimiser state": (
         lambda: optim.Adam([f32(2)]).load_state_dict(optim.SGD([f32(2)], 0.1).state_dict()),
-        S, "nothing was loaded; missing"),
+        S, "nothing was loaded; missing options: amsgrad, .*betas.*; unexpected: dampening"),
+    "group sizes": (
+        lambda: sgd().load_state_dict(optim.SGD([f32(1), f32(1)], 0.1).state_dict()), S, r"\[1\] parameters here"),
+    "moment shape": (
+        lambda: optim.Adam([f32(2)]).load_state_dict(optim.Adam([f32(3)]).state_dict()), S,
+        r"exp_avg of parameter 0 must be \(2,\), got \(3,\)"),
+    "milestones": (
+        lambda: schedules.SequentialLR(o := sgd(), [schedules.StepLR(o, 1)], [3]), ValueError, "need 0 milestones"),
+    "no momentum": (
+        lambda: schedules.CyclicLR(optim.Adagrad([f32(1)]), 0.1, 1.0), ValueError, "say cycle_momentum=False"),
+    "one step more": (lambda: too_many(), ValueError, "2 steps were to be made"),
+    "groups of a schedule": (lambda: grown(), G, "has 2 parameter groups, the schedule was made for 1"),
+    "rate": (
+        lambda: schedules.LambdaLR(sgd(), lambda t: -1.0), ValueError, "LambdaLR: lr must be"),
     "clip": (lambda: optim.clip_grad_norm_([f32(2)], 0.0), ValueError, "max_norm must be positive"),
     "clip NaN": (
         lambda: optim.clip_grad_norm_([_nan_grad()], 1.0), tg.AnomalyError, "norm .* is nan"),
@@ -236,6 +284,30 @@ ERRORS = {
         lambda: optim.lr_scheduler.ReduceLROnPlateau(optim.SGD([f32(2)], 0.1)).step(),
         ValueError, "needs the metric"),
 }  # fmt: skip
+
+
+def sgd():
+    return optim.SGD([f32(2)], 0.1)
+
+
+def converted():
+    layer = nn.Linear(2, 2)
+    optimizer = optim.Adam(layer.parameters())
+    layer.astype("float64")(tg.ones(1, 2, dtype="float64")).sum().backward()
+    optimizer.step()
+
+
+def too_many():
+    schedule = schedules.OneCycleLR(sgd(), 1.0, 2)
+    for _ in range(3):
+        schedule.step()
+
+
+def grown():
+    optimizer = sgd()
+    schedule = schedules.StepLR(optimizer, 1)
+    optimizer.add_param_group({"params": [f32(1)]})
+    schedule.step()
 
 
 def _nan_grad():

@@ -155,12 +155,12 @@ def test_schedules():
     o = opt()
     assert rate(o, s.StepLR(o, 2, 0.1), 5) == pytest.approx([1, 1, 0.1, 0.1, 0.01])
     o = opt(2.0)
-    wanted = [0.2 + 1.8 * (1 + math.cos(math.pi * k / 4)) / 2 for k in range(5)] + [0.2]
+    wanted = [0.2 + 1.8 * (1 + math.cos(math.pi * k / 4)) / 2 for k in range(6)]
     assert rate(o, s.CosineAnnealingLR(o, 4, eta_min=0.2), 6) == pytest.approx(wanted)
     o = opt()
     assert rate(o, s.LinearWarmup(o, 4, 0.2), 6) == pytest.approx([0.2, 0.4, 0.6, 0.8, 1, 1])
     o = opt()
-    plateau = s.ReduceLROnPlateau(o, 0.5, patience=1, min_lr=0.3)
+    plateau = s.ReduceLROnPlateau(o, factor=0.5, patience=1, min_lr=0.3)
     metrics = [3.0, 2.0, 2.0, 2.0, 2.0, 2.0, 1.0, 1.0]
     assert rate(o, plateau, 8, metrics) == pytest.approx([1, 1, 1, 1, 0.5, 0.5, 0.3, 0.3])
 

@@ -261,24 +261,38 @@ OPTIMISERS: dict[str, Any] = {
     "RMSprop": lambda p: optim.RMSprop(p, lr=0.1),
     "Adagrad": lambda p: optim.Adagrad(p, lr=0.1),
     "Adam": lambda p: optim.Adam(p, lr=0.1),
-    "AdamW": lambda p: optim.AdamW(p, lr=0.1),
+    "AdamW": lambda p: optim.AdamW(p, lr=0.1, amsgrad=True),
+    "NAdam": lambda p: optim.NAdam(p, lr=0.1),
+    "LBFGS": lambda p: optim.LBFGS(p, lr=0.1, max_iter=1),
+    "groups": lambda p: optim.RMSprop(
+        [
+            {"params": p[:1], "momentum": 0.5},
+            *([{"params": p[1:], "centered": True}] if p[1:] else []),
+        ]
+    ),
 }
 RESUME = """
 import pickle, sys
 optimizer = pickle.load(open(sys.argv[1], "rb"))
 for _ in range(3):
-    for p in optimizer.params:
-        p.grad = p.detach() * 0.5 + 1
-    optimizer.step()
+    def closure():
+        for p in optimizer.params:
+            p.grad = p.detach() * 0.5 + 1
+        return 1.0
+    optimizer.step(closure)
 pickle.dump([p.numpy() for p in optimizer.params], open(sys.argv[1], "wb"))
 """
 
 
 def go_on(optimizer: Any, steps: int = 3) -> list[Any]:
     for _ in range(steps):
-        for p in optimizer.params:
-            p.grad = p.detach() * 0.5 + 1
-        optimizer.step()
+
+        def closure() -> float:
+            for p in optimizer.params:
+                p.grad = p.detach() * 0.5 + 1
+            return 1.0
+
+        optimizer.step(closure)
     return [p.numpy().copy() for p in optimizer.params]
 
 

@@ -67,7 +67,7 @@ def test_other_programs_read_the_arrays_and_we_read_theirs(tmp_path):
 
 
 CANNOT = [
-    ({"a": {1: 2}}, "a has the key 1, no str"),
+    ({"a": {1: 2, "b": 3}}, "a has the key 1, no str"),
     ({"a": np.ones(2, complex)}, "a holds complex128"),
     ({"a": [1, np.array(["x"])]}, "a.1 holds <U1"),
     ({"a": {"b": object()}}, "a.b is a object; only arrays"),
@@ -198,5 +198,6 @@ def test_names_of_any_text_can_be_stored():
         "": np.zeros(1),
         "__metadata__": np.ones(2),
         "a": {"": np.ones(3)},
+        "numbered": {0: np.ones(1), -7: {"b": [1]}},
     }
     assert same(tree, _storage.unpack(_storage.pack(tree, "save")))

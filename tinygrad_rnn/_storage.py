@@ -29,6 +29,7 @@ _KEY, _NO_DIGEST = "tinygrad_rnn", "0" * 64
 def write(path: str | os.PathLike[str], tree: Any, who: str, keep: int = 1) -> Path:
     """Write a tree of dicts, lists, tuples, arrays, numbers, strings and None; returns the path.
 
+    Keys are all strings or, as optimisers number their parameters, all whole numbers.
     The bytes go into a temporary file beside it, then to the disk (fsync), and only then take the
     file's name: whatever happens, the name holds the old content or the new. With `keep` above 1
     the content before lives on as `older(path, 1)`, and so on. Raises CheckpointError, the old
@@ -114,13 +115,14 @@ def unpack(data: bytes, foreign: bool = False) -> Any:
 def _taken_apart(tree: Any, path: str, arrays: dict[str, Array], where: str) -> Any:
     """The JSON that stands for a tree, its arrays put aside."""
     if isinstance(tree, dict):
+        numbers = bool(tree) and all(type(key) is int for key in tree)
         for key in tree:
-            if not isinstance(key, str):
+            if not (numbers or isinstance(key, str)):
                 raise CheckpointError(f"{where}: {path or 'the top'} has the key {key!r}, no str")
         inside = {
             k: _taken_apart(v, f"{path}.{k}" if path else k, arrays, where) for k, v in tree.items()
         }
-        return {"dict": inside}
+        return {"numbered" if numbers else "dict": inside}
     if isinstance(tree, list | tuple):
         items = [_taken_apart(v, f"{path}.{k}", arrays, where) for k, v in enumerate(tree)]
         return {"tuple": items} if isinstance(tree, tuple) else items
@@ -150,6 +152,8 @@ def _put_together(part: Any, arrays: dict[str, Array]) -> Any:
     ((kind, value),) = part.items()
     if kind == "dict":
         return {k: _put_together(v, arrays) for k, v in value.items()}
+    if kind == "numbered":
+        return {int(k): _put_together(v, arrays) for k, v in value.items()}
     if kind == "tuple":
         return tuple([_put_together(v, arrays) for v in value])
     if kind not in ("array", "number"):

@@ -8,6 +8,7 @@ interface take 1.1.
 
 from collections.abc import Sequence
 from ctypes import addressof, c_char
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from numba.extending import intrinsic
 
 Array = np.ndarray[Any, Any]
 _buffer: Any = c_char.from_buffer
+_dtype = attrgetter("dtype")
 
 
 def addresses(arrays: Sequence[Array], dtype: Any) -> list[int] | None:
@@ -23,7 +25,7 @@ def addresses(arrays: Sequence[Array], dtype: Any) -> list[int] | None:
 
     None unless a kernel may work on all as rows of numbers: one dtype, C order, writable.
     """
-    if [a.dtype for a in arrays].count(dtype) < len(arrays):
+    if list(map(_dtype, arrays)).count(dtype) < len(arrays):
         return None
     try:
         return list(map(addressof, map(_buffer, arrays)))

@@ -1,12 +1,16 @@
 """Optimisers, learning-rate schedules and gradient clipping."""
 
 from . import lr_scheduler as lr_scheduler
-from .clip import clip_grad_norm_ as clip_grad_norm_, clip_grad_value_ as clip_grad_value_
-from .optimizer import (
-    SGD as SGD,
-    Adagrad as Adagrad,
+from .adam import (
     Adam as Adam,
+    Adamax as Adamax,
     AdamW as AdamW,
-    Optimizer as Optimizer,
-    RMSprop as RMSprop,
+    NAdam as NAdam,
+    RAdam as RAdam,
 )
+from .by_rule import RuleOptimizer as RuleOptimizer
+from .clip import clip_grad_norm_ as clip_grad_norm_, clip_grad_value_ as clip_grad_value_
+from .descent import SGD as SGD
+from .lbfgs import LBFGS as LBFGS
+from .optimizer import Optimizer as Optimizer
+from .scaled import Adadelta as Adadelta, Adagrad as Adagrad, RMSprop as RMSprop

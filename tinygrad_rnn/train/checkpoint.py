@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import nn, optim
+from .. import nn
 from .._storage import older, read, write
 from .._tensor import Tensor
 from ..errors import CheckpointError
@@ -179,7 +179,7 @@ def _misfits(tree: Mapping[str, Any], parts: Mapping[str, Any], strict: bool) ->
         kind = type(part).__name__
         if kind != kinds[name] and not isinstance(part, nn.Module):
             wrong.append(f"{name}: {kind} here, {kinds[name]} there")
-        elif isinstance(part, nn.Module | optim.Optimizer):
+        elif isinstance(part, nn.Module):  # optimisers look for themselves, before they load
             wrong += _differences(name, _state(part), tree.get(name))
     return wrong
 
