@@ -1,9 +1,14 @@
 """`tg.jit`: a function as one node of the graph, with a compiled forward and backward."""
 
+import copy
 import functools
 import os
+import pickle
+import sys
 import warnings
 from collections.abc import Callable
+from operator import attrgetter
+from types import FunctionType
 from typing import Any
 
 from .._tensor import Tensor, count
@@ -116,6 +121,34 @@ class Jitted:
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else functools.partial(self, instance)
 
+    # copies: of the function, with programs of their own ------------------------------------
+
+    def __copy__(self) -> "Jitted":
+        return Jitted(self.fn, self.audit)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Jitted":
+        twin = memo[id(self)] = object.__new__(Jitted)  # a module may hold its jitted method
+        fn = copy.deepcopy(self.fn, memo)
+        if fn is self.fn:  # a plain function: copied, it is itself
+            memo[id(self)] = self
+            return self
+        twin.__setstate__((fn, self.audit))
+        return twin
+
+    def __setstate__(self, state: tuple[Callable[..., Any], int]) -> None:
+        Jitted.__init__(self, *state)
+
+    def __reduce__(self) -> Any:
+        if _named(self) is self:  # decorated: found by its name, as a function is
+            return self.__qualname__
+        if isinstance(self.fn, FunctionType) and _named(self.fn) is not self.fn:
+            raise pickle.PicklingError(
+                f"{self!r} cannot be pickled: pickle finds functions by their names, and under "
+                f"{self.fn.__module__}.{self.fn.__qualname__} it does not find this one; define "
+                "it at the top of a module, or as a method of a class there"
+            )
+        return object.__new__, (Jitted,), (self.fn, self.audit)
+
     @property
     def source(self) -> str:
         """Code of the kernels of the last call: forward, then backward."""
@@ -135,6 +168,14 @@ class Jitted:
 
     def __repr__(self) -> str:
         return f"<tg.jit {getattr(self, '__qualname__', self.fn)!r}>"
+
+
+def _named(fn: Any) -> Any:
+    """What lies where a function says that it is defined."""
+    try:
+        return attrgetter(fn.__qualname__)(sys.modules[fn.__module__])
+    except (AttributeError, KeyError):
+        return None
 
 
 def jit(fn: Any = None, *, audit: int | None = None) -> Any:
