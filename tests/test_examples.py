@@ -151,7 +151,7 @@ def test_public_names():
         "testing",
         "train",
     }
-    for name in public - modules:
+    for name in public - modules - {"newaxis"}:  # None has no docstring before Python 3.13
         assert getattr(tg, name).__doc__, f"{name} has no docstring"
     promised = (
         "tensor zeros ones full empty arange eye randn rand zeros_like grad no_grad detect_anomaly "

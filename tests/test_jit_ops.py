@@ -34,6 +34,9 @@ OPS: dict[str, list[Callable[[Any, Any], Any]]] = {
         lambda h, K: h * tg.min(h, axis=0),
         lambda h, K: h / (2 + tg.max(h) - tg.min(h)),
         lambda h, K: (K * h[:, None]).max(axis=1),
+        lambda h, K: tg.where(tg.any(h > 0.1, axis=1, keepdims=True), h, 0.5 * h),
+        lambda h, K: tg.where(tg.all(K * h[:, None] < 0.3, axis=1), h, K[:, 0]),
+        lambda h, K: tg.where(tg.all(tg.floor(h) + 1), h, 2 * h),
     ],
     "shapes": [
         lambda h, K: tg.tanh(h.reshape(B, 2, 2)).reshape(B, H),

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from conformance.page import CHAPTERS, NOTES, PAGE, page
 
 import tinygrad_rnn as tg
 from tinygrad_rnn.testing import check_jit
@@ -44,22 +45,38 @@ def test_in_a_loop_that_is_compiled():
     np.testing.assert_allclose(W.grad.numpy(), eager.grad.numpy(), rtol=1e-4)
 
 
-def test_ops_without_code_run_op_by_op_and_explain_says_so():
-    edges = np.array([-0.5, 0.0, 0.5])
+EDGES = np.array([-0.5, 0.0, 0.5])
+WITHOUT_CODE = {
+    "argmax": lambda h: tg.argmax(h, axis=1, keepdims=True),
+    "argmin": lambda h: tg.argmin(h, axis=0),
+    "argsort": tg.argsort,
+    "bitwise_left_shift": lambda h: tg.bitwise_left_shift((8 * h).astype("int64"), 1),
+    "bitwise_right_shift": lambda h: (8 * h).astype("int64") >> 1,
+    "nextafter": lambda h: tg.nextafter(h, 2 * h),
+    "searchsorted": lambda h: tg.searchsorted(EDGES, h),
+    "sort": tg.sort,
+}
 
+
+@pytest.mark.parametrize("name", WITHOUT_CODE)
+def test_ops_without_code_run_op_by_op_as_the_page_says(name):
     def loop(x):
         h = x[0]
         for t in range(1, 6):
-            bins = tg.searchsorted(edges, tg.tanh(h + x[t]))
-            bits = tg.bitwise_left_shift(bins, 1) | tg.isin(bins, np.array([0, 3])).astype("int64")
-            h = tg.nextafter(x[t], h) + 0.1 * bits.astype(h.dtype) + h * 0.5
+            h = tg.tanh(x[t] + 0.5 * h + 0.1 * WITHOUT_CODE[name](h).astype(h.dtype))
         return h
 
-    x = tg.tensor(np.random.default_rng(0).standard_normal((6, 4)), requires_grad=True)
+    x = tg.tensor(np.random.default_rng(0).standard_normal((6, 3, 4)), requires_grad=True)
     fast = tg.jit(loop)
     assert check_jit(fast, x)
     fast(x)
     assert "op by op" in fast.explain()
+    assert "op by op" in NOTES[name]
+
+
+def test_the_page_says_op_by_op_of_those_alone():
+    said = {name for name, note in NOTES.items() if "op by op" in note}
+    assert said == set(WITHOUT_CODE)
 
 
 @pytest.mark.parametrize(
@@ -170,3 +187,39 @@ def test_pytorchs_dim_is_told_from_axis_by_functions_made_of_ops_too():
     for call in (tg.mean, tg.sum, tg.max, tg.std, tg.prod, tg.topk, tg.unstack, tg.concat):
         with pytest.raises(TypeError, match=f"{call.__name__}.*: unknown dim; write axis"):
             call(tg.ones(2, 2), dim=0)
+
+
+def test_sums_and_products_of_small_integers_in_the_dtype_asked_for():
+    x = tg.tensor(np.array([200, 100], np.uint8))
+    for name in ("sum", "prod", "cumulative_sum", "cumulative_prod"):
+        assert getattr(tg, name)(x).dtype == np.uint64
+        y = getattr(tg, name)(x, dtype=tg.uint8)
+        np.testing.assert_array_equal(y.numpy(), getattr(np, name)(x.numpy(), dtype=np.uint8))
+        assert y.dtype == np.uint8
+
+
+def test_an_empty_mask_picks_nothing_along_all_its_axes():
+    x = np.zeros((0, 0, 2))
+    for shape in ((0,), (0, 0)):
+        mask = np.zeros(shape, bool)
+        assert tg.tensor(x)[mask].shape == tg.tensor(x)[tg.tensor(mask)].shape == x[mask].shape
+    assert tg.tensor([1.0, 2.0])[[]].shape == (0,)
+
+
+def test_one_number_of_repeats_in_an_array_serves_all_places():
+    x = np.arange(6.0).reshape(2, 3)
+    for repeats in (np.array([2]), [0], np.array(1)):
+        y = tg.repeat(tg.tensor(x), repeats, axis=1)
+        np.testing.assert_array_equal(y.numpy(), np.repeat(x, repeats, axis=1))
+    assert tg.repeat(tg.zeros(0), [1]).shape == (0,)
+
+
+def test_a_wrong_axis_is_an_index_error_too():
+    for kind in (IndexError, ValueError):
+        with pytest.raises(kind, match="expand_dims: axis -2"):
+            tg.expand_dims(tg.tensor(1.0), -2)
+
+
+def test_the_page_of_the_standard_is_up_to_date():
+    assert PAGE.read_text() == page(), "write it anew: python -m tests.conformance.page"
+    assert sum(len(text.split()) for text in CHAPTERS.values()) == 134

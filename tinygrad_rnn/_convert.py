@@ -60,7 +60,7 @@ def index_key(parts: tuple[Any, ...]) -> tuple[Any, ...]:
     for part in parts:
         if isinstance(part, list | tuple):
             part = np.asarray(part)
-        if hasattr(part, "dtype") and part.size == 0:
+        if hasattr(part, "dtype") and part.size == 0 and part.dtype.kind == "f":  # of []
             part = part.astype(np.int64)
         if isinstance(part, float | str) or (
             hasattr(part, "dtype") and part.dtype.kind not in "iub"

@@ -168,7 +168,8 @@ class Tensor(Traced):
         self, *, stream: Any = None, max_version: Any = None, dl_device: Any = None,
         copy: bool | None = None,
     ) -> Any:  # fmt: skip
-        if max_version is None:  # a protocol in which nothing says that the values are read-only
+        old = max_version is None or max_version[0] < 1
+        if old and copy is not False:  # a protocol that cannot say that the values are read-only
             return self._values().copy().__dlpack__(stream=stream, dl_device=dl_device)
         return self.numpy().__dlpack__(
             stream=stream, max_version=max_version, dl_device=dl_device, copy=copy

@@ -1,8 +1,8 @@
 """Every error the library raises on purpose; each says what came and what to do."""
 
 
-class ShapeError(ValueError):
-    """Shapes, axes or indices that do not fit the op."""
+class ShapeError(ValueError, IndexError):
+    """Shapes, axes or indices that do not fit the op; both errors, as NumPy's of an axis is."""
 
 
 class DTypeError(TypeError):

@@ -7,6 +7,8 @@ the rule of softmax is better than what its parts would give.
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from .. import ops
 from ..ops.indexing import full_key
 from ..ops.shape import one_axis
@@ -99,8 +101,20 @@ def _logsumexp(x: Any, *, axis: Any, keepdims: bool) -> Any:
     return ops.log(total) + ops.reshape(m, shape=total.shape)
 
 
+def _any(x: Any, *, axis: Any, keepdims: bool) -> Any:
+    hits = ops.astype(ops.ne(x, 0), dtype=np.float32)  # counted: any number of them is over 0
+    return ops.gt(ops.sum(hits, axis=axis, keepdims=keepdims), 0)
+
+
+def _all(x: Any, *, axis: Any, keepdims: bool) -> Any:
+    misses = ops.astype(ops.eq(x, 0), dtype=np.float32)
+    return ops.eq(ops.sum(misses, axis=axis, keepdims=keepdims), 0)
+
+
 _EARLY: Rules = {"index": (_new_axes, _index), "stack": (_always, _stack)}
 _LATE: Rules = {
+    "all": (_always, _all),
+    "any": (_always, _any),
     "flip": (_always, _flip),
     "norm": (_always, _norm),
     "softmax": (_not_by_rows, _softmax),

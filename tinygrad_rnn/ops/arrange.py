@@ -51,6 +51,7 @@ def repeat(x: Any, repeats: Any, axis: int | None = None) -> Any:
     counts = np.asarray(repeats)
     if counts.dtype.kind not in "iu" or counts.min(initial=0) < 0:
         raise ShapeError(f"repeat: repeats must be whole numbers from 0, got {repeats!r}")
+    counts = counts.reshape(()) if counts.size == 1 else counts
     if counts.ndim and counts.shape != (x.shape[k],):
         raise ShapeError(f"repeat: axis {axis} has {x.shape[k]} places, got {counts.size} repeats")
     if counts.ndim:

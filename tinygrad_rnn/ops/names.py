@@ -44,7 +44,8 @@ def _taken_as(x: Any, dtype: Any) -> Any:
 
 def sum(x: Any, axis: Any = None, keepdims: bool = False, dtype: Any = None) -> Any:
     """Sum over `axis`, of the values as `dtype`; NumPy's pairwise summation."""
-    return reduce.sum(_taken_as(x, dtype), axis=axis, keepdims=keepdims)
+    y = reduce.sum(_taken_as(x, dtype), axis=axis, keepdims=keepdims)
+    return _taken_as(y, dtype)
 
 
 def prod(x: Any, axis: Any = None, keepdims: bool = False, dtype: Any = None) -> Any:
