@@ -112,6 +112,74 @@ def test_small_rows_gradients_are_written_whole():
     assert found == [["concat", "value 1, 1", "grad 4, 4"], ["concat", "value 2, 2", "grad 6, 6"]]
 
 
+def eight_matrices(T=4):
+    """A hand-written LSTM with eight matrices."""
+    g = tg.Generator(0)
+    W, U = ({k: nn.Parameter(g.normal((3, 3)), name=f"{n}{k}") for k in "ifgo"} for n in "WU")
+    h = c = tg.zeros(2, 3)
+    for x_t in tg.ones(T, 2, 3):
+        i, f, o = (tg.sigmoid(x_t @ W[k] + h @ U[k]) for k in "ifo")
+        c = f * c + i * tg.tanh(x_t @ W["g"] + h @ U["g"])
+        h = o * tg.tanh(c)
+        h.name, c.name = "h", "c"
+    return (h**2).sum()
+
+
+def lstm(layers, both=False):
+    return lambda: (nn.LSTM(3, 4, layers, bidirectional=both)(tg.ones(T, N, 3))[0] ** 2).mean()
+
+
+LSTMS = {"eight": eight_matrices, "one": lstm(1), "two": lstm(2), "both": lstm(2, both=True)}
+
+
+def ends_of(picture, name):
+    """The lines of a state between steps, with the boxes at their ends."""
+    boxes = {b.name: b for b in picture.boxes if b.vertex >= 0}
+    found = [e for e in picture.lines if e.kind == "state"]
+    for e in found:
+        source, target = boxes.get(e.source), boxes.get(e.target)
+        if source and source.lines[0].rstrip("₀₁₂₃₄₅ =+×") == name:
+            yield e, source, target
+
+
+@pytest.mark.parametrize("level", ["gate", "op"])
+@pytest.mark.parametrize("name", LSTMS)
+def test_an_lstm_as_everyone_draws_it(name, level):
+    """x below, the gates in a row, c on top and straight through, h low to where it entered."""
+    picture = viz.unrolled(LSTMS[name](), level=level).picture
+    highways = list(ends_of(picture, "c"))
+    assert len(highways) == (T - 1) * {"eight": 1, "one": 1, "two": 2, "both": 4}[name]
+    for e, c, times in highways:
+        assert {round(y, 1) for _, y in e.points} == {round(c.y, 1)}
+        assert round(times.y, 1) == round(c.y, 1)
+        inputs = [b for b in picture.boxes if b.kind == "input" and b.step == c.step]
+        assert all(b.y > c.y for b in inputs)
+    frames = {round(c.y, 1): c for _, c, _ in highways}
+    boxes = {b.name: b for b in picture.boxes if b.vertex >= 0}
+    into = {}
+    for e in picture.lines:
+        into.setdefault(e.target, []).append(boxes.get(e.source))
+    for c in frames.values():  # below c: i x g, and the gates side by side
+        by_step = [b for b in boxes.values() if b.step == c.step]
+        active = [b for b in by_step if b.lines[-1 if level == "gate" else 0].split(" ")[-1]
+                  in ("σ", "sigmoid", "tanh") and b.y > c.y]  # fmt: skip
+        heights = [round(b.y, 1) for b in active]
+        assert max(map(heights.count, heights)) >= 4
+    for e, h, target in ends_of(picture, "h"):
+        low = e.points[-1][1]
+        assert low > h.y  # it leaves below where it is made
+        assert target is None or abs(low - target.y) < 60
+    assert sum(1 for _ in ends_of(picture, "h")) >= len(highways)
+
+
+def test_a_gru_s_state_runs_straight_through():
+    loss = (nn.GRU(3, 4)(tg.ones(T, N, 3), lengths=[T, T - 1])[0] ** 2).mean()
+    picture = viz.unrolled(loss, level="gate").picture
+    rails = [e for e in picture.lines if e.kind == "state" and e.source[:1] == "n"]
+    assert len(rails) == T - 1
+    assert all(len({round(y, 1) for _, y in e.points}) == 1 for e in rails[: T - 2])
+
+
 def test_two_layers_of_both_directions_are_four_rows():
     lstm = nn.LSTM(3, 4, num_layers=2, bidirectional=True, generator=tg.Generator(0))
     y, _ = lstm(tg.ones(T, N, 3))

@@ -186,7 +186,7 @@ def test_boxes_do_not_overlap_and_no_edge_crosses_one(name):
 )
 def test_ops_run_in_the_direction_asked_for(direction, axis, sign):
     """Within a step from inputs on; nothing outside the picture."""
-    picture = unrolled(gallery.lstm(), direction=direction).picture
+    picture = unrolled(gallery.rnn(), direction=direction).picture
     at = {b.name: (b.x, b.y) for b in picture.boxes if b.name}
     steps = {b.name: b.step for b in picture.boxes if b.vertex >= 0}
     for line in picture.lines:

@@ -191,6 +191,11 @@ def _homes(graph: Graph, sections: list[int]) -> dict[int, tuple[float, int | No
             if v.step is not None:
                 first[s] = min(first.get(s, v.step), v.step)
                 last[s] = max(last.get(s, v.step), v.step)
+    against = {
+        graph.vertices[e.target].scope
+        for e in graph.edges
+        if _step(graph, e.source) > _step(graph, e.target) >= 0
+    }
     for v in graph.vertices:
         if v.kind == "op":
             continue
@@ -198,7 +203,7 @@ def _homes(graph: Graph, sections: list[int]) -> dict[int, tuple[float, int | No
         section = min(s for s, _ in uses)
         if v.step is not None and (section, v.step) in uses:
             homes[v.number] = section, v.step
-        elif uses == {(section, last.get(section))} != {(section, first.get(section))} and v.start:
+        elif uses == {(section, last.get(section))} and _begins_backward(graph, v, against):
             homes[v.number] = section + 0.5, None
         elif (
             len(uses) == 1
@@ -209,6 +214,17 @@ def _homes(graph: Graph, sections: list[int]) -> dict[int, tuple[float, int | No
         else:
             homes[v.number] = section, None
     return homes
+
+
+def _step(graph: Graph, number: int) -> int:
+    step = graph.vertices[number].step
+    return -1 if step is None else step
+
+
+def _begins_backward(graph: Graph, v: Vertex, against: set[str]) -> bool:
+    """Whether a state begins with it that runs against time, in one of those scopes."""
+    scopes = {graph.vertices[e.target].scope for e in graph.outof[v.number]}
+    return (v.start or v.kind == "constant") and scopes <= against
 
 
 def _sign(found: Columns) -> None:

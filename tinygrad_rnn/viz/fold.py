@@ -13,10 +13,10 @@ from dataclasses import replace
 from .columns import sections_of
 from .flow import is_carried
 from .graph import Edge, Graph, Vertex
+from .highways import ACTIVATIONS
 
 PRODUCTS = ("matmul", "mul", "linear")
 VIEWS = ("index", "reshape", "permute_dims", "squeeze", "expand_dims", "broadcast_to", "astype")
-ACTIVATIONS = ("tanh", "sigmoid", "relu", "gelu", "silu", "softplus", "elu", "leaky_relu")
 
 
 class _Roles:

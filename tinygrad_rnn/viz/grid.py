@@ -11,14 +11,16 @@ from typing import Any, NamedTuple
 from .columns import MANY, Columns
 from .elide import Slot
 from .graph import Edge, Vertex
+from .highways import highways
 from .labels import shape_of
+from .layout import place
 from .picture import Point
 from .routes import Rail, Routes
 from .rows import rows_of
-from .template import Placed, Port, Template, place
+from .template import Highways, Placed, Port, Template
 
 HEADER = 22.0
-GAP = 120.0  # width of a stretch of hidden columns
+GAP = 104.0  # width of a stretch of hidden columns
 MARGIN, CLOSE = 14.0, 2.0  # from the nodes to the column's border, with a frame and without
 
 
@@ -115,6 +117,7 @@ class Grid:
             ports[self.columns.columns[a].signature][
                 Port(self._side(e), True, (i, e.via), e.via)
             ] = [i]
+        states = self._states()
         longest: dict[Hashable, list[list[str]]] = {}
         firsts: dict[Hashable, int] = {}
         for s in self.slots:
@@ -133,6 +136,8 @@ class Grid:
             column = self.columns.columns[k]
             rows, scopes = rows_of(column, cells=self.close)
             scopes = scopes if self.framed else dict.fromkeys(scopes, "")
+            own = ports.get(kind, {})
+            level = self.framed and self.direction != "right"
             templates.append(
                 Template(
                     longest[kind],
@@ -141,12 +146,23 @@ class Grid:
                     scopes,
                     [(e.source, e.target) for e in column.inner],
                     [e.label for e in column.inner],
-                    ports.get(kind, {}),
+                    own,
                     self.direction,
                     close=self.close,
+                    ways=highways(self.columns.graph, column, own, states) if level else Highways(),
                 )
             )
         return dict(zip(firsts, place(templates), strict=True))
+
+    def _states(self) -> dict[Port, tuple[str, str]]:
+        """The name and scope of the state that enters by a port, whatever the first step reads."""
+        found: dict[Port, Counter[tuple[str, str]]] = defaultdict(Counter)
+        for e in self.crossing:
+            b, v = self.columns.where[e.target][0], self.columns.graph.vertices[e.source]
+            kind = self.columns.columns[b].signature
+            port = self.entries[kind, -self._side(e), self._operand(e)]
+            found[port][v.name, v.scope] += v.kind == "op"
+        return {port: names.most_common(1)[0][0] for port, names in found.items()}
 
     # ways between columns -----------------------------------------------------
 
@@ -215,9 +231,12 @@ class Grid:
                 y = max(wanted[k], y + h / 2)
                 boxes[k] = (width / 2, y, w, h)
                 y += h / 2 + 6
-            ends = {port: (width, boxes[k][1]) for port, k in p.branches}
+            ends = {port: (width * (port.side > 0), boxes[k][1]) for port, k in p.branches}
             ways = {
-                (port, k): [(width / 2 + boxes[k][2] / 2, boxes[k][1])] + [ends[port]] * 3
+                (port, k): [
+                    (width / 2 + port.side * boxes[k][2] / 2, boxes[k][1]),
+                    *[ends[port]] * 3,
+                ]
                 for port, k in p.branches
             }
             self.shown[i] = replace(p, width=width, height=y - 6, boxes=boxes, ports=ends,

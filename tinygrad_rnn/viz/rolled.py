@@ -6,9 +6,10 @@ from collections.abc import Callable
 from .columns import MANY, Column, Columns
 from .graph import Edge, Vertex
 from .labels import facts_of, kind_of, low, shape_of
+from .layout import place
 from .picture import Box, Line, Picture, Text
 from .rows import rows_of
-from .template import Row, Template, place
+from .template import Row, Template
 from .unrolled import framed
 
 
