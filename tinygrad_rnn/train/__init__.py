@@ -9,4 +9,5 @@ from .recomputed import recompute as recompute
 from .run import Run as Run
 from .scaling import Scaling as Scaling
 from .series import Series as Series, read_csv as read_csv, split as split, windows as windows
+from .stream import StreamBatches as StreamBatches
 from .truncated import Window as Window, tbptt as tbptt

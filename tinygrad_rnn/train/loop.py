@@ -33,6 +33,7 @@ class Fit(NamedTuple):
     history: list[Epoch]
     best_epoch: int
     interrupted: bool
+    skipped: int = 0  # updates left out, their gradients not being finite
 
 
 class _Best:
@@ -84,6 +85,7 @@ def fit(
     eager: bool = False,
     checkpoint: Path | None = None,
     resume: bool = False,
+    skip: int = 0,
 ) -> Fit:
     """Train with AdamW under a cosine schedule; stop when validation no longer improves.
 
@@ -92,7 +94,8 @@ def fit(
     Ctrl-C ends the training. The forward and backward passes are compiled (`tg.jit`)
     unless `eager`. The same seed gives the same bits. Every tenth epoch goes to the file
     `checkpoint`, and with `resume` training goes on from it. Raises DataError
-    for empty or non-finite data, AnomalyError when gradients stop being finite.
+    for empty or non-finite data, AnomalyError when gradients stop being finite: in the first
+    update, or after more than `skip` in a row, which are left out and counted.
     """
     _check("train", *train)
     _check("val", *val)
@@ -104,6 +107,7 @@ def fit(
     run: Pass = pass_ if eager else jit(pass_)
     optimizer = optim.AdamW(model.parameters(), lr=lr, weight_decay=weight_decay)
     schedule = optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs, eta_min=lr / 100)
+    careful = optim.SkipNonFinite(optimizer, skip)
     best, interrupted = _Best(model), False
     loop = Run(
         checkpoint, epochs, resume=resume, every=10, label=label, progress=progress,
@@ -112,12 +116,13 @@ def fit(
             "weight_decay": weight_decay, "patience": patience, "seed": seed,
         },
         model=model, optimizer=optimizer, schedule=schedule, generator=generator, best=best,
+        careful=careful,
     )  # fmt: skip
     try:
         for epoch in loop:
             model.train()
             train_loss, norm = _one_epoch(
-                model, train, run, optimizer, clip_norm, batch_size, generator
+                model, train, run, careful, clip_norm, batch_size, generator
             )
             schedule.step()
             val_loss = _validate(model, val, run)
@@ -131,28 +136,37 @@ def fit(
     model.load_state_dict(best.state)
     model.eval()
     columns = [loop.history.get(name, []) for name in Epoch._fields]
-    return Fit([Epoch(*e) for e in zip(*columns, strict=True)], best.epoch, interrupted)
+    return Fit(
+        [Epoch(*e) for e in zip(*columns, strict=True)],
+        best.epoch,
+        interrupted,
+        careful.skipped,
+    )
 
 
 def _one_epoch(
     model: nn.Module,
     data: tuple[Array, Array],
     pass_: Pass,
-    optimizer: optim.Optimizer,
+    careful: optim.SkipNonFinite,
     clip_norm: float,
     batch_size: int,
     generator: Generator,
 ) -> tuple[float, float]:
-    """Mean loss and mean gradient norm of one pass over the data."""
-    total, norms = 0.0, []
+    """Mean loss and mean gradient norm of one pass over the data, of what was not skipped."""
+    optimizer = careful.optimizer
+    total, n, norms = 0.0, 0, list[float]()
     for rows in batches(len(data[0]), batch_size, generator):
         optimizer.zero_grad()
         value = pass_(constant(data[0][rows]), constant(data[1][rows]))
         value.backward()
-        norms.append(optim.clip_grad_norm_(optimizer.params, clip_norm))
-        optimizer.step()
-        total += float(value) * len(rows)
-    return total / len(data[0]), float(np.mean(norms))
+        norm = optim.clip_grad_norm_(optimizer.params, clip_norm, error_if_nonfinite=False)
+        if careful.step():
+            norms.append(norm)
+            total, n = total + float(value) * len(rows), n + len(rows)
+    if not n:
+        return math.nan, math.nan
+    return total / n, float(np.mean(norms))
 
 
 def evaluate(model: nn.Module, data: tuple[Array, Array], loss: Pass = nn.mse_loss) -> float:

@@ -125,7 +125,7 @@ def _alike(new: Tensor, old: Tensor) -> bool:
     b: Array = new._array
     if a.shape != b.shape or a.dtype != b.dtype:
         return False
-    if a.dtype.kind != "f" or not a.size:
+    if a.dtype.kind != "f" or (a == b).all():  # else 0.25 ms of Python a state
         return bool((a == b).all())
     largest = float(np.max(np.abs(a), initial=0, where=np.isfinite(a)))
     return bool(np.allclose(a, b, rtol=0, atol=FAR * largest, equal_nan=True))

@@ -12,13 +12,13 @@ for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMB
 
 def main() -> None:
     """Run one benchmark."""
-    from . import compile, depth, diagrams, eager, jit, kernels, overhead, sentences
+    from . import compile, depth, diagrams, eager, jit, kernels, memory, overhead, sentences
 
     parser = argparse.ArgumentParser(prog="tools/bench", description=__doc__)
     which = parser.add_subparsers(required=True)
     modules = {
         "eager": eager, "jit": jit, "compile": compile, "overhead": overhead, "kernels": kernels,
-        "depth": depth, "diagrams": diagrams, "sentences": sentences,
+        "depth": depth, "diagrams": diagrams, "sentences": sentences, "memory": memory,
     }  # fmt: skip
     for name, module in modules.items():
         one = which.add_parser(name, help=module.__doc__)
