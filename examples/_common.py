@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from tinygrad_rnn.errors import CheckpointError, DataError
 
 
@@ -77,6 +79,13 @@ def picture(path: Path, **subplots: Any) -> Iterator[Any]:
         print(f"written: {path}")
     finally:
         plt.close(figure)
+
+
+def smoothed(values: Sequence[float], points: int = 200) -> tuple[Any, Any]:
+    """Means over stretches of equal length, about `points` of them, and where they end."""
+    n = max(1, len(values) // points)
+    whole = np.asarray(values)[: len(values) // n * n]
+    return np.arange(n, len(whole) + 1, n), whole.reshape(-1, n).mean(1)
 
 
 def written(path: Path, result: dict[str, Any]) -> dict[str, Any]:

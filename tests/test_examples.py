@@ -103,6 +103,97 @@ def test_custom_cell_checks_and_trains(tmp_path):
     assert (tmp_path / "custom_cell.png").exists()
 
 
+TASKS = {
+    "adding_problem": ["--length", "8", "--hidden", "4", "--updates", "4", "--nets", "gru"],
+    "copy_memory": ["--delay", "2", "--updates", "4", "--nets", "orthogonal"],
+    "temporal_order": ["--length", "10", "--updates", "4"],
+}
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_tasks_print_published_figures_draw_and_resume_to_the_same_bits(
+    name, tmp_path, capsys, monkeypatch
+):
+    example = load(ROOT / "examples" / f"{name}.py")
+
+    def losses(out, *more):
+        nets = example.main(["--quick", "--out", str(out), *TASKS[name], *more])["nets"].values()
+        return [r["norm"] for net in nets for r in (net if isinstance(net, list) else [net])]
+
+    whole = losses(tmp_path)
+    assert all(len(loss) == 4 and np.isfinite(loss).all() for loss in whole)
+    text = capsys.readouterr().out
+    assert "et al. 20" in text
+    assert (tmp_path / f"{name}.png").stat().st_size > 10_000
+    assert json.loads((tmp_path / f"{name}.json").read_text())["options"]["quick"]
+    step, calls, Run = tg.optim.Optimizer.step, iter(range(9)), example.train.Run
+
+    def dying(optimizer):
+        if next(calls) == 2:
+            raise MemoryError
+        step(optimizer)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(example.train, "Run", lambda *a, **k: Run(*a, **{**k, "every": 1}))
+        patch.setattr(tg.optim.Optimizer, "step", dying)
+        with pytest.raises(MemoryError):
+            losses(tmp_path / "cut")
+    assert losses(tmp_path / "cut", "--resume") == whole
+    assert losses(tmp_path, "--eager") == pytest.approx(np.array(whole), rel=1e-3)
+
+
+def test_marks_of_the_adding_problem():
+    example = load(ROOT / "examples" / "adding_problem.py")
+    for T in (4, 5, 100):
+        for marks, ends in (
+            ("halves", (T // 2, T)),
+            ("first", (min(10, T), T // 2)),
+            ("any", (T, T)),
+        ):
+            a, b = example.places(T, 20_000, marks, tg.Generator(0))
+            assert (a != b).all()
+            assert (a.min(), a.max()) == (0, ends[0] - 1)
+            assert (b.min(), b.max()) == (T // 2 if marks == "halves" else 0, ends[1] - 1)
+        x, y = example.batch(T, 50, "any", tg.Generator(0))
+        numbers, marked = x.numpy().transpose(2, 0, 1)
+        assert (marked.sum(0) == 2).all()
+        assert np.allclose((numbers * marked).sum(0), y.numpy())
+
+
+def test_places_of_temporal_order():
+    example = load(ROOT / "examples" / "temporal_order.py")
+    lengths = set()
+    for seed in range(80):
+        for where in ("pascanu", "hs97"):
+            x, y = example.batch(100, 50, where, tg.Generator(seed))
+            symbols = x.numpy().argmax(-1)
+            found = [np.flatnonzero(s < 2) for s in symbols.T]
+            assert all(10 <= a < 20 and 50 <= b < 60 for a, b in found)
+            order = [s[at] @ [1, 2] for s, at in zip(symbols.T, found, strict=True)]
+            assert (order == y.numpy()).all()
+            ends = (symbols[0] == 6).all() and (symbols[-1] == 7).all()
+            assert ends == (where == "hs97")
+            lengths.add((where, len(symbols)))
+    assert lengths == {("pascanu", 100), *(("hs97", T) for T in range(100, 111))}
+
+
+def test_the_copy_task_asks_for_what_it_showed():
+    example = load(ROOT / "examples" / "copy_memory.py")
+    x, y = example.batch(7, 3, tg.Generator(0))
+    shown = x.numpy().argmax(-1)
+    assert (shown[:10] == y.numpy()[-10:]).all()
+    assert (shown[16] == 9).all()
+    assert not shown[10:16].any()
+    assert not shown[17:].any()
+    assert not y.numpy()[:17].any()
+    net = example.Orthogonal(3, 8, tg.Generator(0))
+    U = net.U.weight
+    U.assign_(U.numpy() + 1e-3 * tg.Generator(1).normal((8, 8)))
+    for _ in range(3):
+        net.project()
+    assert np.abs(U.numpy() @ U.numpy().T - np.eye(8)).max() < 1e-6
+
+
 def test_the_code_of_the_readme_runs(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # it draws
     text = (ROOT / "README.md").read_text()
