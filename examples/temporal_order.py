@@ -114,7 +114,7 @@ def draw(out: Path, results: dict[str, list[dict[str, Any]]]) -> None:
                 axes[1].plot(*smoothed(r["norm"], 100), **style)
         axes[0].axhline(75, color="black", lw=1, ls=(0, (5, 3)), label="guessing")
         axes[0].set(ylabel="wrong of 1,000, %", title="Temporal order, a line a seed")
-        axes[1].set(yscale="log", xlabel="update", ylabel="gradient norm, mean")
+        axes[1].set(yscale="log", xlabel="update", ylabel="norm before clipping")
         axes[0].legend(frameon=False)
 
 
@@ -124,7 +124,7 @@ def main(argv: list[str] | None = None) -> dict[str, Any]:
     p.add_argument("--length", type=int, default=100, help="steps T")
     p.add_argument("--places", choices=["pascanu", "hs97"], default="pascanu")
     p.add_argument("--seeds", type=int, default=5)
-    p.add_argument("--updates", type=int, default=30_000, help="of 20 series each, at most")
+    p.add_argument("--updates", type=int, default=20_000, help="of 20 series each, at most")
     p.add_argument("--lr", type=float, default=0.03)
     args = p.parse_args(argv)
     if args.length < 10 or args.seeds < 1:
