@@ -53,5 +53,6 @@ from .losses import (
 )
 from .module import Module as Module, Parameter as Parameter
 from .overview import summary as summary
+from .reparametrized import remove_weight_norm as remove_weight_norm, weight_norm as weight_norm
 from .rnn import GRU as GRU, LSTM as LSTM, RNN as RNN
 from .unrolling import unroll as unroll

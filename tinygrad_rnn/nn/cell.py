@@ -94,13 +94,19 @@ class Cell(Module):
         y.name = new.name
         return y
 
+    @property
+    def dtype(self) -> Any:
+        """Of the parameters."""
+        known = vars(self).get("weight_hh")  # unless it is computed: 0.1 us, and 5 below
+        return known.dtype if known is not None else self.parameters()[0].dtype
+
     def width(self, letter: str) -> int:
         """The size of a state: only h is projected."""
         return self.output_size if letter == "h" else self.hidden_size
 
     def initial_state(self, batch: int) -> Any:
         """Zeros (N, H): h, or (h, c) for the LSTM."""
-        state = [zeros(batch, self.width(s), dtype=self.weight_hh.dtype) for s in self.states]
+        state = [zeros(batch, self.width(s), dtype=self.dtype) for s in self.states]
         return state[0] if len(state) == 1 else tuple(state)
 
     def _check(self, x: Any, state: Any) -> Any:

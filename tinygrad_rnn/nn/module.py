@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from .._hooks import Handle
 from .._tensor import Tensor, as_tensor, to_array
+from .._words import hint
 from ..errors import DTypeError, GraphError
 from ..op import Array, local
 from .hooks import Hooks, around, none_yet
@@ -80,13 +81,31 @@ class Module:
         finally:
             now.stamp = (now.stamp[0], before)
 
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            computed = self.__dict__.get("parametrizations", {}).get(name)
+            if computed is not None:
+                return computed()
+            words = f"{type(self).__name__!r} object has no attribute {name!r}"
+            raise AttributeError(hint(words, name))
+
     def __setattr__(self, key: str, value: Any) -> None:
+        if key in self.__dict__.get("parametrizations", ()):
+            raise GraphError(
+                f"{key} of {type(self).__name__} is computed (weight_norm); write to what it is "
+                "computed from, or use nn.remove_weight_norm first"
+            )
         for name, child in _children(value, key):
             if isinstance(child, Module):
                 child.__dict__["_scope"] = name
             elif child.name is None:
                 child.name = name
         object.__setattr__(self, key, value)
+
+    def _places(self, name: str) -> list[tuple["Module", str]]:
+        """Whose attribute a parameter is, and under which name."""
+        return [(self, name)]
 
     # what is inside -------------------------------------------------------------
 
@@ -138,6 +157,10 @@ class Module:
             if isinstance(child, Module) and id(child) not in seen:
                 seen.add(id(child))
                 yield name, child
+
+    def modules(self) -> list["Module"]:
+        """This module and all below it, each once."""
+        return [module for _, module in self.named_modules()]
 
     def children(self) -> list["Module"]:
         """The modules directly below, each once."""

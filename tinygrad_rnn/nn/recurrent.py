@@ -72,7 +72,12 @@ class Recurrent(Module):
 
     def _named(self) -> Iterator[tuple[str, Any]]:
         """The parameters under those names, and not once more inside the cells."""
-        yield from ((name, p) for name, p in super()._named() if isinstance(p, Parameter))
+        yield from ((name, p) for name, p in super()._named() if not name.startswith("_cells."))
+
+    def _places(self, name: str) -> list[tuple[Module, str]]:
+        own, _, cell = name.partition("_l")
+        inside = self._cells.get(f"l{cell}")
+        return [(self, name), *([] if inside is None else [(inside, own)])]
 
     def __setattr__(self, key: str, value: Any) -> None:
         """Give a replaced parameter to the cell that uses it, too, and the mode to all."""
@@ -152,7 +157,7 @@ class Recurrent(Module):
         if not T or not N:
             what = "time step" if not T else "sequence in the batch"
             raise ShapeError(f"{name}: needs at least one {what}, got x of shape {x.shape}")
-        dtype = self._cells["l0"].weight_hh.dtype
+        dtype = self._cells["l0"].dtype
         if x.dtype != dtype:
             raise DTypeError(f"{name}: x is {x.dtype}, the weights {dtype}; convert with .astype")
         if lengths is None:

@@ -9,6 +9,7 @@ from .. import ops
 from .._tensor import Tensor, constant
 from ..autodiff import scope
 from ..op import local
+from .reparametrized import computed_once
 
 
 def unroll(
@@ -29,15 +30,16 @@ def unroll(
     T = x.shape[0]
     outputs: list[Any] = [None] * T
     order = range(T - 1, -1, -1) if reverse else range(T)
-    for t, x_t in zip(order, reversed(x) if reverse else x, strict=True):
-        new = cell(x_t, state, **given)
-        live = None if masks is None else masks[t]
-        if live is not None:
-            with scope(cell.__dict__.get("_scope", "")):  # the state is the cell's, masked too
-                new = _where(live, new, state)
-        h = new[0] if isinstance(new, tuple) else new
-        outputs[t] = h if live is None else ops.where(live, h, 0)
-        state = new
+    with computed_once(cell):
+        for t, x_t in zip(order, reversed(x) if reverse else x, strict=True):
+            new = cell(x_t, state, **given)
+            live = None if masks is None else masks[t]
+            if live is not None:
+                with scope(cell.__dict__.get("_scope", "")):  # the state is the cell's, masked too
+                    new = _where(live, new, state)
+            h = new[0] if isinstance(new, tuple) else new
+            outputs[t] = h if live is None else ops.where(live, h, 0)
+            state = new
     return ops.stack(outputs), state
 
 
