@@ -319,6 +319,39 @@ def test_rolled_has_one_cell():
     assert skipping == {"", "fastₜ₋₁", "slowₜ₋₁", "slowₜ₋₂"}
 
 
+@pytest.mark.parametrize(("name", "loops"), [("gru", 1), ("lstm", 2), ("two_layers", 4)])
+def test_a_state_has_one_loop(name, loops):
+    """However many ops read it a step later: it fans out at a point near them."""
+    picture = rolled(MODELS[name](), level="gate").picture
+    states = [line for line in picture.lines if line.kind == "state"]
+    assert len(states) == loops
+    assert all(line.label for line in states)
+    joints = {b.name for b in picture.boxes if b.kind == "junction"}
+    for line in states:
+        fans = [e for e in picture.lines if e.source == line.target]
+        assert line.target not in joints or len(fans) > 1
+    check_geometry(picture)
+
+
+def test_rolled_keeps_the_cut_and_says_what_differs():
+    """The cut with its steps, once if several read it; a step of another kind by its number."""
+    found = [lines for _, kind, lines, _ in boxes(rolled(truncated())) if kind == "cut"]
+    assert found == [["✂ h at t = 3", "(2, 4)"]]
+    headings = [t.text for t in rolled(truncated()).picture.texts]
+    assert headings[0] == "× 3 steps, cut off (✂) at t = 3"
+    cell, h, loss = nn.GRUCell(3, 4, generator=gallery.generator()), tg.zeros(2, 4), 0.0
+    for t, x_t in enumerate(gallery.series(9)):
+        h = cell(x_t, h.detach() if t % 3 == 0 and t else h)
+        loss = loss + h.sum()
+    picture = rolled(loss, level="gate").picture
+    cuts = [b for b in picture.boxes if b.kind == "cut"]
+    assert [b.lines for b in cuts] == [["✂ h at t = 3, 6"]]
+    assert len([e for e in picture.lines if e.source == cuts[0].name]) == 2
+    assert picture.texts[0].text.startswith("× 9 steps, cut off (✂) at t = 3, 6")
+    skipping = rolled(gallery.custom_cell()).picture.texts[0].text
+    assert skipping == "× 6 steps; not as shown: t = 0"
+
+
 def test_rolled_leaves_nothing_astray_and_says_which_way():
     """What states begin with stands before the cell, no other constant; against time it is t+1."""
     for name, starts in (("custom_cell", 1), ("lstm", 2), ("rnn", 1)):
@@ -766,7 +799,17 @@ def test_draw(tmp_path, capsys):
     assert draw_main([what, *options, "-o", str(tmp_path / "a.svg")]) == 0
     cells = viz.unrolled(gallery.lstm(), level="cell", direction="right")
     assert (tmp_path / "a.svg").read_text() == cells.svg
+    several = tmp_path / "several.py"
+    several.write_text(
+        "import tinygrad_rnn as tg\n"
+        "def out():\n    return tg.nn.LSTM(3, 4)(tg.ones(4, 2, 3))\n"
+        "def none():\n    return ()\n"
+        "def wrong():\n    return tg.nn.RNN(3, 4)(tg.ones(4, 2, 3))[0], 3\n"
+    )
+    assert draw_main([f"{several}:out", "-o", str(tmp_path / "a.svg")]) == 0
+    assert (tmp_path / "a.svg").read_text().count("node output") == 3  # y, h and c
     for bad, words in (
+        ([f"{several}:none"], "or several, got ()"), ([f"{several}:wrong"], "or several, got int"),
         (["nothing.py:f"], "no file"), ([what + "x"], "no function 'lstmx'"), ([what, "--steps", "a"], "--steps"),
         ([str(HERE / "test_viz.py")], "FILE.py:FUNCTION"),
     ):  # fmt: skip

@@ -3,7 +3,7 @@
 import argparse
 import importlib.util
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -71,11 +71,22 @@ def _result(what: str) -> Any:
         known = [n for n, f in vars(module).items() if callable(f) and not n.startswith("_")]
         raise DrawError(f"{path.name} has no function {name!r}; it has {', '.join(known[:10])}")
     result = function()
-    while isinstance(result, tuple | list) and result:
-        result = result[0]
-    if not isinstance(result, Tensor):
-        raise DrawError(f"{name} must return a Tensor, got {type(result).__name__}")
-    return result
+    tensors = list(_flat(result))
+    for t in tensors:
+        if not isinstance(t, Tensor):
+            raise DrawError(f"{name} must return a Tensor or several, got {type(t).__name__}")
+    if not tensors:
+        raise DrawError(f"{name} must return a Tensor or several, got {result!r}")
+    return tensors[0] if len(tensors) == 1 else tensors
+
+
+def _flat(result: Any) -> Iterator[Any]:
+    """What is in tuples and lists, however deep."""
+    if isinstance(result, tuple | list):
+        for r in result:
+            yield from _flat(r)
+    else:
+        yield result
 
 
 def _steps(text: str) -> Any:

@@ -10,13 +10,11 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
 
+from .attention import PRODUCTS, VIEWS, attentions
 from .columns import sections_of
 from .flow import is_carried
 from .graph import Edge, Graph, Vertex
 from .highways import ACTIVATIONS
-
-PRODUCTS = ("matmul", "mul", "linear")
-VIEWS = ("index", "reshape", "permute_dims", "squeeze", "expand_dims", "broadcast_to", "astype")
 
 
 class _Roles:
@@ -64,12 +62,12 @@ class _Roles:
 
 def units(graph: Graph, labels: bool = False) -> Graph:
     """Each weighted sum with its activation as one vertex; with `labels` its weights on edges."""
-    roles = _Roles(graph)
+    roles, attended = _Roles(graph), attentions(graph)
     home: dict[int, int] = {}  # op: the head of its unit
     for v in reversed(graph.vertices):
-        home[v.number] = v.number
+        home[v.number] = attended.get(v.number, v.number)
         heads = {home[e.target] for e in graph.outof[v.number]}
-        if v.kind != "op" or v.number not in roles.affine or v.name or len(heads) != 1:
+        if v.number not in roles.affine or v.name or len(heads) != 1 or v.number in attended:
             continue
         head = graph.vertices[heads.pop()]
         # what a product multiplies is another unit's value
@@ -79,6 +77,9 @@ def units(graph: Graph, labels: bool = False) -> Graph:
                 home[v.number] = head.number
     folded = _folded(graph, lambda v: home[v.number], roles.hidden)
     folded.level = "edges" if labels else "gate"
+    heads_of = set(attended.values())
+    for v in folded.vertices:
+        v.op = "attention" if v.head in heads_of else v.op
     for e in folded.edges if labels else ():
         e.label = ", ".join(dict.fromkeys(w for o in e.origin if (w := roles.acts_along(o))))
     return folded

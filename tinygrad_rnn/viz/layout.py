@@ -194,7 +194,9 @@ def _keep_rows_apart(g: Any, t: Template) -> None:
     begins = set(range(len(t.rows))) - {e for _, e in inside}
     for n, (row, later) in enumerate(pairwise(sorted(set(t.rows)))):
         if row[0] == later[0]:
-            g.node(f"b{n}", style="invis", shape="point", width="0.01", height="0.01")
+            around = [c for c, ks in enumerate(t.clusters.values()) if t.rows.index(row) in ks]
+            with g.subgraph(name=f"cluster{around[0]}" if around else None) as here:
+                here.node(f"b{n}", style="invis", shape="point", width="0.01", height="0.01")
             for k, own in enumerate(t.rows):
                 if own == row and k in ends:
                     g.edge(f"n{k}", f"b{n}", style="invis")

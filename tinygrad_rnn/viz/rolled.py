@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 
 from .columns import MANY, Column, Columns
 from .graph import Edge, Vertex
@@ -9,30 +10,33 @@ from .labels import facts_of, kind_of, low, shape_of
 from .layout import place
 from .picture import Box, Line, Picture, Text
 from .rows import rows_of
+from .table import ranges
 from .template import Row, Template
 from .unrolled import framed
+
+Link = tuple[int, int, Edge]  # from a member of a rolled graph to another
 
 
 def roll_up(columns: Columns) -> tuple[Columns, dict[int, str]]:
     """Columns with one cell in place of each section's steps, and what is written above each.
 
-    The cell is the most common kind of step. Edges of steps that look otherwise are
-    left out, and the heading says how many those are.
+    The cell is the most common kind of step. Edges of steps that look otherwise are left out,
+    and the heading says which those are; where one only cuts a state off, the cut is shown.
     """
     cells = _cells(columns)
     kept = [k for k, c in enumerate(columns.columns) if c.step is None or k in cells.values()]
     place = {k: i for i, k in enumerate(kept)}
-    headers = {}
+    headers, with_cuts = {}, {}
     for section, k in cells.items():
         members = [c for c in columns.columns if c.section == section and c.step is not None]
-        other = sum(c.signature != columns.columns[k].signature for c in members)
-        words = f", {other} of them otherwise" if other else ""
-        headers[place[k]] = f"× {len(members)} steps{words}"
-    chosen = [columns.columns[k] for k in kept]
+        headers[place[k]] = _heading(members, columns.columns[k])
+        others = [c for c in members if c.signature != columns.columns[k].signature]
+        with_cuts[k] = _with_cuts(columns.columns[k], others)
+    chosen = [with_cuts.get(k, columns.columns[k]) for k in kept]
     where = {
-        v.number: (place[k], i)
-        for k in kept
-        for i, v in reversed(list(enumerate(columns.columns[k].members)))
+        v.number: (i, j)
+        for i, c in enumerate(chosen)
+        for j, v in reversed(list(enumerate(c.members)))
     }
     found: dict[tuple[int, int, int, int], Edge] = {}
     for e in columns.across:
@@ -46,6 +50,48 @@ def roll_up(columns: Columns) -> tuple[Columns, dict[int, str]]:
             chosen[i] = slim = _without_strays(c, used)
             where.update({v.number: (i, j) for j, v in reversed(list(enumerate(slim.members)))})
     return Columns(columns.graph, chosen, where, edges), headers
+
+
+def _heading(members: list[Column], cell: Column) -> str:
+    """How many steps there are, at which a state is cut off, and which look otherwise."""
+    others = [c for c in members if c.signature != cell.signature]
+    cut = [c.step or 0 for c in others if any(v.kind == "cut" for v in c.members)]
+    rest = sorted({c.step or 0 for c in others} - set(cut))
+    words = f"× {len(members)} steps"
+    words += f", cut off (✂) at t = {ranges(cut)}" if cut else ""
+    return words + (f"; not as shown: t = {ranges(rest)}" if rest else "")
+
+
+def _with_cuts(cell: Column, others: list[Column]) -> Column:
+    """A cell with the cuts that other steps begin with, each before what reads it there."""
+    members, inner = list(cell.members), list(cell.inner)
+    found: dict[tuple[str, int, int], list[int]] = {}  # name, reader, place: steps
+    for c in others:
+        for e in c.inner:
+            v = c.members[e.source]
+            target = _like(c, e.target, cell) if v.kind == "cut" else None
+            if target is not None:
+                found.setdefault((v.name, target, e.place), []).append(c.step or 0)
+                first = v
+    drawn: dict[tuple[str, str], int] = {}  # one cut may be read by several
+    for (name, target, operand), steps in found.items():
+        words = f"{name} at t = {ranges(steps)}"
+        if (name, words) not in drawn:
+            drawn[name, words] = len(members)
+            members.append(replace(first, name=words, mark="", step=None))
+        inner.append(Edge(drawn[name, words], target, operand))
+    return replace(cell, members=members, inner=inner)
+
+
+def _like(column: Column, k: int, cell: Column) -> int | None:
+    """The place in a cell of what is `k` in another column: of its op, name and scope, as often."""
+
+    def looks(v: Vertex) -> tuple[str, str, str, str]:
+        return v.kind, v.op, v.name, v.scope
+
+    same = [i for i, v in enumerate(column.members) if looks(v) == looks(column.members[k])]
+    there = [i for i, v in enumerate(cell.members) if looks(v) == looks(column.members[k])]
+    return there[same.index(k)] if len(there) == len(same) else None
 
 
 def _without_strays(column: Column, used: set[int]) -> Column:
@@ -129,19 +175,22 @@ def paint_rolled(
     lines = [
         text(v, "t" if k in headers else "") for v, (k, _) in zip(vertices, members, strict=True)
     ]
+    edges, joints = _joined(edges, len(members))
+    inside = {k: [at[k, i] for i in range(len(c.members))] for k, c in enumerate(cells.columns)}
+    for first, t in joints.items():
+        inside[members[t][0]].append(first)
     graph = cells.graph
     (placed,) = place([Template(
-        lines,
-        [shape_of(graph, v) for v in vertices],
-        rows,
+        lines + [[""]] * len(joints),
+        [shape_of(graph, v) for v in vertices] + [("point", 0.04, 0.04)] * len(joints),
+        rows + [rows[t] for t in joints.values()],
         scopes,
         [(s, t) for s, t, _ in edges],
         [_moment(e, vertices[s]) if e.delay else e.label for s, _, e in edges],
         {},
         direction,
         {n for n, (_, _, e) in enumerate(edges) if e.delay},
-        {words: [at[k, i] for i in range(len(cells.columns[k].members))]
-         for k, words in headers.items()},
+        {words: inside[k] for k, words in headers.items()},
     )])  # fmt: skip
     picture = Picture("rolled graph", width=placed.width, height=placed.height)
     for words, x0, y0, x1, y1 in placed.clusters:
@@ -151,7 +200,9 @@ def paint_rolled(
         picture.texts.append(Text(x0 + 10, y0 + 17, words, 13.0, start=True))
     for scope, x0, y0, x1, y1 in placed.frames:
         framed(picture, scope, (x0, y0), (x1, y1))
-    for n, (v, box) in enumerate(zip(vertices, placed.boxes, strict=True)):
+    for n, (x, y, _, _) in enumerate(placed.boxes[len(members) :], len(members)):
+        picture.boxes.append(Box(x, y, 3.0, 3.0, "junction", name=f"j{n}"))
+    for n, (v, box) in enumerate(zip(vertices, placed.boxes[: len(members)], strict=True)):
         name = f"n{v.number}" if cells.where[v.number] == members[n] else f"n{v.number}at{n}"
         picture.boxes.append(
             Box(
@@ -164,13 +215,34 @@ def paint_rolled(
                 facts=facts_of(v),
             )
         )
-    ids = [b.name for b in picture.boxes if b.vertex >= 0]
+    ids = [b.name for b in picture.boxes if b.vertex >= 0] + [f"j{n}" for n in joints]
     for n, (s, t, e) in enumerate(edges):
         picture.lines.append(
             Line(placed.edges[n], ids[s], ids[t], "state" if e.delay else "edge", edges=(e,),
+                 head="none" if t in joints else "normal",
                  label=_moment(e, vertices[s]) if e.delay else e.label, at=placed.labels[n])
         )  # fmt: skip
     return picture
+
+
+def _joined(edges: list[Link], count: int) -> tuple[list[Link], dict[int, int]]:
+    """One loop for a state that several ops read a step later, and where it fans out to them.
+
+    The points at which loops fan out are numbered from `count` on, each with its first reader.
+    """
+    loops: dict[tuple[int, int], list[Link]] = {}
+    for link in edges:
+        if link[2].delay and not link[2].label:
+            loops.setdefault((link[0], link[2].delay), []).append(link)
+    joints: dict[int, int] = {}
+    found = [link for link in edges if len(loops.get((link[0], link[2].delay), [])) < 2]
+    for (s, _), those in loops.items():
+        if len(those) > 1:
+            n = count + len(joints)
+            joints[n] = those[0][1]
+            found.append((s, n, those[0][2]))
+            found += [(n, t, replace(e, delay=0)) for _, t, e in those]
+    return found, joints
 
 
 def _moment(e: Edge, source: Vertex) -> str:

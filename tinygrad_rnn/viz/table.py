@@ -99,16 +99,16 @@ def _unlike(found: dict[str, Array]) -> list[str]:
     for fate in FATES:
         at = found["fate"] == fate
         if fate != "flows" and at.any():
-            which = _ranges(found["step"][at].tolist())
+            which = ranges(found["step"][at].tolist())
             what = "exactly 0" if fate == "zero" else fate
             words.append(f"{what} at {at.sum()} of {at.size} steps (t = {which})")
     return words
 
 
-def _ranges(steps: Sequence[int]) -> str:
+def ranges(steps: Sequence[int]) -> str:
     """Step numbers as ranges, the first three of them.
 
-    >>> _ranges([0, 1, 2, 5])
+    >>> ranges([0, 1, 2, 5])
     '0 … 2, 5'
     """
     runs = []
