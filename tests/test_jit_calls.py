@@ -1,6 +1,7 @@
 """What may change between calls of a jitted function."""
 
 import cProfile
+import gc
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
@@ -243,3 +244,24 @@ def test_threads_may_keep_and_drop_programs_at_once(monkeypatch: pytest.MonkeyPa
     finally:
         sys.setswitchinterval(between)
     assert sum(map(len, fast._entries.values())) <= api.MOST
+
+
+@pytest.mark.parametrize("on", [True, False])
+def test_pythons_collector_rests_during_a_recording_and_is_left_as_it_was(on: bool) -> None:
+    seen = []
+
+    def run(x: Any, n: int) -> Any:
+        seen.append(gc.isenabled())
+        return x * n if n else bool(x)
+
+    before, fast = gc.isenabled(), tg.jit(run, audit=0)
+    (gc.enable if on else gc.disable)()
+    try:
+        fast(tg.ones(2), 2)
+        with pytest.raises(tg.CaptureError):
+            fast(tg.ones(2), 0)
+        after = gc.isenabled()
+    finally:
+        (gc.enable if before else gc.disable)()
+    assert after is on
+    assert seen == [False, False]
