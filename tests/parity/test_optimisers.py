@@ -194,3 +194,24 @@ def test_a_state_goes_over(name, options, way):
         a.step()
         b.step()
     pair.compare(1e-12)
+
+
+@pytest.mark.parametrize("dtype", RELATIVE)
+@pytest.mark.parametrize("decay", [0.9, 0.999, None])
+def test_averages(decay, dtype):
+    swa = torch.optim.swa_utils
+    pair = Pair(dtype)
+    a, b = make("Adam", pair, lr=0.05)
+    model = torch.nn.ParameterList(pair.theirs)
+    kind = {} if decay is None else {"multi_avg_fn": swa.get_ema_multi_avg_fn(decay)}
+    ours, theirs = optim.AveragedWeights(pair.ours, decay), swa.AveragedModel(model, **kind)
+    for t in range(50):
+        pair.gradients(t)
+        a.step()
+        b.step()
+        if t % 3 == 0:
+            ours.update()
+            theirs.update_parameters(model)
+    pair.theirs = list(theirs.module)
+    with ours.applied():
+        pair.compare(RELATIVE[dtype])

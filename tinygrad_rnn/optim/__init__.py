@@ -8,6 +8,7 @@ from .adam import (
     NAdam as NAdam,
     RAdam as RAdam,
 )
+from .average import AveragedWeights as AveragedWeights
 from .by_rule import RuleOptimizer as RuleOptimizer
 from .clip import clip_grad_norm_ as clip_grad_norm_, clip_grad_value_ as clip_grad_value_
 from .descent import SGD as SGD

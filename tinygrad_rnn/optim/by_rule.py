@@ -9,7 +9,7 @@ from .._tensor import Tensor
 from ..errors import DTypeError, ShapeError
 from ..kernels.update import Rule, Update
 from ..op import Array
-from .optimizer import Optimizer, as_array
+from .optimizer import Optimizer, as_array, not_recorded
 from .options import Group, Option, at_least_0, flag
 
 Count = tuple[float, ...]  # of a parameter's updates; a class may count more than that
@@ -74,7 +74,7 @@ class RuleOptimizer(Optimizer):
         Raises ShapeError or DTypeError, before anything is written, for a gradient
         that does not fit its parameter, ValueError for a parameter that is read-only.
         """
-        self._not_recorded()
+        not_recorded(f"{type(self).__name__}.step()")
         loss = None if closure is None else closure()
         jobs = [job for group in self.param_groups if (job := self._job(group)) is not None]
         for group, counts, used, row in jobs:
@@ -112,7 +112,7 @@ class RuleOptimizer(Optimizer):
         if len(grads) == len(used) and update.fits(arrays, grads, moments):
             return group, counts, used, lambda: update.run(arrays, grads, moments, rows)
         grads = [_fitting(self, p, [m[k] for m in moments]) for k, p in enumerate(used)]
-        return group, counts, used, lambda: _one_by_one(update, arrays, grads, moments, rows)
+        return group, counts, used, lambda: one_by_one(update, arrays, grads, moments, rows)
 
     def _kernel(self, group: Group) -> tuple[Update, tuple[str, ...]]:
         """The compiled rule for a group's options of now; moments it newly needs begin."""
@@ -208,7 +208,7 @@ def _fitting(optimizer: Optimizer, p: Tensor, moments: list[Array]) -> Array:
     return array
 
 
-def _one_by_one(
+def one_by_one(
     update: Update,
     params: list[Array],
     grads: list[Array],

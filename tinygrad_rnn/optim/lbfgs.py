@@ -9,7 +9,7 @@ import numpy as np
 from .._tensor import Tensor
 from ..errors import AnomalyError, GraphError
 from ..op import Array
-from .optimizer import Optimizer, Params, as_array
+from .optimizer import Optimizer, Params, as_array, not_recorded
 from .options import Group, Option, at_least_0, count
 from .wolfe import Point, Search
 
@@ -73,7 +73,7 @@ class LBFGS(Optimizer):
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Make up to max_iter steps, each at the cost of one or more closures; returns the
         first one's loss. AnomalyError where it or its gradient is not finite, nothing changed."""
-        self._not_recorded()
+        not_recorded("LBFGS.step()")
         if closure is None:
             raise GraphError("LBFGS.step: needs a closure that computes loss and gradients")
         return _Minimise(self.param_groups[0], closure).run()

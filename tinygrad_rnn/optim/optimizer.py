@@ -1,6 +1,6 @@
 """What all optimisers are: parameters in groups, each with options of its own, and a state."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -58,12 +58,7 @@ class Optimizer:
 
     def _as_groups(self, params: Params) -> list[Mapping[str, Any]]:
         name = type(self).__name__
-        if isinstance(params, Tensor | Mapping | str) or not isinstance(params, Iterable):
-            raise GraphError(
-                f"{name}: parameters come in a list, as of tensors or of dicts with 'params', "
-                f"got {type(params).__name__}"
-            )
-        given: list[Any] = list(params)
+        given = _listed(name, params)
         if not given:
             raise GraphError(f"{name}: got no parameters")
         return given if isinstance(given[0], Mapping) else [{"params": given}]
@@ -78,13 +73,7 @@ class Optimizer:
         if not isinstance(group, Mapping) or "params" not in group:
             raise GraphError(f"{name}: a group is a dict with 'params', got {group!r:.80}")
         given = group["params"]
-        params = (given,) if isinstance(given, Tensor) else tuple(given)
-        for p in params:
-            if not isinstance(p, Tensor) or p.node is not None or p.dtype.kind != "f":
-                raise GraphError(f"{name}: parameters must be float leaf tensors, got {p!r:.80}")
-        together = [id(p) for p in (*self.params, *params)]
-        if len(set(together)) != len(together):
-            raise GraphError(f"{name}: a parameter is listed twice and would be updated twice")
+        params = leaves(name, (given,) if isinstance(given, Tensor) else given, self.params)
         own = {k: v for k, v in group.items() if k != "params"}
         new = Group(type(self), params, self.defaults | own)
         self._begin(new)
@@ -99,13 +88,6 @@ class Optimizer:
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update every parameter that has a gradient; returns the closure's loss, if given."""
         raise NotImplementedError
-
-    def _not_recorded(self) -> None:
-        if local.now.recorder is not None:
-            raise CaptureError(
-                f"tg.jit: {type(self).__name__}.step() inside the jitted function, where it would "
-                "run once, when that is recorded; jit the loss, and update outside"
-            )
 
     # the state ----------------------------------------------------------------------
 
@@ -187,6 +169,36 @@ class Optimizer:
             new.data["params"] = group["params"]
             jobs.append((group, checked, self._read(new, states)))
         return jobs
+
+
+def _listed(name: str, params: Any) -> list[Any]:
+    if isinstance(params, Tensor | Mapping | str) or not isinstance(params, Iterable):
+        raise GraphError(
+            f"{name}: parameters come in a list, as of tensors or of dicts with 'params', "
+            f"got {type(params).__name__}"
+        )
+    return list(params)
+
+
+def leaves(name: str, params: Any, others: Sequence[Tensor] = ()) -> tuple[Tensor, ...]:
+    """Parameters that may be written to: float leaves, none twice or among the others."""
+    given = tuple(_listed(name, params))
+    for p in given:
+        if not isinstance(p, Tensor) or p.node is not None or p.dtype.kind != "f":
+            raise GraphError(f"{name}: parameters must be float leaf tensors, got {p!r:.80}")
+    together = [id(p) for p in (*others, *given)]
+    if len(set(together)) != len(together):
+        raise GraphError(f"{name}: a parameter is listed twice and would be updated twice")
+    return given
+
+
+def not_recorded(what: str) -> None:
+    """Refuse what writes to parameters while a function is recorded."""
+    if local.now.recorder is not None:
+        raise CaptureError(
+            f"tg.jit: {what} inside the jitted function, where it would run once, when that is "
+            "recorded; jit the loss, and update outside"
+        )
 
 
 def as_array(value: Any) -> Array:

@@ -40,6 +40,11 @@ def fraction(value: Any) -> float:
     return _number(value, lambda x: 0 <= x <= 1, "a number in [0, 1]")
 
 
+def below_1(value: Any) -> float:
+    """A number in [0, 1)."""
+    return _number(value, lambda x: 0 <= x < 1, "a number in [0, 1)")
+
+
 def share(value: Any) -> float:
     """A number in (0, 1]."""
     return _number(value, lambda x: 0 < x <= 1, "a number in (0, 1]")
