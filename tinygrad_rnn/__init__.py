@@ -24,6 +24,7 @@ from ._creation import (
     zeros_like as zeros_like,
 )
 from ._dtypes import *  # noqa: F403
+from ._states import load as load, save as save
 from ._tensor import Tensor as Tensor
 from ._words import hint
 from .autodiff import (
@@ -61,8 +62,8 @@ __all__ = [
     "AnomalyError", "AuditError", "CaptureError", "CaptureWarning", "CheckpointError",
     "CompilerWarning", "DTypeError", "DataError", "GraphError", "RenderError", "ShapeError",
     "Tensor", "arange", "asarray", "clear_jit_cache", "detect_anomaly", "disable_jit", "empty",
-    "empty_like", "eye", "from_dlpack", "full", "full_like", "grad", "jit", "linspace", "logspace",
-    "nn", "no_grad", "ones", "ones_like", "ops", "optim", "rand", "randn", "scope",
+    "empty_like", "eye", "from_dlpack", "full", "full_like", "grad", "jit", "linspace", "load", "logspace",
+    "nn", "no_grad", "ones", "ones_like", "ops", "optim", "rand", "randn", "save", "scope",
     "set_num_threads", "step", "tensor", "testing", "viz", "zeros", "zeros_like",
 ]  # fmt: skip
 __all__ += _dtypes.__all__

@@ -17,12 +17,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from safetensors import deserialize
 from safetensors.numpy import load, save
 
 from .errors import CheckpointError
 
 Array = np.ndarray[Any, Any]
 FORMAT = 1
+_DTYPES = {
+    "F64": "<f8", "F32": "<f4", "F16": "<f2", "BOOL": "?", "I64": "<i8", "I32": "<i4", "I16": "<i2",
+    "I8": "i1", "U64": "<u8", "U32": "<u4", "U16": "<u2", "U8": "u1",
+}  # fmt: skip
 _KEY, _NO_DIGEST = "tinygrad_rnn", "0" * 64
 
 
@@ -93,7 +98,7 @@ def unpack(data: bytes, foreign: bool = False) -> Any:
         raise CheckpointError(f"no file of this library, or cut or damaged ({len(data)} bytes)")
     try:
         if not ours:
-            return dict(load(data))
+            return _flat(data)
         head = json.loads(json.loads(header)["__metadata__"][_KEY])
         layout, digest = head["format"], head["sha256"].encode()
         if layout != FORMAT:
@@ -112,6 +117,21 @@ def unpack(data: bytes, foreign: bool = False) -> Any:
     return tree
 
 
+def _flat(data: bytes) -> dict[str, Array]:
+    """The arrays of another program's file: bfloat16, the upper half of a float32, as that."""
+    found = {}
+    for name, view in deserialize(data):
+        if view["dtype"] == "BF16":
+            upper = np.frombuffer(view["data"], "<u2").astype(np.uint32)
+            array = (upper << np.uint32(16)).view(np.float32)
+        elif view["dtype"] in _DTYPES:
+            array = np.frombuffer(view["data"], _DTYPES[view["dtype"]])
+        else:
+            raise CheckpointError(f"{name} holds {view['dtype']} values, which NumPy does not have")
+        found[name] = array.reshape(view["shape"])
+    return found
+
+
 def _taken_apart(tree: Any, path: str, arrays: dict[str, Array], where: str) -> Any:
     """The JSON that stands for a tree, its arrays put aside."""
     if isinstance(tree, dict):
@@ -126,6 +146,9 @@ def _taken_apart(tree: Any, path: str, arrays: dict[str, Array], where: str) -> 
     if isinstance(tree, list | tuple):
         items = [_taken_apart(v, f"{path}.{k}", arrays, where) for k, v in enumerate(tree)]
         return {"tuple": items} if isinstance(tree, tuple) else items
+    if hasattr(tree, "detach"):  # a tensor, ours or PyTorch's
+        tree = tree.detach()
+        tree = (tree.float() if str(tree.dtype) == "torch.bfloat16" else tree).numpy()
     if isinstance(tree, np.ndarray | np.generic):
         if tree.dtype.kind not in "fiub" or tree.dtype.itemsize > 8:
             raise CheckpointError(f"{where}: {path} holds {tree.dtype}, which cannot be stored")

@@ -16,6 +16,7 @@ FLOORS = {
     "errors": 0,
     "_words": 0,
     "_storage": 1,
+    "_states": 2,
     "kernels": 1,
     "op": 2,
     "ops": 3,
