@@ -278,6 +278,9 @@ ERRORS = {
     "rate": (
         lambda: schedules.LambdaLR(sgd(), lambda t: -1.0), ValueError, "LambdaLR: lr must be"),
     "clip": (lambda: optim.clip_grad_norm_([f32(2)], 0.0), ValueError, "max_norm must be positive"),
+    "norm type": (
+        lambda: optim.clip_grad_norm_([f32(2)], 1.0, False), ValueError, "norm_type must be a number above 0"),
+    "clip groups": (lambda: optim.clip_grad_norm_(sgd().param_groups, 1.0), G, "needs parameters, as"),
     "clip NaN": (
         lambda: optim.clip_grad_norm_([_nan_grad()], 1.0), tg.AnomalyError, "norm .* is nan"),
     "plateau": (

@@ -196,11 +196,31 @@ def test_clipping_by_norm_and_value():
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
-def test_a_norm_that_is_not_finite_leaves_gradients_untouched(bad):
+@pytest.mark.parametrize("p", [1, 2, math.inf])
+def test_a_norm_that_is_not_finite_leaves_gradients_untouched(bad, p):
     leaves = grads([bad, 1.0])
     with pytest.raises(tg.AnomalyError, match="the gradients are as they were"):
-        optim.clip_grad_norm_(leaves, 0.1)
+        optim.clip_grad_norm_(leaves, 0.1, p)
     assert leaves[0].grad.tolist()[1] == 1.0
-    norm = optim.clip_grad_norm_(leaves, 0.1, error_if_nonfinite=False)
+    norm = optim.clip_grad_norm_(leaves, 0.1, p, error_if_nonfinite=False)
     assert not math.isfinite(norm)
     assert leaves[0].grad.tolist()[1] == 1.0
+
+
+@pytest.mark.parametrize("p", [0.5, 1, 1.5, 2, 3.0, 40, math.inf])
+@pytest.mark.parametrize("dtypes", ["f", "d", "fd"])
+def test_clipping_by_other_norms(p, dtypes):
+    """Over all gradients together; numbers whose powers are out of float32's reach included."""
+    rng = np.random.default_rng(0)
+    values = [(1e6 * rng.standard_normal(s)).astype(d) for s, d in zip(((3, 2), (), (0,), (4,)), dtypes * 4, strict=False)]
+    leaves = []
+    for v in values:
+        leaves.append(tg.tensor(np.zeros_like(v), requires_grad=True))
+        leaves[-1].grad = tg.tensor(v)
+    flat = np.concatenate([v.reshape(-1) for v in values]).astype(np.longdouble)
+    norm = float(np.abs(flat).max() if p == math.inf else (np.abs(flat) ** p).sum() ** (1 / p))
+    assert optim.clip_grad_norm_(leaves, norm * 2, p) == pytest.approx(norm, rel=1e-6)
+    assert all(np.array_equal(w.grad.numpy(), v) for w, v in zip(leaves, values, strict=True))
+    optim.clip_grad_norm_(leaves, norm / 4, p)
+    for w, v in zip(leaves, values, strict=True):
+        np.testing.assert_allclose(w.grad.numpy(), v / 4, rtol=1e-6)

@@ -2,9 +2,12 @@
 
 import math
 from collections.abc import Iterable
+from numbers import Real
+
+import numpy as np
 
 from .._tensor import Tensor
-from ..errors import AnomalyError
+from ..errors import AnomalyError, GraphError
 from ..kernels import gemm, update
 from ..op import Array
 
@@ -12,7 +15,12 @@ from ..op import Array
 def _groups(params: Iterable[Tensor] | Tensor) -> tuple[list[list[Array]], float]:
     """Gradient arrays in C order, one list a dtype, and the norm of all together."""
     tensors = [params] if isinstance(params, Tensor) else params
-    grads = [g for p in tensors if (g := p.grad) is not None]
+    try:
+        grads = [g for p in tensors if (g := p.grad) is not None]
+    except AttributeError as error:
+        raise GraphError(
+            f"clip_grad: needs parameters, as model.parameters() or optimizer.params ({error})"
+        ) from None
     arrays = [g._array for g in grads]
     total = update.norm(arrays)
     if total is not None:
@@ -26,6 +34,16 @@ def _groups(params: Iterable[Tensor] | Tensor) -> tuple[list[list[Array]], float
     return found, math.hypot(*[update.norm(group) or 0.0 for group in found])
 
 
+def _norm(groups: list[list[Array]], p: float) -> float:
+    """The p-norm of all numbers together; divided by the greatest, so that no power overflows."""
+    arrays = [g for group in groups for g in group if g.size]
+    top = float(np.max([np.abs(g).max() for g in arrays], initial=0.0))
+    if not 0 < top < math.inf or p == math.inf:
+        return top
+    sums = [float(np.sum(np.abs(g.astype(np.float64) / top) ** p)) for g in arrays]
+    return top * float(sum(sums) ** (1 / p))
+
+
 def _limit(grads: list[Array], factor: float = 1.0, bound: float = math.inf) -> None:
     update.limit(grads, factor, bound)
     for g in grads:
@@ -33,12 +51,16 @@ def _limit(grads: list[Array], factor: float = 1.0, bound: float = math.inf) -> 
 
 
 def clip_grad_norm_(
-    params: Iterable[Tensor] | Tensor, max_norm: float, error_if_nonfinite: bool = True
+    params: Iterable[Tensor] | Tensor,
+    max_norm: float,
+    norm_type: float = 2.0,
+    error_if_nonfinite: bool = True,
 ) -> float:
     """Scale all gradients so that their norm together is at most `max_norm`.
 
     g = g min(1, max_norm / ||g||): Pascanu, Mikolov and Bengio, ICML 2013. Returns
-    the norm before clipping. A norm that is not finite raises AnomalyError and
+    the norm before clipping: the Euclidean one, or for another norm_type p from above 0
+    to infinity (sum |g|^p)^(1/p), the greatest |g| at infinity. A norm that is not finite raises AnomalyError and
     leaves the gradients untouched, unless `error_if_nonfinite` is False.
 
     >>> import tinygrad_rnn as tg
@@ -49,7 +71,13 @@ def clip_grad_norm_(
     """
     if not max_norm > 0:
         raise ValueError(f"clip_grad_norm_: max_norm must be positive, got {max_norm}")
+    if isinstance(norm_type, bool) or not isinstance(norm_type, Real) or not norm_type > 0:
+        raise ValueError(
+            f"clip_grad_norm_: norm_type must be a number above 0 or infinity, got {norm_type!r}"
+        )
     groups, norm = _groups(params)
+    if norm_type != 2:
+        norm = _norm(groups, float(norm_type))
     if not math.isfinite(norm):
         if error_if_nonfinite:
             raise AnomalyError(
