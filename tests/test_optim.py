@@ -212,7 +212,10 @@ def test_a_norm_that_is_not_finite_leaves_gradients_untouched(bad, p):
 def test_clipping_by_other_norms(p, dtypes):
     """Over all gradients together; numbers whose powers are out of float32's reach included."""
     rng = np.random.default_rng(0)
-    values = [(1e6 * rng.standard_normal(s)).astype(d) for s, d in zip(((3, 2), (), (0,), (4,)), dtypes * 4, strict=False)]
+    values = [
+        (1e6 * rng.standard_normal(s)).astype(d)
+        for s, d in zip(((3, 2), (), (0,), (4,)), dtypes * 4, strict=False)
+    ]
     leaves = []
     for v in values:
         leaves.append(tg.tensor(np.zeros_like(v), requires_grad=True))

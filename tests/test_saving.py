@@ -10,11 +10,15 @@ from tinygrad_rnn import nn, optim
 def parts():
     model = nn.Sequential(nn.Linear(3, 4), nn.Dropout(0.5), nn.Linear(4, 1))
     optimizer = optim.Adam(
-        [{"params": model[0].parameters()}, {"params": model[2].parameters(), "amsgrad": True}], 0.05
+        [{"params": model[0].parameters()}, {"params": model[2].parameters(), "amsgrad": True}],
+        0.05,
     )
     schedule = optim.lr_scheduler.SequentialLR(
         optimizer,
-        [optim.lr_scheduler.LinearLR(optimizer, 0.1, total_iters=3), optim.lr_scheduler.CosineAnnealingLR(optimizer, 9)],
+        [
+            optim.lr_scheduler.LinearLR(optimizer, 0.1, total_iters=3),
+            optim.lr_scheduler.CosineAnnealingLR(optimizer, 9),
+        ],
         [3],
     )
     return model, optimizer, schedule, optim.AveragedWeights(model.parameters(), 0.9)
@@ -43,8 +47,15 @@ def test_a_training_goes_on_bit_for_bit(tmp_path):
         part.load_state_dict(entry)
     tg.set_rng_state(found["random"])
     train(*again, 5)
-    for a, b in zip((*whole[0].parameters(), *whole[3].averages), (*again[0].parameters(), *again[3].averages), strict=True):
-        assert np.array_equal(np.asarray(a.numpy() if hasattr(a, "numpy") else a), np.asarray(b.numpy() if hasattr(b, "numpy") else b))
+    for a, b in zip(
+        (*whole[0].parameters(), *whole[3].averages),
+        (*again[0].parameters(), *again[3].averages),
+        strict=True,
+    ):
+        assert np.array_equal(
+            np.asarray(a.numpy() if hasattr(a, "numpy") else a),
+            np.asarray(b.numpy() if hasattr(b, "numpy") else b),
+        )
 
 
 def test_tensors_are_saved_by_value(tmp_path):
@@ -110,7 +121,7 @@ def test_the_random_state_goes_round(form):
 @pytest.mark.parametrize("bad", [None, 3, [1], [1, 2, 3], [-1, 0], [0.0, 1.0], "12", [2**64, 0]])
 def test_no_random_state(bad):
     before = tg.get_rng_state()
-    with pytest.raises((tg.DTypeError, tg.ShapeError), match="set_rng_state: needs"):
+    with pytest.raises(tg.ShapeError, match="set_rng_state: needs"):
         tg.set_rng_state(bad)
     assert np.array_equal(tg.get_rng_state(), before)
 

@@ -62,9 +62,9 @@ __all__ = [
     "AnomalyError", "AuditError", "CaptureError", "CaptureWarning", "CheckpointError",
     "CompilerWarning", "DTypeError", "DataError", "GraphError", "RenderError", "ShapeError",
     "Tensor", "arange", "asarray", "clear_jit_cache", "detect_anomaly", "disable_jit", "empty",
-    "empty_like", "eye", "from_dlpack", "full", "full_like", "grad", "jit", "linspace", "load", "logspace",
-    "nn", "no_grad", "ones", "ones_like", "ops", "optim", "rand", "randn", "save", "scope",
-    "set_num_threads", "step", "tensor", "testing", "viz", "zeros", "zeros_like",
+    "empty_like", "eye", "from_dlpack", "full", "full_like", "grad", "jit", "linspace", "load",
+    "logspace", "nn", "no_grad", "ones", "ones_like", "ops", "optim", "rand", "randn", "save",
+    "scope", "set_num_threads", "step", "tensor", "testing", "viz", "zeros", "zeros_like",
 ]  # fmt: skip
 __all__ += _dtypes.__all__
 __all__ += ops.__all__

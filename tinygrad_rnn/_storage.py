@@ -120,7 +120,7 @@ def unpack(data: bytes, foreign: bool = False) -> Any:
 def _flat(data: bytes) -> dict[str, Array]:
     """The arrays of another program's file: bfloat16, the upper half of a float32, as that."""
     found = {}
-    for name, view in deserialize(data):
+    for name, view in deserialize(data):  # type: ignore[no-untyped-call]
         if view["dtype"] == "BF16":
             upper = np.frombuffer(view["data"], "<u2").astype(np.uint32)
             array = (upper << np.uint32(16)).view(np.float32)

@@ -115,19 +115,22 @@ def get_rng_state() -> Array:
 def set_rng_state(state: Any) -> None:
     """Take the default generator back to where it stood at `get_rng_state`.
 
-    Raises DTypeError or ShapeError for what is not two whole numbers from 0.
+    Raises ShapeError for what is not two whole numbers from 0 to 2^64 - 1.
     """
     if local.now.recorder is not None:
         raise CaptureError(
             "tg.jit: set_rng_state inside the jitted function, where it would set what it was "
             "recorded with; call it before, or tg.manual_seed inside, which seeds every call"
         )
-    array = np.asarray(state)
-    if array.dtype.kind not in "iu":
-        raise DTypeError(f"set_rng_state: needs [seed, draws] of get_rng_state, got {state!r:.80}")
-    if array.shape != (2,) or (array < 0).any():
+    numbers = state.tolist() if hasattr(state, "tolist") else state
+    if (
+        not isinstance(numbers, list | tuple)
+        or len(numbers) != 2
+        or not all(isinstance(n, int | np.integer) and 0 <= n < 2**64 for n in numbers)
+    ):
         raise ShapeError(f"set_rng_state: needs [seed, draws] of get_rng_state, got {state!r:.80}")
-    default_generator.state = int(array[0]), int(array[1])
+    seed, counter = numbers
+    default_generator.state = int(seed), int(counter)
 
 
 @primitive(shape=lambda *, generator: (2,), dtype=np.uint64)

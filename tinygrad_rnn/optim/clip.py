@@ -59,9 +59,9 @@ def clip_grad_norm_(
     """Scale all gradients so that their norm together is at most `max_norm`.
 
     g = g min(1, max_norm / ||g||): Pascanu, Mikolov and Bengio, ICML 2013. Returns
-    the norm before clipping: the Euclidean one, or for another norm_type p from above 0
-    to infinity (sum |g|^p)^(1/p), the greatest |g| at infinity. A norm that is not finite raises AnomalyError and
-    leaves the gradients untouched, unless `error_if_nonfinite` is False.
+    the norm before clipping: the Euclidean one, or for another norm_type p above 0
+    (sum |g|^p)^(1/p), the greatest |g| where p is infinite. A norm that is not finite raises
+    AnomalyError and leaves the gradients untouched, unless `error_if_nonfinite` is False.
 
     >>> import tinygrad_rnn as tg
     >>> w = tg.tensor([3.0, 4.0], requires_grad=True)
