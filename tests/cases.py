@@ -47,6 +47,8 @@ def draw(rng: np.random.Generator, shape: tuple[int, ...], domain: str) -> np.nd
         return np.asarray(x)
     if domain == "unit":
         return np.asarray(x * sign / 2)
+    if domain == "share":
+        return np.asarray(x / 2)
     if domain == "above 1":
         return np.asarray(x + 1)
     if domain == "bool":
@@ -170,6 +172,10 @@ def pointwise_cases() -> Iterator[Case]:
             for layout in LAYOUTS[1:]:
                 shapes = ((3, 2), (3, 2))
                 yield case(name, OPS[name], reference, shapes, domain, "same", layout, **rest)
+    for tag, shapes in PAIRS.items():
+        yield case("bernoulli_nll", OPS["bernoulli_nll"],
+                   lambda x, t: -t * np.log(x) - (1 - t) * np.log1p(-x), shapes, "share", tag,
+                   attrs={})  # fmt: skip
     special = np.array([np.nan, np.inf, -np.inf, 0.0, -1.5])
     for name in ("isnan", "isinf", "isfinite"):
         yield Case(f"{name}-special", name, OPS[name], getattr(np, name), [special], False, {})

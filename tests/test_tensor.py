@@ -73,6 +73,8 @@ def test_values_of_other_libraries_are_taken():
         (lambda: tg.ones(2).view, "reshape"),
         (lambda: tg.ones(2).unsqueeze, "expand_dims"),
         (lambda: tg.from_numpy, "tensor"),
+        (lambda: tg.nn.CrossEntropyLoss, "cross_entropy"),
+        (lambda: tg.nn.Linear(2, 2).to, "astype"),
     ],
 )
 def test_names_of_other_libraries_are_answered_with_ours(call, word):
@@ -89,9 +91,15 @@ def test_names_that_nobody_has():
 
 
 def test_every_hint_names_what_is_there():
-    from tinygrad_rnn._words import OURS
+    from tinygrad_rnn._words import IN_NN, OF_MODULES, OURS
 
     for theirs, ours in OURS.items():
         name = ours.split("(")[0]
         assert hasattr(tg, name) or hasattr(tg.Tensor, name), ours
         assert not hasattr(tg, theirs), theirs
+    for theirs, ours in IN_NN.items():
+        assert hasattr(tg.nn, ours), ours
+        assert not hasattr(tg.nn, theirs), theirs
+    for theirs, ours in OF_MODULES.items():
+        assert hasattr(tg.nn.Module(), ours.split("(")[0]), ours
+        assert not hasattr(tg.nn.Module(), theirs), theirs

@@ -15,14 +15,17 @@ OURS = {
     "dim": "ndim",
     "expand": "broadcast_to",
     "from_numpy": "tensor",
+    "grad_fn": "node",
     "index_select": "take",
     "long": "astype('int64')",
     "mm": "matmul",
     "movedim": "moveaxis",
+    "nelement": "size",
     "numel": "size",
     "permute": "permute_dims",
     "power": "pow",
     "ravel": "flatten",
+    "requires_grad_": "requires_grad",
     "t": "T",
     "to": "astype",
     "transpose": "swapaxes",
@@ -33,6 +36,29 @@ OURS = {
 }
 
 
-def hint(message: str, name: str) -> str:
+IN_NN = {  # losses are functions here
+    "BCELoss": "binary_cross_entropy",
+    "BCEWithLogitsLoss": "binary_cross_entropy_with_logits",
+    "CosineEmbeddingLoss": "cosine_embedding_loss",
+    "CosineSimilarity": "cosine_similarity",
+    "CrossEntropyLoss": "cross_entropy",
+    "GaussianNLLLoss": "gaussian_nll_loss",
+    "HuberLoss": "huber_loss",
+    "KLDivLoss": "kl_div",
+    "L1Loss": "l1_loss",
+    "MSELoss": "mse_loss",
+    "NLLLoss": "nll_loss",
+    "PoissonNLLLoss": "poisson_nll_loss",
+    "SmoothL1Loss": "smooth_l1_loss",
+}
+OF_MODULES = {
+    "double": "astype('float64')",
+    "float": "astype('float32')",
+    "to": "astype",
+    "type": "astype",
+}
+
+
+def hint(message: str, name: str, words: dict[str, str] = OURS) -> str:
     """The message, with the name that is used here if another library's was given."""
-    return f"{message}; it is called {OURS[name]} here" if name in OURS else message
+    return f"{message}; it is called {words[name]} here" if name in words else message

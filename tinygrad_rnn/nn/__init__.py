@@ -1,5 +1,8 @@
 """Modules, recurrent layers, initialisers and losses."""
 
+from typing import Any
+
+from .._words import IN_NN, hint
 from . import init as init
 from .activations import (
     ELU as ELU,
@@ -42,6 +45,7 @@ from .layers import (
     Linear as Linear,
 )
 from .losses import (
+    cosine_embedding_loss as cosine_embedding_loss,
     cosine_similarity as cosine_similarity,
     gaussian_nll_loss as gaussian_nll_loss,
     huber_loss as huber_loss,
@@ -56,3 +60,8 @@ from .overview import summary as summary
 from .reparametrized import remove_weight_norm as remove_weight_norm, weight_norm as weight_norm
 from .rnn import GRU as GRU, LSTM as LSTM, RNN as RNN
 from .unrolling import unroll as unroll
+
+
+def __getattr__(name: str) -> Any:
+    """Name what PyTorch calls otherwise."""
+    raise AttributeError(hint(f"module 'tinygrad_rnn.nn' has no attribute {name!r}", name, IN_NN))

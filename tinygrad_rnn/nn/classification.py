@@ -6,6 +6,8 @@ from typing import Any
 from .. import ops
 from .._tensor import Tensor, as_tensor
 from ..errors import DTypeError, ShapeError
+from ..op import local
+from ..ops.entropy import bernoulli_nll
 from ..ops.shape import one_axis
 from .losses import keep_of, only, pair, reduce
 
@@ -13,26 +15,40 @@ from .losses import keep_of, only, pair, reduce
 def binary_cross_entropy_with_logits(
     x: Any, target: Any, reduction: str = "mean", mask: Any = None, pos_weight: Any = None
 ) -> Tensor:
-    """-p t log s(x) - (1 - t) log(1 - s(x)), s the sigmoid and p `pos_weight`, in a stable form."""
+    """-p t log s(x) - (1 - t) log(1 - s(x)), s the sigmoid and p `pos_weight`, in a stable form.
+
+    >>> import tinygrad_rnn as tg
+    >>> loss = binary_cross_entropy_with_logits(tg.tensor([800.0, -800.0]), tg.tensor([0.0, 0.0]))
+    >>> loss.item()
+    400.0
+    """
     x, target, keep = pair("binary_cross_entropy_with_logits", x, target, mask)
-    if pos_weight is None:
-        loss = ops.softplus(x) - target * x
-    else:
-        p = as_tensor(pos_weight, x.dtype)
-        loss = (1 - target) * x + (1 + (p - 1) * target) * ops.softplus(-x)
+    scale: Any = 1
+    if pos_weight is not None:
+        scale = 1 + (as_tensor(pos_weight, x.dtype) - 1) * target
+    loss = (1 - target) * x + scale * ops.softplus(-x)
     return reduce("binary_cross_entropy_with_logits", only(keep, loss), reduction, keep)
 
 
 def binary_cross_entropy(x: Any, target: Any, reduction: str = "mean", mask: Any = None) -> Tensor:
-    """-t log x - (1 - t) log(1 - x) of probabilities x; a logarithm is at least -100.
+    """-t log x - (1 - t) log(1 - x) of probabilities x, no logarithm below -100.
 
-    Of logits take `binary_cross_entropy_with_logits`, which loses no digits.
+    The gradient's 1 / (x (1 - x)) is at most 1e12, as PyTorch's. Of logits take
+    `binary_cross_entropy_with_logits`, which loses no digits. Raises ValueError for what is
+    no probability, unless under `tg.jit`, which has no values and gives NaN.
+
+    >>> import tinygrad_rnn as tg
+    >>> binary_cross_entropy(tg.tensor([0.0, 1.0]), tg.tensor([1.0, 1.0])).item()
+    50.0
     """
     x, target, keep = pair("binary_cross_entropy", x, target, mask)
-    least = 3.8e-44  # e^-100
-    loss = -target * ops.log(ops.clip(x, least, 1.0))
-    loss = loss - (1 - target) * ops.log(ops.clip(1 - x, least, 1.0))
-    return reduce("binary_cross_entropy", only(keep, loss), reduction, keep)
+    if local.now.recorder is None:
+        for what, p in (("probability", x), ("target", target)):
+            values = as_tensor(p).numpy()
+            if not ((values >= 0) & (values <= 1)).all():
+                raise ValueError(f"binary_cross_entropy: a {what} that is not between 0 and 1")
+    loss = only(keep, bernoulli_nll(x, target))
+    return reduce("binary_cross_entropy", loss, reduction, keep)
 
 
 def kl_div(
@@ -41,13 +57,17 @@ def kl_div(
     """t (log t - x): the divergence of probabilities t from those whose logarithm x is.
 
     `reduction="batchmean"`, the sum over the first axis' size, is the one by the book.
+
+    >>> import tinygrad_rnn as tg
+    >>> p = tg.tensor([[0.5, 0.5, 0.0]])
+    >>> kl_div(tg.log_softmax(tg.tensor([[0.0, 0.0, -100.0]])), p, reduction="batchmean").item()
+    0.0
     """
     x, target, keep = pair("kl_div", x, target, mask)
     if log_target:
         loss = ops.exp(target) * (target - x)
     else:
-        some = target > 0
-        loss = target * (ops.log(ops.where(some, target, 1)) - x)
+        loss = target * ops.log(ops.where(ops.eq(target, 0), 1, target)) - target * x
     loss = only(keep, loss)
     if reduction == "batchmean":
         return reduce("kl_div", loss, "sum", keep) / x.shape[0]

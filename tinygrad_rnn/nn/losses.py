@@ -130,8 +130,8 @@ def gaussian_nll_loss(
 ) -> Tensor:
     """Minus the log likelihood (log v + (x - t)^2 / v) / 2, without its constant.
 
-    v is max(var, eps). Nix and Weigend, ICNN 1994. `var` has the shape of x, or one that
-    broadcasts to it.
+    v is max(var, eps), with a gradient all the same. Nix and Weigend, ICNN 1994. `var` has
+    the shape of x, or one that broadcasts to it.
     Raises ValueError for a variance below 0, unless under `tg.jit`, which has no values.
     """
     x, target, keep = pair("gaussian_nll_loss", x, target, mask)
@@ -141,7 +141,7 @@ def gaussian_nll_loss(
     v = only(keep, v)
     if local.now.recorder is None and (v.numpy() < 0).any():
         raise ValueError("gaussian_nll_loss: a variance below 0")
-    v = ops.maximum(v, eps)
+    v = ops.where(v < eps, eps + (v - v.detach()), v)  # a small variance has its gradient still
     loss = 0.5 * (ops.log(v) + ops.square(x - target) / v)
     return reduce("gaussian_nll_loss", only(keep, loss), reduction, keep)
 
@@ -151,6 +151,39 @@ def cosine_similarity(a: Any, b: Any, axis: int = -1, eps: float = 1e-8) -> Tens
     size = ops.maximum(ops.norm(a, axis=axis), eps) * ops.maximum(ops.norm(b, axis=axis), eps)
     y: Tensor = ops.vecdot(a, b, axis=axis) / size
     return y
+
+
+def cosine_embedding_loss(
+    a: Any,
+    b: Any,
+    target: Any,
+    margin: float = 0.0,
+    reduction: str = "mean",
+    mask: Any = None,
+) -> Tensor:
+    """1 - cos(a, b) where the target is 1, max(0, cos(a, b) - margin) where it is -1.
+
+    a and b are (..., features), targets (...).
+
+    >>> import tinygrad_rnn as tg
+    >>> a, b = tg.tensor([[1.0, 0.0], [1.0, 0.0]]), tg.tensor([[0.0, 2.0], [3.0, 0.0]])
+    >>> cosine_embedding_loss(a, b, tg.tensor([1, -1]), reduction="none").tolist()
+    [1.0, 1.0]
+    """
+    t = as_tensor(target)
+    if not a.shape or a.shape != b.shape or t.shape != a.shape[:-1]:
+        raise ShapeError(
+            "cosine_embedding_loss: must be (..., features) twice and targets (...), got "
+            f"{a.shape}, {b.shape} and {t.shape}"
+        )
+    keep = keep_of("cosine_embedding_loss", mask, t.shape)
+    if keep is not None:
+        a, b = (only(ops.expand_dims(keep, -1), x) for x in (a, b))
+    sizes = [ops.sum(ops.square(x), axis=-1) + 1e-12 for x in (a, b)]
+    cos = ops.vecdot(a, b) / ops.sqrt(sizes[0] * sizes[1])
+    apart = ops.where(ops.eq(t, -1), ops.clip(cos - margin, min=0), 0)
+    loss = ops.where(ops.eq(t, 1), 1 - cos, apart)
+    return reduce("cosine_embedding_loss", only(keep, loss), reduction, keep)
 
 
 def quantile_loss(

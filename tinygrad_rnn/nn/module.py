@@ -8,7 +8,7 @@ import numpy as np
 
 from .._hooks import Handle
 from .._tensor import Tensor, as_tensor, to_array
-from .._words import hint
+from .._words import OF_MODULES, hint
 from ..errors import DTypeError, GraphError
 from ..op import Array, local
 from .hooks import Hooks, around, none_yet
@@ -88,7 +88,7 @@ class Module:
             if computed is not None:
                 return computed()
             words = f"{type(self).__name__!r} object has no attribute {name!r}"
-            raise AttributeError(hint(words, name))
+            raise AttributeError(hint(words, name, OF_MODULES))
 
     def __setattr__(self, key: str, value: Any) -> None:
         if key in self.__dict__.get("parametrizations", ()):
