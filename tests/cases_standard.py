@@ -19,7 +19,7 @@ def elementwise_cases() -> Iterator[Case]:
     """Signs, neighbours, shifts and sets of values."""
     none = {"differentiable": False, "attrs": {}}
     for tag, shapes in PAIRS.items():
-        yield case("nextafter", ops.nextafter, np.nextafter, shapes, "real", tag, **none)
+        yield case("nextafter", ops.nextafter, np.nextafter, shapes, "real", tag, attrs={})
         for name, reference in (
             ("bitwise_left_shift", np.left_shift),
             ("bitwise_right_shift", np.right_shift),

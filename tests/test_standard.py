@@ -198,6 +198,16 @@ def test_sums_and_products_of_small_integers_in_the_dtype_asked_for():
         assert y.dtype == np.uint8
 
 
+def test_the_product_of_nothing_is_one_and_stays_in_the_graph():
+    x = tg.tensor(np.zeros((2, 0)), requires_grad=True)
+    y = tg.prod(x, axis=1)
+    assert isinstance(y, tg.Tensor)
+    assert y.tolist() == [1.0, 1.0]
+    y.sum().backward()
+    assert x.grad.shape == (2, 0)
+    assert tg.prod(tg.tensor(np.zeros((0,), np.int32))).dtype == np.int64
+
+
 def test_an_empty_mask_picks_nothing_along_all_its_axes():
     x = np.zeros((0, 0, 2))
     for shape in ((0,), (0, 0)):

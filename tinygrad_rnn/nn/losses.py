@@ -147,7 +147,8 @@ def gaussian_nll_loss(
 
 
 def cosine_similarity(a: Any, b: Any, axis: int = -1, eps: float = 1e-8) -> Tensor:
-    """a.b / (|a| |b|) along one axis; each norm at least eps."""
+    """a.b / (|a| |b|) along one axis, after broadcasting; each norm at least eps."""
+    a, b = ops.broadcast_arrays(as_tensor(a), as_tensor(b))
     size = ops.maximum(ops.norm(a, axis=axis), eps) * ops.maximum(ops.norm(b, axis=axis), eps)
     y: Tensor = ops.vecdot(a, b, axis=axis) / size
     return y

@@ -205,7 +205,7 @@ def prod(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
         pairs = _cut(y, 0, half) * _cut(y, half, 2 * half)
         y, n = (concat(pairs, _cut(y, n - 1, n)) if odd else pairs), half + odd
     shape = _kept("prod", x.shape, axis) if keepdims else outer
-    return reshape(y, shape=shape) if n else np.ones(shape, y.dtype)
+    return reshape(y if n else sum(y, axis=0) + 1, shape=shape)  # of nothing it is 1
 
 
 def cumprod(x: Any, axis: int) -> Any:
