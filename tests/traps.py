@@ -166,6 +166,13 @@ TRAPS: dict[str, tuple[str, str]] = {
               "a.appendleft(3.0)"),
     "default-dict": ("from collections import defaultdict\na = defaultdict(lambda: 2.0)\n"
                      "def f(x): return x * a['k']", "a['k'] = 3.0"),
+    "dict-with-attributes": ("class D(dict): pass\na = D()\na.k = 2.0\ndef f(x): return x * a.k", "a.k = 3.0"),
+    "list-with-attributes-as-argument": (
+        "class L(list): pass\na = L([x0])\na.k = 2.0\ndef g(x, a): return x * a.k + a[0]\nh = tg.jit(g)\n"
+        "fast = lambda x: h(x, a)\ndef f(x): return g(x, a)", "a.k = 3.0"),
+    "list-with-attributes-as-argument-written": (
+        "class L(list): pass\na = L([x0])\na.k = 2.0\ndef g(x, a): return x * a.k + a[0]\nh = tg.jit(g)\n"
+        "fast = lambda x: h(x, a)\ndef f(x): return g(x, a)", "a[0] = x0 * 2"),
     "named-tuple": ("from collections import namedtuple\nP = namedtuple('P', 'k')\na = P(2.0)\n"
                     "def f(x): return x * a.k", "a = P(3.0)"),
     # objects
@@ -332,7 +339,7 @@ class Plain:
 
 def world(source: str, **more: Any) -> dict[str, Any]:
     """Run a trap's first part in globals of its own."""
-    space: dict[str, Any] = {"tg": tg, "nn": nn, "np": np, "Plain": Plain, **more}
+    space: dict[str, Any] = {"tg": tg, "nn": nn, "np": np, "Plain": Plain, "x0": tg.ones(3), **more}
     space["__name__"] = "__main__"
     exec("import math\n" + textwrap.dedent(source), space)
     space["x"] = tg.tensor([0.5, -1.0, 2.0])

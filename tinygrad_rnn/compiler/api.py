@@ -6,7 +6,7 @@ import os
 import pickle
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from operator import attrgetter
 from types import FunctionType
 from typing import Any
@@ -20,6 +20,7 @@ from .arguments import flatten
 from .audit import audited
 from .entry import Entry
 from .reasons import Recordings
+from .relocate import general
 from .varying import Varying
 
 
@@ -39,6 +40,7 @@ class disable_jit(_Switch):
 # programs of one function that are kept; the least recently used goes first. Each holds a third of
 # a megabyte; sentences of 5 to 20 words put into others of 5 to 20 are 256 kinds.
 MOST = 256
+TWINS = 4  # of them, for objects that come as arguments and are as those that were recorded with
 ALIKE = 8  # of them, for arguments of the same kind: the modes of a training; older ones are stale
 
 
@@ -85,12 +87,28 @@ class Jitted:
             floats = entry.floats.arrays(leaves)
             if floats is not None and entry.guards.hold():
                 return entry, floats
+        kind = general(short, leaves)
+        twin = None if kind is None else self._twin(kind, short, leaves)
+        if twin is not None:
+            return twin, twin.floats.arrays(leaves)
         entry = self._capture(key, leaves, short, places)
         if places:
             self._varying.asked(key, places, entry)
             short, _ = self._varying.lifted(key)
+        entry.kind = general(short, leaves)
         self._keep(short, entry)
         return entry, entry.floats.arrays(leaves)
+
+    def _twin(self, kind: Any, key: Any, leaves: list[Any]) -> Entry | None:
+        """A program recorded with other objects of the same classes, for these."""
+        alike = [(k, e) for k, known in self._entries.items() for e in known if e.kind == kind]
+        alike.sort(key=lambda pair: pair[1].used, reverse=True)
+        for _, entry in alike[:TWINS]:
+            twin = None if entry.floats.arrays(leaves) is None else entry.moved_to(leaves)
+            if twin is not None:
+                self._keep(key, twin, [pair for pair in alike if pair[1].twin][TWINS - 1 :])
+                return twin
+        return None
 
     def _capture(self, key: Any, leaves: list[Any], short: Any, places: dict[int, int]) -> Entry:
         failed = next(iter(self._entries.get(short, ())), None)
@@ -107,15 +125,14 @@ class Jitted:
             )
         return entry
 
-    def _keep(self, key: Any, entry: Entry) -> None:
+    def _keep(self, key: Any, entry: Entry, old: Iterable[tuple[Any, Entry]] = ()) -> None:
         """One program more, in a new dict: other threads may be reading the old one."""
         entries = {**self._entries, key: (entry, *self._entries.get(key, ()))[:ALIKE]}
+        for old_key, other in old:
+            _drop(entries, old_key, other)
         if sum(map(len, entries.values())) > MOST:
             pairs = [(k, e) for k, known in entries.items() for e in known]
-            old_key, old = min(pairs, key=lambda pair: pair[1].used)
-            entries[old_key] = tuple([e for e in entries[old_key] if e is not old])
-            if not entries[old_key]:
-                del entries[old_key]
+            _drop(entries, *min(pairs, key=lambda pair: pair[1].used))
         self._entries = entries
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
@@ -168,6 +185,12 @@ class Jitted:
 
     def __repr__(self) -> str:
         return f"<tg.jit {getattr(self, '__qualname__', self.fn)!r}>"
+
+
+def _drop(entries: dict[Any, tuple[Entry, ...]], key: Any, entry: Entry) -> None:
+    entries[key] = tuple([e for e in entries.get(key, ()) if e is not entry])
+    if not entries[key]:
+        del entries[key]
 
 
 def _named(fn: Any) -> Any:

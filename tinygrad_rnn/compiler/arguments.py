@@ -70,16 +70,17 @@ def pairs(
 
 def flatten(value: Any, leaves: list[Any], shape: list[Any]) -> None:
     """Collect the leaves of an argument, and what `rebuilt` needs to put them together again."""
+    kind = type(value)
     if isinstance(value, Tensor):
         leaves.append(value)
         array = value._array
         needs = value._leaf or value._node is not None
         shape.append((array.shape, array.dtype.char, needs))
-    elif isinstance(value, list | tuple):
-        shape.append((type(value), len(value)))
+    elif kind is tuple or kind is list or (isinstance(value, tuple) and contains(kind)):
+        shape.append((kind, len(value)))
         for v in value:
             flatten(v, leaves, shape)
-    elif type(value) is dict:
+    elif kind is dict:
         shape.append((dict, tuple(value)))
         for v in value.values():
             flatten(v, leaves, shape)
@@ -126,7 +127,9 @@ def written(made: list[Any], before: list[list[Any]]) -> int | None:
 
 def contains(kind: Any) -> bool:
     """Whether a part of a key, by its first item, is a container that was taken apart."""
-    return kind is dict or (isinstance(kind, type) and issubclass(kind, list | tuple))
+    if not isinstance(kind, type):
+        return False
+    return kind in (list, tuple, dict) or (issubclass(kind, tuple) and hasattr(kind, "_fields"))
 
 
 def static(value: Any) -> Any:

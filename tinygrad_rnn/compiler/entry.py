@@ -4,6 +4,7 @@ import gc
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
+from copy import copy
 from typing import Any
 
 from .._record import versions_of
@@ -12,8 +13,11 @@ from ..errors import GraphError
 from ..graph import Node
 from ..op import Array, Deferred, local, primitive
 from .aliases import share_version
+from .arguments import static
+from .names import names_of
 from .program import Compiled
 from .recorded import Recorded
+from .relocate import relocated
 
 
 @primitive(  # type: ignore[untyped-decorator]
@@ -131,12 +135,27 @@ class Entry:
         self.rebuild, self.lifted, self.guards = recorded.rebuild, recorded.lifted, recorded.guards
         self.frozen, self.moments = recorded.watch.frozen, recorded.watch.moments_read()
         self.codes = list(recorded.watch.around.ran.values())  # to name lines in warnings
+        self.kind: Any = None  # the key with classes in place of objects
+        self.twin = False  # another entry's program for other objects
         self.seeded = tape.seeded
         self.held = [a for a in leaves if not isinstance(a, Tensor)]  # known by their ids
         self.compiled = Compiled(recorded.inputs, tape.instrs, recorded.outputs, local.now.grad)
         self.prepared = time.perf_counter() - started - self.captured
         program = self.compiled.program
         self.read = [k for k, v in enumerate(program.inputs) if id(v) in self.compiled.watched]
+
+    def moved_to(self, leaves: Sequence[Any]) -> "Entry | None":
+        """The same program for other objects among the arguments; None if it may be another."""
+        held = [a for a in leaves if not isinstance(a, Tensor)]
+        if any(names_of(code).identity for code in self.codes):
+            return None
+        objects = [k for k, a in enumerate(held) if static(a)[-1] == id(a)]
+        guards = relocated(self.guards, [self.held[k] for k in objects], [held[k] for k in objects])
+        if guards is None:
+            return None
+        twin = copy(self)
+        twin.guards, twin.lifted, twin.held, twin.twin = guards, guards.lifted, held, True
+        return twin
 
     def run(
         self, tensors: list[Tensor], floats: Sequence[Array], calls: list[Call] | None = None

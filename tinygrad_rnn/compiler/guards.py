@@ -46,7 +46,7 @@ class Guards:
     """The checks of one captured program; `lifted` are its inputs that are no arguments."""
 
     def __init__(self, groups: list[Group], lifted: list[Any], read: Iterable[tuple[Tensor, int]]):
-        self.lifted, self.read = lifted, list(read)
+        self.lifted, self.read, self.first = lifted, list(read), list(lifted)
         self.places = {id(t): k for k, t in enumerate(lifted)}
         self.specs = [_spec(t) for t in lifted]
         spaces = [s for g in groups for s in g.spaces]

@@ -14,6 +14,7 @@ PACKAGE = str(Path(__file__).parent.parent) + os.sep
 _STANDARD = tuple([sysconfig.get_path(p) + os.sep for p in ("stdlib", "platstdlib")])
 # reads of attributes that the code does not spell out: then every attribute counts
 _ANY = frozenset(["vars", "__dict__", "asdict", "astuple", "attrgetter", "dataclasses", "deepcopy"])
+_WHICH, _WHICH_OF = frozenset(["id", "hash", "object"]), frozenset(["is_", "is_not"])
 _LOADS = ("LOAD_FAST", "LOAD_DEREF", "LOAD_CLOSURE", "LOAD_GLOBAL", "LOAD_NAME", "LOAD_ATTR")
 
 
@@ -24,6 +25,7 @@ class Names(NamedTuple):
     attributes: frozenset[str]  # in objects; strings too, for getattr(x, "name")
     imported: frozenset[str]  # modules imported inside
     any: bool  # attributes whose names are worked out when it runs
+    identity: bool  # it may ask which object one is: `a is b`, id(a)
 
 
 @lru_cache(maxsize=4096)
@@ -47,7 +49,11 @@ def names_of(code: CodeType) -> Names:
     worked_out = not _ANY.isdisjoint(free | attributes) or any(
         step.argval == "getattr" and not _spelled(steps[k + 1 :]) for k, step in enumerate(steps)
     )
-    return Names(frozenset(free), frozenset(attributes), frozenset(imported), worked_out)
+    which = not (_WHICH.isdisjoint(free) and _WHICH_OF.isdisjoint(attributes)) or any(
+        step.opname == "IS_OP" and steps[k - 1].opname != "LOAD_CONST"
+        for k, step in enumerate(steps)
+    )
+    return Names(frozenset(free), frozenset(attributes), frozenset(imported), worked_out, which)
 
 
 def _spelled(after: list[dis.Instruction]) -> bool:

@@ -50,7 +50,7 @@ class Whole(NamedTuple):
         """What to go through, and what was found there."""
         seen = self.seen or []
         if not isinstance(self.owner, dict):
-            return [(self.owner, seen)]
+            return [(self.owner, list(seen))]
         keys, values = seen[: self.size], seen[self.size :]
         return [(self.owner, keys), (self.owner.values(), values)]
 

@@ -145,6 +145,8 @@ class Surroundings:
     def _follow(self, value: Any, what: str) -> None:
         if isinstance(value, CONTAINERS):
             self._container(value, what)
+            if is_users_module(type(value).__module__):
+                self._held(value, what)
         elif isinstance(value, FunctionType):
             self._reached(value)
         elif isinstance(value, MethodType):
@@ -233,7 +235,19 @@ class Surroundings:
                     "function, which would get in every call what it gave in the first; call "
                     "next() outside and pass what it gives"
                 )
-        space = getattr(value, "__dict__", None)
+        space = self._held(value, what)
+        slots = _slots(cls)
+        if slots:
+            some, labels = Slots(slots), tuple([f"{what}.{n}" for n in slots])
+            values = some(value)
+            self._here.fixed.append(Fixed(some, value, values, labels))
+            self._todo += zip(values, labels, strict=True)
+        elif space is None or not (is_ours(cls) or is_open(cls)):
+            self.frozen.append((what, f"a {cls.__qualname__}"))
+
+    def _held(self, value: Any, what: str) -> Any:
+        """Follow an object's attributes and its class; returns the namespace of the former."""
+        cls, space = type(value), getattr(value, "__dict__", None)
         if type(space) is dict:
             module = hasattr(cls, "named_modules")
             if module:  # what it holds is read by its own functions, whatever the names
@@ -244,14 +258,7 @@ class Surroundings:
             read = attrgetter("__class__", "__dict__")
             self._here.fixed.append(Fixed(read, value, read(value), (what, what)))
         self._class(cls)
-        slots = _slots(cls)
-        if slots:
-            some, labels = Slots(slots), tuple([f"{what}.{n}" for n in slots])
-            values = some(value)
-            self._here.fixed.append(Fixed(some, value, values, labels))
-            self._todo += zip(values, labels, strict=True)
-        elif space is None or (type(value) not in _OPEN and not is_ours(cls) and _foreign(cls)):
-            self.frozen.append((what, f"a {cls.__qualname__}"))
+        return space
 
     # namespaces ----------------------------------------------------------------------------
 
@@ -290,9 +297,9 @@ class Surroundings:
                 self._todo.append((value, space.label(name)))
 
 
-def _foreign(cls: type) -> bool:
-    """Whether functions of another library, whose names are not looked at, read its objects."""
-    return any(c is not object and not is_users_module(c.__module__) for c in cls.__mro__)
+def is_open(cls: type) -> bool:
+    """Whether only code whose names are looked at reads its objects: no other library's."""
+    return cls in _OPEN or all(c is object or is_users_module(c.__module__) for c in cls.__mro__)
 
 
 def state_of(generator: Any) -> str:
