@@ -66,6 +66,8 @@ def read(path: str | os.PathLike[str], who: str, foreign: bool = False) -> Any:
 
     Raises CheckpointError for a file that is missing, cut, changed in any bit, or not of ours.
     """
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise CheckpointError(f"{who} {path}: is no ordinary file")  # a pipe would wait for ever
     try:
         data = Path(path).read_bytes()
     except (OSError, MemoryError) as error:
