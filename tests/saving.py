@@ -13,6 +13,7 @@ import random
 import resource
 import signal
 import sys
+import tempfile
 import time
 import warnings
 from pathlib import Path
@@ -105,20 +106,19 @@ def full(folder):
     return refused(path, before)
 
 
-def locked(folder):
-    """Save into a folder without the right to write."""
-    path = train.save(Path(folder) / "run.safetensors", settings={"n": 1}, **parts(1))
-    before = {p.name: p.read_bytes() for p in path.parent.iterdir()}
-    path.parent.chmod(0o555)
-    if os.getuid() == 0:  # root may write anywhere
-        for p in (path, *path.parents[:3]):
-            p.chmod(p.stat().st_mode | 0o055)
-        os.seteuid(65534)
-    try:
-        return refused(path, before)
-    finally:
-        os.seteuid(os.getuid())
-        path.parent.chmod(0o755)
+def locked(_):
+    """Save into a folder without the right to write, one that others than root may enter."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = train.save(Path(folder) / "run.safetensors", settings={"n": 1}, **parts(1))
+        before = {p.name: p.read_bytes() for p in path.parent.iterdir()}
+        path.parent.chmod(0o555)
+        if os.getuid() == 0:  # root may write anywhere
+            os.seteuid(65534)
+        try:
+            return refused(path, before)
+        finally:
+            os.seteuid(os.getuid())
+            path.parent.chmod(0o755)
 
 
 # resuming ---------------------------------------------------------------------------------------
