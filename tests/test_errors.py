@@ -228,7 +228,7 @@ ERRORS = {
             lambda cls=cls, name=name, value=value: getattr(optim, cls)([f32(2)], **{name: value}),
             ValueError, f"{cls}: {name} must be .*, got ")
         for cls, name, values in (
-            ("SGD", "lr", (-1.0, NAN, INF, "0.1", True, None)), ("SGD", "momentum", (-0.1, NAN)),
+            ("SGD", "lr", (10**400, -1.0, NAN, INF, "0.1", True, None)), ("SGD", "momentum", (-0.1, NAN)),
             ("SGD", "dampening", (INF,)), ("SGD", "nesterov", (1,)), ("SGD", "weight_decay", (-1,)),
             ("Adam", "betas", ((1.0, 0.9), (0.9, -0.1), (0.9,), 0.9, (NAN, 0.9))),
             ("Adam", "eps", (-1e-8,)), ("Adam", "amsgrad", (None,)), ("AdamW", "maximize", ("no",)),
@@ -275,6 +275,10 @@ ERRORS = {
         lambda: schedules.CyclicLR(optim.Adagrad([f32(1)]), 0.1, 1.0), ValueError, "say cycle_momentum=False"),
     "one step more": (lambda: too_many(), ValueError, "2 steps were to be made"),
     "groups of a schedule": (lambda: grown(), G, "has 2 parameter groups, the schedule was made for 1"),
+    "factor": (
+        lambda: schedules.LambdaLR(sgd(), lambda t: None), ValueError, "lr_lambda must be a finite number, got None"),
+    "step in a state": (
+        lambda: optim.Adam([f32(1)]).load_state_dict(stepped(-1)), S, "step of parameter 0 must be a whole number"),
     "rate": (
         lambda: schedules.LambdaLR(sgd(), lambda t: -1.0), ValueError, "LambdaLR: lr must be"),
     "clip": (lambda: optim.clip_grad_norm_([f32(2)], 0.0), ValueError, "max_norm must be positive"),
@@ -287,6 +291,12 @@ ERRORS = {
         lambda: optim.lr_scheduler.ReduceLROnPlateau(optim.SGD([f32(2)], 0.1)).step(),
         ValueError, "needs the metric"),
 }  # fmt: skip
+
+
+def stepped(n):
+    state = optim.Adam([f32(1)]).state_dict()
+    state["state"][0]["step"] = n
+    return state
 
 
 def sgd():

@@ -206,7 +206,7 @@ def test_the_code_of_the_readme_runs(capsys, tmp_path, monkeypatch):
     assert "detect_anomaly: log, step 2 gives 1 of 1 values" in out
     assert "(7, 4, 16) (4, 4, 8)" in out
     assert re.search(r'# "(LSTM.*half-life.*) \.\.\."', text)[1] in out
-    assert {p.suffix for p in tmp_path.iterdir()} == {".svg", ".html", ".png"}
+    assert {p.suffix for p in tmp_path.iterdir()} == {".svg", ".html", ".png", ".safetensors"}
     assert float(re.search(r"mean loss ([\d.]+)", out)[1]) < 0.05
 
 

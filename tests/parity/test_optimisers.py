@@ -40,6 +40,12 @@ ROWS = [(n, {**a, **b}) for n, options in TABLE.items() for a in options for b i
 ROWS += [(n, {**a, **b}) for n in ("Adam", "NAdam", "RAdam") for a in TABLE[n] for b in DECOUPLED]
 
 
+def often(row):
+    """Weight decay and maximize both or neither; one of them alone with --long."""
+    both = bool(row[1]["weight_decay"]) == row[1]["maximize"]
+    return pytest.param(*row, marks=[] if both else pytest.mark.long)
+
+
 class Pair:
     """The same parameters here and there, and gradients that depend on them."""
 
@@ -81,7 +87,7 @@ def double():
 
 
 @pytest.mark.parametrize("dtype", RELATIVE)
-@pytest.mark.parametrize(("name", "options"), ROWS)
+@pytest.mark.parametrize(("name", "options"), [often(row) for row in ROWS])
 def test_fifty_steps(name, options, dtype):
     pair = Pair(dtype)
     a, b = make(name, pair, **options)

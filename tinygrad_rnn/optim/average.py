@@ -50,7 +50,7 @@ class AveragedWeights:
 
     def update(self) -> None:
         """Take the weights of now into the average; call it after `optimizer.step()`."""
-        not_recorded("AveragedWeights.update()")
+        not_recorded(self, "update")
         self._fitting()
         if self._inside:
             raise GraphError("AveragedWeights.update: inside applied() the weights are averages")
@@ -74,7 +74,7 @@ class AveragedWeights:
         Raises GraphError at its end, the parameters as they were before, if they were written
         to inside.
         """
-        not_recorded("AveragedWeights.applied()")
+        not_recorded(self, "applied")
         self._fitting()
         if self._inside:
             raise GraphError("AveragedWeights.applied: is in force already")

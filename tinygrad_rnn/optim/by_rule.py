@@ -74,7 +74,7 @@ class RuleOptimizer(Optimizer):
         Raises ShapeError or DTypeError, before anything is written, for a gradient
         that does not fit its parameter, ValueError for a parameter that is read-only.
         """
-        not_recorded(f"{type(self).__name__}.step()")
+        not_recorded(self, "step")
         loss = None if closure is None else closure()
         jobs = [job for group in self.param_groups if (job := self._job(group)) is not None]
         for group, counts, used, row in jobs:
@@ -167,6 +167,10 @@ class RuleOptimizer(Optimizer):
             start = self.first(group)
             if given:
                 start = tuple(given[c].item() for c in self.counters)
+                if not (start[0] >= 0 and start[0] % 1 == 0):
+                    raise ValueError(
+                        f"step of parameter {k} must be a whole number, got {start[0]}"
+                    )
             counts.append((int(start[0]), *start[1:]))
             for name in self.moments:
                 if name in given:

@@ -73,7 +73,7 @@ class LBFGS(Optimizer):
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Make up to max_iter steps, each at the cost of one or more closures; returns the
         first one's loss. AnomalyError where it or its gradient is not finite, nothing changed."""
-        not_recorded("LBFGS.step()")
+        not_recorded(self, "step")
         if closure is None:
             raise GraphError("LBFGS.step: needs a closure that computes loss and gradients")
         return _Minimise(self.param_groups[0], closure).run()

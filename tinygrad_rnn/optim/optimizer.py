@@ -44,12 +44,8 @@ class Optimizer:
             self.add_param_group(group)
 
     def __repr__(self) -> str:
-        groups = self.param_groups
-        rates = ", ".join(f"{group['lr']:.4g}" for group in groups)
-        return (
-            f"{type(self).__name__}({len(self.params)} parameters in {len(groups)} "
-            f"group{'s' * (len(groups) > 1)}, lr {rates})"
-        )
+        groups = [f"{len(g['params'])} at lr {g['lr']:.4g}" for g in self.param_groups]
+        return f"{type(self).__name__}(parameters: {', '.join(groups)})"
 
     @property
     def params(self) -> list[Tensor]:
@@ -185,19 +181,22 @@ def leaves(name: str, params: Any, others: Sequence[Tensor] = ()) -> tuple[Tenso
     given = tuple(_listed(name, params))
     for p in given:
         if not isinstance(p, Tensor) or p.node is not None or p.dtype.kind != "f":
-            raise GraphError(f"{name}: parameters must be float leaf tensors, got {p!r:.80}")
+            raise GraphError(
+                f"{name}: parameters must be float leaf tensors, as model.parameters() gives, got "
+                f"{p!r:.80}"
+            )
     together = [id(p) for p in (*others, *given)]
     if len(set(together)) != len(together):
         raise GraphError(f"{name}: a parameter is listed twice and would be updated twice")
     return given
 
 
-def not_recorded(what: str) -> None:
+def not_recorded(owner: object, method: str) -> None:
     """Refuse what writes to parameters while a function is recorded."""
     if local.now.recorder is not None:
         raise CaptureError(
-            f"tg.jit: {what} inside the jitted function, where it would run once, when that is "
-            "recorded; jit the loss, and update outside"
+            f"tg.jit: {type(owner).__name__}.{method}() inside the jitted function, where it would "
+            "run once, when that is recorded; jit the loss, and update outside"
         )
 
 

@@ -15,9 +15,13 @@ Check = Callable[[Any], Any]  # gives the value to keep, or raises ValueError: "
 
 
 def _number(value: Any, fits: Callable[[float], bool], words: str) -> float:
-    if isinstance(value, bool | np.bool_) or not isinstance(value, Real) or not fits(float(value)):
+    try:
+        number = float(value) if isinstance(value, Real) else math.nan
+    except OverflowError:  # a whole number beyond float64
+        number = math.inf
+    if isinstance(value, bool | np.bool_) or not fits(number):
         raise ValueError(f"must be {words}")
-    return float(value)
+    return number
 
 
 def finite(value: Any) -> float:

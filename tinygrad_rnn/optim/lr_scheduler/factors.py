@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..optimizer import Optimizer
-from ..options import above_0, checked, count, fraction, share
+from ..options import above_0, checked, count, finite, fraction, share
 from .base import LRScheduler
 
 
@@ -127,5 +127,6 @@ class LambdaLR(LRScheduler):
         super().__init__(optimizer)
 
     def get_lr(self) -> list[float]:
-        pairs = zip(self.base_lrs, self.lr_lambdas, strict=True)
-        return [base * factor(self.last_epoch) for base, factor in pairs]
+        given = [factor(self.last_epoch) for factor in self.lr_lambdas]
+        factors = [checked("LambdaLR", {"lr_lambda": finite}, lr_lambda=f)[0] for f in given]
+        return [base * f for base, f in zip(self.base_lrs, factors, strict=True)]
