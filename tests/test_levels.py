@@ -187,7 +187,7 @@ def test_cells_are_compact(steps, last):
         assert min(abs(e.points[-1][0] - e.points[0][0]) for e in states) > 19
     norms = [b.lines[-1] for b in picture.boxes if b.kind == "cell"]
     assert min(map(float, norms)) > 0
-    forward = viz.gradient_flow(loss, level="cell")._forward()
+    forward = viz.gradient_flow(loss, level="cell")._page().views[1].picture
     assert not any(b.lines[-1] in norms for b in forward.boxes if b.kind == "cell")
 
 

@@ -156,7 +156,7 @@ def test_a_phone_and_the_dark(load):
     page = load(viz.gradient_flow(gallery.lstm(), level="op"))
     page.set_viewport_size({"width": 390, "height": 800})
     header = page.locator("header").bounding_box()
-    assert header["height"] < 90
+    assert header["height"] < 50  # one row
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     assert page.evaluate("scale") >= 0.6  # readable, not shrunk to fit
     page.keyboard.press("0")
@@ -164,6 +164,130 @@ def test_a_phone_and_the_dark(load):
     paper = "getComputedStyle(document.querySelector('section svg > g > polygon')).fill"
     page.keyboard.press("d")
     assert page.evaluate(paper) == "rgb(217, 220, 224)"
+
+
+def test_a_cell_opens_into_gates_and_ops(load):
+    """The whole picture goes a level down; what was opened is marked, and in sight."""
+    y, _ = nn.LSTM(3, 4, num_layers=2)(gallery.series(4))
+    diagram = viz.gradient_flow((y**2).mean())
+    page = load(diagram)
+    levels = page.locator("#level")
+    assert levels.locator("option").all_text_contents() == ["cells", "gates", "ops"]
+    cells = page.locator("#gradient g.node.cell")
+    assert cells.count() == 8
+    cells.nth(5).click()
+    label = cells.nth(5).get_attribute("aria-label")
+    page.click("#open")
+    assert page.locator("#gradient-gate").is_visible()
+    assert not page.locator("#gradient").is_visible()
+    opened = page.locator("#gradient-gate g.opened")
+    steps = {
+        opened.nth(k).get_attribute("class").split("step")[1][0] for k in range(opened.count())
+    }
+    assert steps == {label.split("step ")[1][0]}
+    box = page.locator("#stage").bounding_box()
+    near = opened.nth(opened.count() // 2).bounding_box()
+    assert box["x"] <= near["x"] <= box["x"] + box["width"]
+    page.locator("#gradient-gate g.node.gate").first.dblclick(force=True)
+    assert page.locator("#gradient-op").is_visible()
+    page.click("#switch")
+    assert page.locator("#forward-op").is_visible()
+    page.keyboard.press("u")
+    assert page.locator("#forward-gate").is_visible()
+    levels.select_option("cell")
+    assert page.locator("#forward").is_visible()
+    page.keyboard.press(".")
+    assert page.locator("#where").text_content().endswith("of 5")
+
+
+def pixels(canvas):
+    """The colours (rows, columns, 3) of a canvas, read at once."""
+    data = canvas.evaluate(
+        "c => Array.from(c.getContext('2d').getImageData(0, 0, c.width, c.height).data)"
+    )
+    return np.reshape(data, (canvas.evaluate("c => c.height"), -1, 4))[..., :3].tolist()
+
+
+def test_heat_maps_go_with_the_slider(load):
+    """A row a unit, a column a step: the colours follow the numbers, the mark the slider."""
+    loss = gallery.rnn()
+    values = viz.heatmap(loss, "h").arrays["h"]["value"][:, 0]
+    page = load(viz.gradient_flow(loss))
+    maps = page.locator("#maps figure")
+    words = maps.locator("figcaption").all_text_contents()
+    assert [w.split(",")[0] for w in words] == ["h: values", "h: gradient of the loss"]
+    canvas = maps.nth(0).locator("canvas")
+    assert canvas.evaluate("c => [c.width, c.height]") == [6, 4]
+    largest = np.unravel_index(np.abs(values).argmax(), values.shape)
+    t, unit = (int(k) for k in largest)
+    red, _, blue = pixels(canvas)[3 - unit][t]  # the first unit at the bottom
+    assert (red > blue) == (values[largest] > 0)
+    assert {red, blue} == ({178, 43} if red > blue else {33, 172})
+    mark = maps.nth(0).locator("i")
+    assert not mark.is_visible()
+    for _ in range(3):
+        page.keyboard.press(".")
+    step = int(page.locator("#where").text_content().split("=")[1].split(":")[0])
+    assert mark.evaluate("m => m.style.left") == f"{100 * step / 6:.6g}%"
+    at = canvas.bounding_box()
+    canvas.click(position={"x": at["width"] * 1.5 / 6, "y": 5})
+    assert page.locator("#where").text_content().startswith("t = 1")
+    page.click("#fold")
+    assert not page.locator("#charts").is_visible()
+    page.click("#fold")
+
+
+def test_curves_and_legend_stay_where_they_are(load):
+    page = load(viz.gradient_flow(gallery.lstm()))
+    below = page.locator("#charts > svg")
+    assert "exactly 0" in below.text_content()
+    assert "exactly 0" not in page.locator("#gradient").text_content()
+    before = below.bounding_box()
+    page.locator("#stage").focus()
+    for key in ("+", "+", "ArrowLeft"):
+        page.keyboard.press(key)
+    assert below.bounding_box() == before
+
+
+def test_tensors_of_a_box_as_a_small_heat_map(load):
+    """More than four numbers as colours, fewer as they are; a compressed row's value is none."""
+    w = nn.Parameter(np.linspace(-1, 1, 6, dtype=np.float32).reshape(2, 3), name="w")
+    page = load(viz.gradient_flow((w * w).sum()))
+    page.locator(NODE, has_text="w").first.click()
+    words = page.locator("#panel figcaption").all_text_contents()
+    assert words[0] == "value: 2 × 3, −1.00 … 1.00"
+    assert words[1].startswith("gradient: 2 × 3, 0.40 … 2.0")
+    canvas = page.locator("#panel canvas").nth(0)
+    seen = pixels(canvas)
+    assert seen[0][0] == [33, 102, 172]
+    assert seen[1][2] == [178, 24, 43]
+    page.locator(NODE, has_text="sum").first.click()
+    assert page.locator("#panel figcaption").all_text_contents() == ["value 2.8", "gradient 1"]
+
+
+def test_a_freed_graph_has_no_tensors(load):
+    loss = gallery.rnn()
+    with viz.record() as flow:
+        loss.backward()
+    page = load(viz.gradient_flow(loss, flow=flow))
+    page.locator(NODE).first.click()
+    assert count(page, "#panel figure") == 0
+    assert count(page, "#maps figure") == 2  # the record kept the states
+
+
+def test_two_fingers_zoom(load):
+    page = load(viz.rolled(gallery.lstm()))
+    before = page.evaluate("scale")
+    page.evaluate(
+        """() => {
+      const send = (kind, id, x, y) => document.getElementById("stage").dispatchEvent(
+        new PointerEvent(kind, { pointerId: id, clientX: x, clientY: y, bubbles: true }));
+      send("pointerdown", 1, 400, 400); send("pointerdown", 2, 500, 400);
+      send("pointermove", 2, 600, 400); send("pointerup", 1, 400, 400); send("pointerup", 2, 600, 400);
+    }"""
+    )
+    assert page.evaluate("scale") == pytest.approx(min(8, 2 * before))
+    assert page.locator("#panel").is_hidden()
 
 
 def test_nodes_are_reached_by_keyboard(load):

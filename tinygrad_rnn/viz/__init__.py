@@ -7,93 +7,37 @@
 unrolled: 110 vertices, 157 edges, 6 steps, 3 kinds of column
 """
 
-import functools
-from collections import Counter
-from collections.abc import Collection
-from typing import Any, NamedTuple
+from collections.abc import Callable, Collection, Iterator
+from typing import Any
 
 from ..errors import GraphError, RenderError
 from . import (
     bptt as _bptt,
-    columns as _columns,
     contributions as _contributions,
     dot as _dot,
+    exhibits as _exhibits,
     fates as _fates,
-    gradient as _gradient,
-    labels as _labels,
     numbers as _numbers,
+    page as _page,
     sweep as _sweep,
     table as _figures,
 )
 from .building import collect
 from .diagram import Diagram as Diagram, GradientDiagram as GradientDiagram
-from .elide import slots
+from .elide import Slot, slots
 from .filming import Film as Film, film as film
 from .flow import Flow as Flow, other_losses
-from .fold import cells, units
-from .graph import Graph, Vertex, root_of
+from .flowing import Flowing, Measured
+from .graph import Graph, root_of
 from .grid import Grid
 from .heat import Heatmap as Heatmap, heatmap as heatmap
 from .picture import Picture
 from .rolled import paint_rolled, roll_up
 from .sweep import record as record
 from .unrolled import paint
+from .views import LEVELS, OPTIONS as OPTIONS, View, summary, view
 
-OPTIONS = {
-    "params": ("auto", "stub", "node", "edges", "hide"),
-    "direction": ("auto", "up", "down", "right"),
-    "level": ("auto", "op", "gate", "cell"),
-}
-MANY_OPS = 15  # in a step, from which on its gates are drawn, and from as many gates its cells
-UNFOUND = 30  # ops without steps that are worth a word on how to say them
-
-
-class _View(NamedTuple):
-    """What is to be drawn: columns at one level of detail, and how."""
-
-    graph: Graph  # op by op
-    found: _columns.Columns
-    shown: tuple[str, ...]
-    direction: str
-
-    def text(self, v: Vertex, time: str) -> list[str]:
-        """The lines in a vertex's box."""
-        return _labels.lines_of(self.found.graph, v, self.shown, time)
-
-
-def _view(graph: Graph, who: str, level: str, params: str, direction: str, show: Any) -> _View:
-    for name, value in (("params", params), ("direction", direction), ("level", level)):
-        if value not in OPTIONS[name]:
-            known = ", ".join(OPTIONS[name])
-            raise GraphError(f"{who}: {name} must be one of {known}, got {value!r:.40}")
-    if params == "edges" and level in ("op", "cell"):
-        raise GraphError(f"{who}: params='edges' draws gates; leave level out, got {level!r}")
-    stepped = any(v.step is not None for v in graph.vertices)
-    drawn = _at_level(graph, level, params, stepped)
-    shown = _labels.check_show(who, show, drawn.level)
-    if direction == "auto":
-        direction = "up" if stepped else "right"
-    if params in ("auto", "edges"):
-        params = "stub" if stepped else "node"
-    return _View(graph, _columns.arrange(drawn, params), shown, direction)
-
-
-def _at_level(graph: Graph, level: str, params: str, stepped: bool) -> Graph:
-    """The graph op by op, or folded: on request, or where a step has too many ops to be read."""
-    if params == "edges":
-        return units(graph, labels=True)
-    if level == "auto":
-        level = "op"
-        if stepped and params == "auto" and _largest(graph) > MANY_OPS:
-            level = "gate" if _largest(units(graph)) <= MANY_OPS else "cell"
-    return {"op": lambda g: g, "gate": units, "cell": cells}[level](graph)
-
-
-def _largest(graph: Graph) -> int:
-    """Ops in the step that has most."""
-    return max(
-        Counter(v.step for v in graph.vertices if v.kind == "op" and v.step is not None).values()
-    )
+LARGE = 2_000  # boxes of a finer level that a page holds beside the one asked for
 
 
 def _recorded(loss: Any, flow: Any, who: str) -> Graph:
@@ -111,21 +55,15 @@ def _recorded(loss: Any, flow: Any, who: str) -> Graph:
     return flow.graph
 
 
-def _summary(kind: str, view: _View) -> str:
-    found = view.found
-    steps = len({(c.section, c.step) for c in found.columns if c.step is not None})
-    kinds = len({c.signature for c in found.columns})
-    graph = found.graph
-    words = (
-        f"{kind}: {len(graph.vertices)} vertices, {len(graph.edges)} edges, {steps} steps, "
-        f"{kinds} kinds of column"
-    )
-    ops = sum(v.kind == "op" for v in view.graph.vertices)
-    if graph.level in ("gate", "cell"):
-        words += f"; {ops} ops drawn as {graph.level}s, level='op' draws each"
-    if not steps and ops > UNFOUND:
-        words += "; no steps were found: say which they are, with tg.step(t): or for x_t in x"
-    return words
+def _finer(
+    drawn: View, who: str, params: str, how: tuple[str, Any], cut: Callable[[View], list[Slot]]
+) -> Iterator[tuple[View, list[Slot]]]:
+    """The finer levels of a drawing, for its page, as far as they are not too large for one."""
+    for level in LEVELS[LEVELS.index(drawn.level) + 1 :]:
+        finer = view(drawn.graph, who, level, "auto" if params == "edges" else params, *how)
+        chosen = cut(finer)
+        if sum(len(finer.found.columns[s.first].members) for s in chosen if s.shown) <= LARGE:
+            yield finer, chosen
 
 
 def unrolled(
@@ -161,13 +99,28 @@ def unrolled(
     True
     """
     who = "viz.unrolled"
-    view = _view(collect(output, who), who, level, params, direction, show)
-    chosen = slots(view.found, steps, max_steps, who)
-    text = _numbers.with_numbers(output, view.shown, view.text, who)
+    drawn = view(collect(output, who), who, level, params, direction, show)
+
+    def cut(v: View) -> list[Slot]:
+        return slots(v.found, steps, max_steps, who)
+
+    def picture(v: View, chosen: list[Slot]) -> Picture:
+        text = _numbers.with_numbers(output, v.shown, v.text, who)
+        return paint(Grid(v.found, chosen, text, v.direction), "unrolled graph")
+
+    def page() -> _page.Page:
+        finer = _finer(drawn, who, params, (direction, show), cut)
+        views = [_page.Shown("forward", drawn.level, picture(drawn, chosen))]
+        views += [_page.Shown("forward", v.level, picture(v, c)) for v, c in finer]
+        return _exhibits.filled(_page.Page(views), output, drawn.graph)
+
+    chosen = cut(drawn)
+    text = _numbers.with_numbers(output, drawn.shown, drawn.text, who)
     return Diagram(
-        lambda: paint(Grid(view.found, chosen, text, view.direction), "unrolled graph"),
-        _summary("unrolled", view),
-        lambda: _dot.unplaced(view.found, text),
+        lambda: picture(drawn, chosen),
+        summary("unrolled", drawn),
+        lambda: _dot.unplaced(drawn.found, text),
+        page,
     )
 
 
@@ -190,17 +143,17 @@ def rolled(
     True
     """
     who = "viz.rolled"
-    view = _view(collect(output, who), who, level, params, direction, show)
-    if {"value", "grad"} & set(view.shown):
+    drawn = view(collect(output, who), who, level, params, direction, show)
+    if {"value", "grad"} & set(drawn.shown):
         raise GraphError(
             f"{who}: a cell stands for many steps, so it has no value and no grad to show; "
             "viz.unrolled shows them"
         )
-    rolled_up, headers = roll_up(view.found)
+    rolled_up, headers = roll_up(drawn.found)
     return Diagram(
-        lambda: paint_rolled(rolled_up, headers, view.text, view.direction),
-        _summary("rolled", view),
-        lambda: _dot.unplaced(rolled_up, view.text, headers),
+        lambda: paint_rolled(rolled_up, headers, drawn.text, drawn.direction),
+        summary("rolled", drawn),
+        lambda: _dot.unplaced(rolled_up, drawn.text, headers),
     )
 
 
@@ -237,33 +190,27 @@ def gradient_flow(
     who = "viz.gradient_flow"
     _sweep.check_scalar(loss)
     graph = collect(loss, who) if flow is None else _recorded(loss, flow, who)
-    view = _view(graph, who, level, params, direction, show)
-    chosen = slots(view.found, steps, max_steps, who)
+    drawn = view(graph, who, level, params, direction, show)
     measured = _sweep.sweep(loss, graph, from_step) if flow is None else flow
-    _gradient.write_on_edges(view.found, measured)
-    blocked = () if from_step is None else other_losses(graph, from_step)
-    written = _numbers.with_numbers(loss, view.shown, view.text, who, blocked)
-    norms: list[str] = []  # as they stand in boxes, each box's last line
-
-    def text(v: Vertex, time: str) -> list[str]:
-        figures = measured.of_vertex(graph.vertices[v.head], int(time) if time else None)
-        if figures is None and v.kind not in ("op", "parameter"):
-            return written(v, time)
-        norm = _figures.short(figures)
-        norms.append(norm if view.found.graph.level == "cell" else f"|g| {norm}")
-        return [*written(v, time), norms[-1]]
-
-    @functools.cache
-    def grid() -> Grid:
-        return Grid(view.found, chosen, text, view.direction)
-
     scale = _fates.scale_of(measured)
-    table = _figures.tabulate(measured, scale)
+    figures = Measured(measured, scale, _figures.tabulate(measured, scale))
+    blocked = () if from_step is None else other_losses(graph, from_step)
 
-    def painted() -> Picture:
-        picture = paint(grid(), "gradient flow")
-        _gradient.paint(picture, measured, scale, table)
-        return picture
+    def cut(v: View) -> list[Slot]:
+        return slots(v.found, steps, max_steps, who)
+
+    def flowing(v: View, chosen: list[Slot]) -> Flowing:
+        written = _numbers.with_numbers(loss, v.shown, v.text, who, blocked)
+        return Flowing(v, chosen, written, figures)
+
+    def page() -> _page.Page:
+        finer = [flowing(*f) for f in _finer(drawn, who, params, (direction, show), cut)]
+        views = []
+        for f in (base, *finer):
+            views.append(_page.Shown("gradient", f.view.level, f.gradient()))
+            views.append(_page.Shown("forward", f.view.level, f.forward()))
+        empty = _page.Page(views, base.below())
+        return _exhibits.filled(empty, loss, graph, from_step, flow)
 
     def film_of(form: str, seconds: float, dpi: int) -> bytes:
         if flow is not None:
@@ -271,25 +218,16 @@ def gradient_flow(
                 "save: a film goes through the graph, which a recorded flow no longer has; save "
                 "viz.gradient_flow(loss) before loss.backward()"
             )
-        picture = paint(grid(), "backpropagation through time")
-        _gradient.paint_flow(picture, measured, scale)
         told = _contributions.contributions(root_of(loss, who), graph, blocked)
-        return _bptt.animated(_bptt.frames(picture, told, graph), form, seconds, dpi)
+        return _bptt.animated(_bptt.frames(base.gradient(), told, graph), form, seconds, dpi)
 
-    def forward() -> Picture:
-        picture = paint(grid(), "forward graph")
-        for b in picture.boxes:
-            b.lines = b.lines[:-1] if b.lines and b.lines[-1] in norms else b.lines
-        for line in picture.lines:
-            line.label = line.label.partition("\n")[0]
-        return picture
-
-    words = [_summary("gradient flow", view), *_figures.summary(table)]
+    base = flowing(drawn, cut(drawn))
+    words = [summary("gradient flow", drawn), *_figures.summary(figures.table)]
     return GradientDiagram(
-        painted,
+        base.whole,
         "\n".join(words),
-        lambda: _dot.unplaced(view.found, text),
-        forward,
-        table=table,
+        lambda: _dot.unplaced(drawn.found, base.text),
+        page,
+        table=figures.table,
         film=film_of,
     )

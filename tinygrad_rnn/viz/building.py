@@ -2,7 +2,6 @@
 
 import functools
 import re
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -40,11 +39,9 @@ def _pruned(vertices: list[Vertex], edges: list[Edge], outputs: list[int]) -> Gr
     places = {v.number: k for k, v in enumerate(kept)}
     for k, v in enumerate(kept):
         v.number = v.head = k
-    found = [
-        replace(e, source=places[e.source], target=places[e.target])
-        for e in edges
-        if e.target in useful
-    ]
+    found = [e for e in edges if e.target in useful]
+    for e in found:
+        e.source, e.target = places[e.source], places[e.target]
     return Graph(kept, found, places[outputs[-1]], {places[k] for k in outputs})
 
 
@@ -203,7 +200,7 @@ class _Builder:
     def _vertex(
         self, key: int, kind: str, op: str, name: str, like: Any, step: Any, scope: str, note: str
     ) -> Vertex:
-        base, mark = split(name) if kind != "parameter" else (name, "")
+        base, mark = split(name) if name and kind != "parameter" else (name, "")
         v = Vertex(
             len(self.vertices), kind, op, base, like.shape, _name_of(like.dtype), step, scope,
             key, note=note, mark=mark,

@@ -30,10 +30,9 @@ class Diagram:
         draw: Callable[[], Picture],
         summary: str,
         plain: Callable[[], graphviz.Digraph],
-        forward: Callable[[], Picture] | None = None,
+        page: Callable[[], page.Page] | None = None,
     ):
-        self._draw, self._summary, self._plain = draw, summary, plain
-        self._forward = forward  # the same graph without gradients, for the page's switch
+        self._draw, self._summary, self._plain, self._page = draw, summary, plain, page
 
     @cached_property
     def picture(self) -> Picture:
@@ -59,19 +58,13 @@ class Diagram:
     @cached_property
     def svg(self) -> str:
         """The diagram as SVG; it scales down to the width of what it stands in."""
-        return scaled(engine.paint(dot.write(self.picture).source, "svg").decode())
+        return _svg(self.picture)
 
     @cached_property
     def html(self) -> str:
-        """The diagram as a page of its own: pan, zoom, search, and a slider through the sweep."""
-        views = [("gradient" if self._forward else "forward", self.picture)]
-        if self._forward:
-            views.append(("forward", self._forward()))
-        drawn = [
-            (name, picture, scaled(engine.paint(dot.write(picture).source, "svg").decode()))
-            for name, picture in views
-        ]
-        return page.write(self._summary, drawn)
+        """The diagram as a page of its own: pan, zoom, search, levels, heat maps, the sweep."""
+        shown = self._page() if self._page else page.Page([page.Shown("forward", "", self.picture)])
+        return page.write(self._summary, shown, _svg)
 
     def summary(self) -> str:
         """What the diagram shows, in words."""
@@ -166,8 +159,9 @@ class GradientDiagram(Diagram):
         return self._table
 
 
-def scaled(svg: str) -> str:
+def _svg(picture: Picture) -> str:
     """The engine's SVG without its prologue, fitting into what it stands in."""
+    svg = engine.paint(dot.write(picture).source, "svg").decode()
     whole = svg[svg.index("<svg") :]
     return re.sub("<svg ", '<svg style="max-width:100%;height:auto" role="img" ', whole, count=1)
 

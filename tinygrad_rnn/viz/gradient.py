@@ -13,9 +13,8 @@ from .table import Table, short, words_of
 LEGEND = 480.0  # its least width before it goes on in another row
 
 
-def paint(picture: Picture, flow: Flow, scale: Scale, table: Table) -> None:
-    """The gradient on a picture of the graph, with curves and a legend below."""
-    paint_flow(picture, flow, scale)
+def add_below(picture: Picture, scale: Scale, table: Table) -> None:
+    """Curves and a legend under a picture of the graph."""
     y = add_curves(picture, table, picture.height + 16)
     picture.height = _legend(picture, scale, y + 12)
 

@@ -99,20 +99,20 @@ def heatmap(source: Any, what: str | Sequence[str] = "states", sequence: int = 0
             raise GraphError(
                 "viz.heatmap: the flow given holds nothing; call loss.backward() inside record()"
             )
-        return _of_flow(source, what, sequence)
+        return of_flow(source, what, sequence)
     root = root_of(source, "viz.heatmap")
     graph = collect(source, "viz.heatmap")
     if what == "lag":
         return _triangle(lags_of(root, graph))
     if source.size == 1:
-        return _of_flow(sweep(source, graph, None, shown=True), what, sequence)
+        return of_flow(sweep(source, graph, None, shown=True), what, sequence)
     flow = Flow()
     flow.graph = graph
     flow.show(root)
-    return _of_flow(flow, what, sequence)
+    return of_flow(flow, what, sequence)
 
 
-def _of_flow(flow: Flow, what: str | Sequence[str], sequence: int) -> Heatmap:
+def of_flow(flow: Flow, what: str | Sequence[str], sequence: int) -> Heatmap:
     """Values and gradients of some named vertices, from a flow that kept them."""
     shown: list[Panel] = []
     arrays: dict[str, dict[str, Array]] = {}

@@ -62,11 +62,13 @@ def written(a: Array) -> str:
     return ", ".join(f"{x:.4g}" for x in np.ravel(a))
 
 
-def gradients_of(roots: list[Node], who: str, blocked: Collection[int]) -> dict[int, Array]:
-    """The whole gradient of each node and leaf that is small enough to be written, by key."""
+def gradients_of(
+    roots: list[Node], who: str, blocked: Collection[int], most: int = MOST
+) -> dict[int, Array]:
+    """The whole gradient of each node and leaf of at most so many numbers, by key."""
     if len(roots) > 1 or math.prod(roots[0].shape) != 1:
         raise GraphError(f"{who}: show='grad' needs one output that is a single value")
-    watch = _Totals(roots[0], blocked)
+    watch = _Totals(roots[0], blocked, most)
     for leaf, g, _ in own_sweep(roots[0], watch=watch).leaves():
         watch.found[-id(leaf)] = np.asarray(g)
     return watch.found
@@ -75,15 +77,15 @@ def gradients_of(roots: list[Node], who: str, blocked: Collection[int]) -> dict[
 class _Totals:
     """Keeps every node's whole gradient where it is small."""
 
-    def __init__(self, root: Node, blocked: Collection[int]):
-        self.blocked = blocked
+    def __init__(self, root: Node, blocked: Collection[int], most: int):
+        self.blocked, self.most = blocked, most
         self.found: dict[int, Array] = {}
         self.slices = {n.seq for n in nodes_below(root) if n.op.name == "index"}
 
     def total(self, node: Any, g: Any) -> None:
         """A node's gradient has arrived whole."""
         a = np.asarray(g)
-        if a.size <= MOST:
+        if a.size <= self.most:
             self.found[node.seq] = a.copy()
 
     def passes(self, node: Any, k: int, c: Any) -> Any:

@@ -1,7 +1,7 @@
 "use strict";
 const $ = (id) => document.getElementById(id);
 const stage = $("stage"), views = [...stage.querySelectorAll("section")];
-const figures = JSON.parse($("data").textContent);
+const data = JSON.parse($("data").textContent), figures = data.views;
 let view = views[0], scale = 1, x = 0, y = 0;
 
 // Each view's nodes and links, looked up once: 5,000 nodes need no search of the page per click.
@@ -132,6 +132,7 @@ function choose(node) {
   const p = now();
   for (const e of [...p.nodes, ...p.links.map((l) => l.element)]) e.classList.remove("near", "chosen");
   view.classList.toggle("focus", Boolean(node));
+  for (const n of p.nodes) n.classList.remove("opened");
   $("panel").hidden = !node;
   if (!node) return;
   const up = reach(node.key, p.up, (l) => l.from), down = reach(node.key, p.down, (l) => l.to);
@@ -139,7 +140,122 @@ function choose(node) {
   for (const l of [...up.used, ...down.used]) l.element.classList.add("near");
   node.classList.add("chosen");
   const count = (r) => [...r.seen].filter((id) => p.byId.has(id)).length;
-  $("panel").textContent = `${node.about.facts.join("\n")}\n${count(up)} before it, ${count(down)} after it`;
+  const words = `${node.about.facts.join("\n")}\n${count(up)} before it, ${count(down)} after it`;
+  $("panel").replaceChildren(words, ...tensors(data.tensors[node.about.v]));
+  if (node.about.parts && finer()) {
+    const button = document.createElement("button");
+    button.id = "open";
+    button.textContent = `open (${finer().dataset.level}s)`;
+    button.onclick = () => dive(node);
+    $("panel").append(document.createElement("br"), button);
+  }
+}
+
+// levels: the whole picture changes, what was opened is marked in it
+const LEVELS = ["cell", "gate", "op"];
+const find = (kind, level) => views.find((v) => v.dataset.kind === kind && v.dataset.level === level);
+function beside(by) {
+  const all = LEVELS.filter((l) => find(view.dataset.kind, l));
+  return find(view.dataset.kind, all[all.indexOf(view.dataset.level) + by]);
+}
+const finer = () => beside(1);
+function enter(next) {
+  if (!next || next === view) return;
+  choose(null);
+  const same = next.dataset.level === view.dataset.level;
+  view.hidden = true;
+  view = next;
+  view.hidden = false;
+  for (const v of views) if (v !== view && v.dataset.level === view.dataset.level) $("switch").textContent = `show ${v.dataset.kind}`;
+  $("level").value = view.dataset.level;
+  if (same) place(); else open();
+  start();
+}
+function dive(node) {
+  if (!node || !node.about.parts || !finer()) return;
+  const inside = new Set(node.about.parts);
+  enter(finer());
+  const found = now().nodes.filter((n) => inside.has(n.about.v));
+  for (const n of found) n.classList.add("opened");
+  if (found.length) show(found[Math.floor(found.length / 2)]);
+}
+
+// numbers as colours: values from blue over white to red, sizes of gradients on a logarithmic scale
+function colour(x, scale, most, least) {
+  if (x === null) return [255, 255, 255];
+  if (scale === "value") {
+    const t = Math.max(-1, Math.min(1, x / most)), end = t < 0 ? [33, 102, 172] : [178, 24, 43];
+    return end.map((c) => Math.round(247 + (c - 247) * Math.abs(t)));
+  }
+  if (x === 0) return [217, 217, 217];
+  const t = Math.log(Math.abs(x) / least) / Math.log(most / least);
+  const low = [127, 200, 169], high = [59, 20, 86];
+  return low.map((c, k) => Math.round(c + (high[k] - c) * Math.max(0, Math.min(1, t))));
+}
+function heat(rows, scale) {
+  const sizes = rows.flat().filter((x) => x).map(Math.abs), most = Math.max(...sizes, 1e-300);
+  const least = Math.max(Math.min(...sizes, most), most * 1e-12) * 0.999;
+  const canvas = document.createElement("canvas");
+  canvas.width = rows[0].length;
+  canvas.height = rows.length;
+  const pen = canvas.getContext("2d"), image = pen.createImageData(canvas.width, canvas.height);
+  rows.forEach((row, r) => row.forEach((x, c) => {
+    image.data.set([...colour(x, scale, most, least), 255], 4 * (r * canvas.width + c));
+  }));
+  pen.putImageData(image, 0, 0);
+  return [canvas, scale === "value" ? `−${most.toPrecision(3)} … ${most.toPrecision(3)}` : `${least.toPrecision(2)} … ${most.toPrecision(2)}, grey: exactly 0`];
+}
+function figure(words, canvas) {
+  const made = document.createElement("figure"), caption = document.createElement("figcaption");
+  caption.textContent = words;
+  made.append(caption, canvas);
+  return made;
+}
+// the tensor of a box: its numbers where they are few, else a small heat map
+function tensors(found) {
+  return ["value", "gradient"].filter((k) => found && found[k]).map((k) => {
+    const flat = found[k], rows = [];
+    if (flat.length <= 4) return figure(`${k} ${flat.join(", ")}`, "");
+    for (let i = 0; i < flat.length; i += found.columns) rows.push(flat.slice(i, i + found.columns));
+    const [canvas, range] = heat(rows, k === "value" ? "value" : "log");
+    canvas.style.width = `${Math.min(360, 12 * found.columns)}px`;
+    canvas.style.height = `${Math.min(200, 12 * rows.length)}px`;
+    return figure(`${k}: ${rows.length} × ${found.columns}, ${range}`, canvas);
+  });
+}
+// heat maps under the graph; a click goes to that step
+const marks = [];
+for (const m of data.maps) {
+  const [canvas, range] = heat([...m.rows].reverse(), m.scale), box = document.createElement("div");
+  const mark = document.createElement("i"), ticks = document.createElement("div");
+  canvas.style.height = `${Math.max(40, Math.min(130, 7 * m.rows.length))}px`;
+  box.className = "map";
+  box.append(canvas, mark);
+  mark.hidden = true;
+  ticks.className = "ticks";
+  ticks.append(...[0, (m.steps.length - 1) >> 1, m.steps.length - 1].map((k) => {
+    const tick = document.createElement("span");
+    tick.textContent = `t = ${m.steps[k]}`;
+    return tick;
+  }));
+  const made = figure(`${m.title}, units by steps: ${range}`, box);
+  made.append(ticks);
+  $("maps").append(made);
+  marks.push({ mark, steps: m.steps });
+  box.onclick = (e) => {
+    const b = box.getBoundingClientRect();
+    const step = m.steps[Math.min(m.steps.length - 1, Math.floor((e.clientX - b.x) / b.width * m.steps.length))];
+    const k = now().stops.findIndex((s) => s.step === step);
+    if (k >= 0) sweepTo(k + 1); else point(step);
+  };
+}
+function point(step) {
+  for (const { mark, steps } of marks) {
+    const k = steps.indexOf(step);
+    mark.hidden = k < 0;
+    mark.style.left = `${100 * k / steps.length}%`;
+    mark.style.width = `${100 / steps.length}%`;
+  }
 }
 
 // search; subscripts are found by their digits
@@ -177,6 +293,7 @@ function sweepTo(k) {
   const passed = (id) => (p.byId.has(id) ? lit.has(id) : (p.down.get(id) || []).some((l) => lit.has(l.to)));
   for (const l of p.links) l.element.classList.toggle("lit", passed(l.to));
   if (k) follow(p.stops[k - 1].nodes.map((id) => p.byId.get(id)));
+  point(k ? p.stops[k - 1].step : null);
   $("where").textContent = k ? `${p.stops[k - 1].title}: ${k} of ${p.stops.length}` : "";
 }
 // the step that is on goes to the middle when it is out of sight
@@ -204,16 +321,7 @@ function speed() {
 }
 
 // forward or gradient
-function turn() {
-  if (views.length < 2) return;
-  choose(null);
-  view.hidden = true;
-  view = view === views[0] ? views[1] : views[0];
-  view.hidden = false;
-  $("switch").textContent = `show ${views.find((v) => v !== view).id}`;
-  place();
-  start();
-}
+function turn() { enter(views.find((v) => v !== view && v.dataset.level === view.dataset.level)); }
 function start() {
   slider.max = now().stops.length;
   sweepTo(Number(slider.value));
@@ -224,7 +332,20 @@ function dark() {
   $("theme").textContent = on ? "light" : "dark";
 }
 
-$("switch").hidden = views.length < 2;
+$("switch").hidden = !views.some((v) => v !== view && v.dataset.level === view.dataset.level);
+const levels = [...new Set(views.map((v) => v.dataset.level))];
+$("level").hidden = levels.length < 2;
+for (const l of levels) $("level").add(new Option(`${l}s`, l));
+$("level").onchange = (e) => enter(find(view.dataset.kind, e.target.value));
+stage.addEventListener("dblclick", (e) => dive(node_of(e.target)));
+$("below").hidden = !$("charts").querySelector("svg, figure");
+function foldBelow() {
+  const folded = $("below").classList.toggle("folded");
+  $("fold").textContent = `${folded ? "show" : "hide"} norms and heat maps`;
+  $("fold").setAttribute("aria-expanded", String(!folded));
+}
+$("fold").onclick = foldBelow;
+if (window.innerWidth <= 600) foldBelow();
 $("fit").onclick = fit;
 $("in").onclick = () => zoom(1.25);
 $("out").onclick = () => zoom(0.8);
@@ -238,12 +359,12 @@ $("search").oninput = (e) => search(e.target.value);
 $("search").onkeydown = (e) => { if (e.key === "Enter") next(); if (e.key === "Escape") { e.target.value = ""; search(""); stage.focus(); } };
 slider.oninput = (e) => sweepTo(Number(e.target.value));
 window.addEventListener("keydown", (e) => {
-  if (e.target.tagName === "INPUT" && e.target.type !== "range") return;
+  if (e.target.tagName === "SELECT" || (e.target.tagName === "INPUT" && e.target.type !== "range")) return;
   if (e.ctrlKey || e.metaKey || e.altKey) return;
   if (e.key === "Enter" && node_of(e.target)) { choose(e.target); return; }
   const keys = {
     "0": fit, "+": () => zoom(1.25), "=": () => zoom(1.25), "-": () => zoom(0.8),
-    g: turn, d: dark, " ": play, n: next, s: speed, ",": () => step(-1), ".": () => step(1),
+    g: turn, d: dark, o: () => dive(view.querySelector("g.chosen")), u: () => enter(beside(-1)), " ": play, n: next, s: speed, ",": () => step(-1), ".": () => step(1),
     "/": () => $("search").focus(), Escape: () => choose(null),
     ArrowLeft: () => { x += 60; place(); }, ArrowRight: () => { x -= 60; place(); },
     ArrowUp: () => { y += 60; place(); }, ArrowDown: () => { y -= 60; place(); },

@@ -2,39 +2,70 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from importlib.resources import files
-from typing import Any
+from typing import Any, NamedTuple
 
 from .picture import Box, Line, Picture
 
-View = tuple[str, Picture, str]  # name, what was drawn, its SVG
+
+class Shown(NamedTuple):
+    """A picture of the graph that a page can switch to."""
+
+    kind: str  # "gradient" or "forward"
+    level: str
+    picture: Picture
 
 
-def write(summary: str, views: Sequence[View]) -> str:
-    """The page: both views where there are two, and the script that moves them."""
+class Page(NamedTuple):
+    """All that a page holds; the first view is shown at first."""
+
+    views: list[Shown]
+    below: Picture | None = None  # curves and legend, which stay where the graph moves
+    maps: Sequence[dict[str, Any]] = ()  # heat maps
+    tensors: Mapping[int, dict[str, Any]] = {}  # by vertex
+
+    def names(self) -> list[str]:
+        """The id of each view: its kind, and its level where that is not the first view's."""
+        first = self.views[0].level
+        return [v.kind if v.level == first else f"{v.kind}-{v.level}" for v in self.views]
+
+
+def write(summary: str, page: Page, paint: Callable[[Picture], str]) -> str:
+    """The page, its pictures painted, and the script that moves them."""
     here = files(__package__)
-    figures = json.dumps({name: figures_of(picture) for name, picture, _ in views})
+    views = dict(zip(page.names(), page.views, strict=True))
+    data = {
+        "views": {name: figures_of(v.picture) for name, v in views.items()},
+        "maps": page.maps,
+        "tensors": page.tensors,
+    }
     parts = {
         "title": escape(summary.splitlines()[0]),
         "summary": escape(summary),
         "style": here.joinpath("page.css").read_text(),
         "script": here.joinpath("page.js").read_text(),
-        "data": figures.replace("<", "\\u003c"),  # no text may end the block
+        "data": json.dumps(data).replace("<", "\\u003c"),  # no text may end the block
+        "below": "" if page.below is None else paint(page.below),
         "figures": "\n".join(
-            f'<section id="{name}"{" hidden" if k else ""}>{_own_ids(svg, name)}</section>'
-            for k, (name, _, svg) in enumerate(views)
+            f'<section id="{name}" data-kind="{v.kind}" data-level="{v.level}"'
+            f"{' hidden' if k else ''}>{_own_ids(paint(v.picture), name)}</section>"
+            for k, (name, v) in enumerate(views.items())
         ),
     }
-    page = here.joinpath("page.html").read_text()
+    whole = here.joinpath("page.html").read_text()
     # all at once: what is put in is never looked at again
-    return re.sub(r"\{\{(\w+)\}\}", lambda m: parts[m[1]], page)
+    return re.sub(r"\{\{(\w+)\}\}", lambda m: parts[m[1]], whole)
 
 
 def figures_of(picture: Picture) -> dict[str, Any]:
     """What the script knows about nodes and links, by the ids that DOT gave them."""
-    nodes = {b.name: {"facts": b.facts} for b in picture.boxes if b.vertex >= 0}
+    nodes = {
+        b.name: {"facts": b.facts, "v": b.vertex} | ({"parts": b.parts} if len(b.parts) > 1 else {})
+        for b in picture.boxes
+        if b.vertex >= 0
+    }
     links = {
         f"e{k}": dict(zip(("from", "to"), _ends(line), strict=True))
         for k, line in enumerate(picture.lines)
@@ -77,7 +108,8 @@ def stops_of(picture: Picture) -> list[dict[str, Any]]:
     for name in order:
         if keys[name] != last:
             last = keys[name]
-            stops.append({"title": _title(boxes[name], picture), "nodes": []})
+            step = boxes[name].step
+            stops.append({"title": _title(boxes[name], picture), "step": step, "nodes": []})
         stops[-1]["nodes"].append(name)
     return stops
 

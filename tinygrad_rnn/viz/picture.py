@@ -58,6 +58,7 @@ class Box:
     vertex: int = -1  # of the graph; -1 for none
     column: int = 0
     facts: list[str] = field(default_factory=list)  # all that is known, for the page
+    parts: tuple[int, ...] = ()  # the vertices it stands for, where it is folded
 
 
 @dataclass

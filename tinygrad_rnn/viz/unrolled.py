@@ -51,7 +51,7 @@ def _column(grid: Grid, picture: Picture, i: int, s: Slot) -> None:
         picture.boxes.append(
             Box(x, y, w, h, kind_of(graph, v), grid.texts[s.first, k], name=grid.name(s.first, k),
                 step=column.step, shape=shape_of(graph, v)[0], vertex=v.head, column=s.first,
-                facts=facts_of(v), size=SMALL if grid.close else SIZE)
+                facts=facts_of(v), parts=v.parts, size=SMALL if grid.close else SIZE)
         )  # fmt: skip
 
 
