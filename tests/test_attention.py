@@ -5,8 +5,10 @@ import pytest
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import nn, viz
+from tinygrad_rnn.kernels.measure import Measured
 from tinygrad_rnn.viz.attention import attentions
 from tinygrad_rnn.viz.building import collect
+from tinygrad_rnn.viz.table import brief
 
 T, N, H = 4, 2, 3
 
@@ -86,7 +88,7 @@ def test_its_gradient_is_that_of_what_it_hides(attend):
     norms = [b.lines[-1] for b in picture.boxes if b.lines[:1] == ["attention"]]
     seen.clear()
     loss.backward()
-    assert sorted(norms) == sorted(f"|g| {n:.2g}" for n in seen)
+    assert sorted(norms) == sorted(brief(Measured(n, n, 0, 0)) for n in seen)
 
 
 def test_what_only_looks_like_it():

@@ -172,6 +172,30 @@ def test_an_lstm_as_everyone_draws_it(name, level):
     assert sum(1 for _ in ends_of(picture, "h")) >= len(highways)
 
 
+def gru():
+    return (nn.GRU(3, 4, generator=tg.Generator(0))(tg.ones(T, N, 3))[0] ** 2).mean()
+
+
+@pytest.mark.parametrize("make", [*LSTMS.values(), gru])
+def test_four_steps_fit_a_screen(make):
+    """As drawn by default, without and with the gradient: 1,280 pixels."""
+    for draw in (viz.unrolled, viz.gradient_flow):
+        assert draw(make()).picture.width / 72 * 96 <= 1280
+
+
+def test_pieces_of_a_sum_are_no_boxes_of_their_own():
+    """What a GRU takes out of a fused product is read from its box, with its own gradient."""
+    loss = gru()
+    flow = viz.gradient_flow(loss, level="gate")
+    boxes = {b.name: b for b in flow.picture.boxes if b.vertex >= 0}
+    assert not any("8:12" in line for b in boxes.values() for line in b.lines)
+    lines = [e for e in flow.picture.lines if e.target in boxes and e.source in boxes]
+    pieces = [e for e in lines if boxes[e.target].lines[0] == "linear" and len(e.edges) == 1]
+    graph = collect(loss)
+    keys = {graph.vertices[e.source].note for p in pieces for e in p.edges}
+    assert "[:, 8:12]" in keys  # the edge measured is the piece's
+
+
 def test_a_gru_s_state_runs_straight_through():
     loss = (nn.GRU(3, 4)(tg.ones(T, N, 3), lengths=[T, T - 1])[0] ** 2).mean()
     picture = viz.unrolled(loss, level="gate").picture

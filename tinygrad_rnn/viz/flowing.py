@@ -11,7 +11,7 @@ from .graph import Vertex
 from .grid import Grid
 from .labels import Text, shape_of
 from .picture import Picture
-from .table import Table, short
+from .table import Table, brief, short
 from .unrolled import paint
 from .views import View
 
@@ -39,8 +39,8 @@ class Flowing:
         sign = shape_of(self.view.found.graph, v)[0] == "circle" and not v.name
         if sign or (figures is None and v.kind not in ("op", "parameter")):
             return self._written(v, time)  # in a circle is no room, the page has its figures
-        norm = short(figures)
-        self._norms.append(norm if self.view.level == "cell" else f"|g| {norm}")
+        small = self.view.found.graph.level in ("gate", "cell")
+        self._norms.append(brief(figures) if small else f"|g| {short(figures)}")
         return [*self._written(v, time), self._norms[-1]]
 
     @cached_property

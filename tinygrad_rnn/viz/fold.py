@@ -75,6 +75,12 @@ def units(graph: Graph, labels: bool = False) -> Graph:
         if inside and head.step == v.step and v.number not in graph.outputs:
             if head.number in roles.affine or head.op in ACTIVATIONS:
                 home[v.number] = head.number
+    for v in graph.vertices:  # a piece that is no gate: what reads it reads the sum
+        own = [e.source for e in graph.into[v.number] if e.source not in roles.weights]
+        if v.op in VIEWS and home[v.number] == v.number and not v.name and len(own) == 1:
+            source = graph.vertices[own[0]]
+            if source.number in roles.affine and source.step == v.step:
+                home[v.number] = home[source.number]
     folded = _folded(graph, lambda v: home[v.number], roles.hidden)
     folded.level = "edges" if labels else "gate"
     heads_of = set(attended.values())

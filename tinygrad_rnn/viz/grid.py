@@ -20,6 +20,10 @@ from .rows import rows_of
 from .template import Highways, Placed, Port, Template
 
 HEADER = 22.0
+# inches between boxes, and points between columns where there are many of them, and few
+APART = {"op": 0.16, "edges": 0.16, "gate": 0.09, "cell": 0.08}
+GUTTERS = {"op": (36.0, 36.0), "edges": (36.0, 36.0), "gate": (18.0, 18.0), "cell": (18.0, 34.0)}
+FEW = 7  # columns
 GAP = 104.0  # width of a stretch of hidden columns
 MARGIN, CLOSE = 14.0, 2.0  # from the nodes to the column's border, with a frame and without
 
@@ -149,6 +153,7 @@ class Grid:
                     own,
                     self.direction,
                     close=self.close,
+                    apart=APART[self.columns.graph.level],
                     ways=highways(self.columns.graph, column, own, states) if level else Highways(),
                 )
             )
@@ -202,7 +207,9 @@ class Grid:
         bottoms = [
             top + p.height if p else 0.0 for top, p in zip(self.tops, self.shown, strict=True)
         ]
-        self.routes = Routes([w.rail for w in self.ways], bottoms, self.close)
+        few = len(self.slots) <= FEW
+        gutter = GUTTERS[self.columns.graph.level][few]
+        self.routes = Routes([w.rail for w in self.ways], bottoms, gutter)
         self.x, x = [], 0.0
         for i, p in enumerate(self.shown):
             x += self.routes.gutter(i)

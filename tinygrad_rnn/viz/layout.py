@@ -76,7 +76,7 @@ def _source(t: Template) -> str:
     """The column in DOT: nodes n, points at the border p, and b between rows."""
     g = graphviz.Digraph(
         graph_attr={"rankdir": RANKS[t.direction], "ranksep": "0.28",
-                    "nodesep": "0.08" if t.close else "0.16"},
+                    "nodesep": f"{t.apart:g}"},
         node_attr={"fontname": FONT, "fontsize": f"{SMALL if t.close else SIZE:g}",
                    "shape": "box", "height": "0.3",
                    "width": "0.4", "margin": "0.04" if t.close else "0.08,0.045"},

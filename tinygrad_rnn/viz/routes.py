@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from .picture import Point, rounded
 
 BUS, TRACK, OUTER = 7.0, 6.0, 16.0
-GUTTER, NARROW = 36.0, 18.0  # where columns have frames, and where not
 
 
 @dataclass
@@ -39,8 +38,8 @@ class Rail:
 class Routes:
     """Lanes and tracks of all rails between columns of given heights."""
 
-    def __init__(self, rails: Sequence[Rail], heights: Sequence[float], close: bool = False):
-        self.heights, self.least = heights, NARROW if close else GUTTER
+    def __init__(self, rails: Sequence[Rail], heights: Sequence[float], least: float):
+        self.heights, self.least = heights, least  # of a gutter between two columns
         self.tracks: dict[int, dict[Hashable, int]] = defaultdict(dict)  # gutter: (key, end): track
         self.lanes: dict[bool, dict[Hashable, int]] = {True: {}, False: {}}  # above: key: lane
         self.spans: dict[Hashable, tuple[int, int]] = {}  # key: outermost gutters
@@ -59,7 +58,7 @@ class Routes:
         """Width of the gutter before slot i; the outermost are narrow if nothing runs there."""
         tracks = len(self.tracks.get(i, {}))
         inside = 0 < i < len(self.heights)
-        room = self.least + TRACK * (tracks - (tracks > 0 and self.least == NARROW))
+        room = self.least + TRACK * (tracks - (tracks > 0))
         return room if inside or tracks else OUTER
 
     def headroom(self) -> float:

@@ -57,6 +57,7 @@ class Template:
         default_factory=dict
     )  # places in one box, by its heading
     close: bool = False  # boxes as small as their text, states right beside them
+    apart: float = 0.16  # inches between boxes side by side
     ways: Highways = field(default_factory=Highways)
     order: list[list[str]] = field(default_factory=list)  # names in one rank, from left to right
     straight: dict[str, str] = field(default_factory=dict)  # points: the node each stands beside
