@@ -2,6 +2,8 @@
 
 import copy
 import pickle
+import types
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -131,6 +133,10 @@ def test_buffers_are_state_and_not_trained() -> None:
     twin.load_state_dict(model.state_dict())
     assert twin.shift is kept
     assert (twin.shift.tolist(), twin.steps.item()) == ([1, 2, 3], 3)
+    twin.register_buffer("part", twin.shift[:2])  # shares the values of another
+    model.register_buffer("part", [7.0, 8.0])
+    twin.load_state_dict(model.state_dict())
+    assert (twin.part.tolist(), twin.shift.tolist()) == ([7, 8], [1, 2, 3])
     twin.mean = twin.shift * 2
     twin.register_buffer("view", twin.shift[1:])
     assert twin.state_dict()["view"].tolist() == [2, 3]
@@ -294,3 +300,11 @@ def test_state_dicts_of_half_numbers_become_the_module_s() -> None:
         layer.load_state_dict(state)
         assert layer.weight.dtype == np.float32
         assert layer.bias.tolist() == [0.25, 3]
+
+
+def test_every_name_of_nn_is_on_its_page() -> None:
+    page = (Path(__file__).parent.parent / "docs" / "modules.md").read_text()
+    listed = page.replace("`", " ").replace(",", " ").replace("(", " ").split()
+    public = {n for n, v in vars(nn).items() if n[0] != "_" and not isinstance(v, types.ModuleType)}
+    assert public - set(listed) == set()
+    assert all(hasattr(nn.Module, n) for n in listed if n.startswith("register_"))

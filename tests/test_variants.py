@@ -12,10 +12,12 @@ from oracles import sigmoid
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import nn
+from tinygrad_rnn.kernels._jit import DISABLED
 from tinygrad_rnn.testing import check_jit
 
 T, N, I, H = 5, 3, 2, 4
 F64 = np.float64
+LONG = pytest.mark.long
 
 
 def made(kind: str, **options: Any) -> Any:
@@ -160,10 +162,12 @@ def test_options_by_finite_differences_in_both_directions(name: str) -> None:
 
 
 SHORT = ("peepholes", "norm-gru", "projection", "zoneout-lstm", "everything")
+COMPILED = ("peepholes", "everything")  # which takes seconds each
 
 
 @pytest.mark.parametrize(
-    "name", [n if n in SHORT else pytest.param(n, marks=pytest.mark.long) for n in OPTIONS]
+    "name",
+    [n if n in (SHORT if DISABLED else COMPILED) else pytest.param(n, marks=LONG) for n in OPTIONS],
 )
 def test_options_compile_as_loops(name: str) -> None:
     kind, options = OPTIONS[name]
@@ -231,7 +235,7 @@ def test_one_mask_a_sequence() -> None:
 
 
 def test_a_cell_takes_the_mask_and_options_by_itself() -> None:
-    cell = nn.GRUCell(I, H, layer_norm=True).astype(F64)
+    cell = nn.RNNCell(I, H, layer_norm=True).astype(F64)
     x, mask = series(), tg.dropout(tg.ones(N, H, dtype=F64), 0.5)
 
     def run(x: Any) -> Any:
@@ -242,7 +246,7 @@ def test_a_cell_takes_the_mask_and_options_by_itself() -> None:
 
 
 @pytest.mark.parametrize("batch_first", [False, True])
-@pytest.mark.parametrize("jit", [False, True])
+@pytest.mark.parametrize("jit", [False, pytest.param(True, marks=() if DISABLED else LONG)])
 @pytest.mark.parametrize("kind", ["RNN", "GRU", "LSTM"])
 def test_a_single_sequence_is_a_batch_of_one(kind: str, jit: bool, batch_first: bool) -> None:
     layer = made(kind, num_layers=2, bidirectional=True, batch_first=batch_first)
@@ -269,14 +273,16 @@ def test_what_does_not_fit_is_refused() -> None:
         (lambda: nn.GRU(I, H)(row, tg.zeros(1, 1, H)), r"h0 must be \(layers x directions, size\)"),
         (lambda: nn.LSTM(I, H)(row, tg.zeros(1, H)), "the initial state is h0 and c0, got 1"),
         (lambda: nn.LSTM(I, H)(tg.randn(T, 7)), r"x must be \(T, N, 2\)"),
-        (lambda: nn.LSTM(I, H, proj_size=H), "proj_size must be from 0"),
-        (lambda: nn.LSTM(I, H, proj_size=-1), "proj_size must be from 0"),
+        (lambda: nn.LSTM(I, H, proj_size=H), "proj_size must be a whole number"),
+        (lambda: nn.LSTM(I, H, proj_size=-1), "proj_size must be a whole number"),
+        (lambda: nn.LSTM(I, H, proj_size=1.5), "proj_size must be a whole number"),
         (
             lambda: nn.LSTM(I, H, proj_size=2)(x, (tg.zeros(1, N, H),) * 2),
             r"h0 must be \(1, 3, 2\)",
         ),
         (lambda: nn.LSTM(I, H, zoneout=1.0), "zoneout must be in"),
         (lambda: nn.LSTM(I, H, zoneout=(0.1, 0.1, 0.1)), "for h and c"),
+        (lambda: nn.LSTM(I, H, zoneout=[0.1, 1.1]), "for h and c"),
         (lambda: nn.GRU(I, H, recurrent_dropout=1.0), "recurrent_dropout must be in"),
         (lambda: nn.LSTMCell(I, H)(tg.randn(7)), r"x must be \(N, 2\)"),
         (lambda: nn.LSTM(I, H, proj_size=2, recurrent_init="orthogonal"), "square blocks"),

@@ -128,6 +128,7 @@ def test_in_a_loop_of_ones_own_it_leaves_the_loop() -> None:
     x = tg.randn(6, 2, 4, dtype="float64")
     assert check_jit(fast, x, parameters=W.parameters())
     assert "loop of 6 steps" in fast.explain()
+    assert "\n  sqrt [4, 1]" in fast.explain()  # of the norm, before the loop
 
 
 def test_copies_and_modes_and_what_is_refused() -> None:

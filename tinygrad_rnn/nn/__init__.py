@@ -1,8 +1,8 @@
 """Modules, recurrent layers, initialisers and losses."""
 
-from typing import Any
+from typing import Any as _Any
 
-from .._words import IN_NN, hint
+from .._words import IN_NN as _WORDS, hint as _hint
 from . import init as init
 from .activations import (
     ELU as ELU,
@@ -62,6 +62,6 @@ from .rnn import GRU as GRU, LSTM as LSTM, RNN as RNN
 from .unrolling import unroll as unroll
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> _Any:
     """Name what PyTorch calls otherwise."""
-    raise AttributeError(hint(f"module 'tinygrad_rnn.nn' has no attribute {name!r}", name, IN_NN))
+    raise AttributeError(_hint(f"module 'tinygrad_rnn.nn' has no attribute {name!r}", name, _WORDS))

@@ -87,7 +87,12 @@ class Mish(_Plain):
 
 
 class Softplus(Module):
-    """y = log(1 + e^(beta x)) / beta, a smooth relu, without overflow."""
+    """y = log(1 + e^(beta x)) / beta, a smooth relu, without overflow.
+
+    >>> import tinygrad_rnn as tg
+    >>> Softplus(2.0)(tg.tensor([800.0, -800.0])).tolist()
+    [800.0, 0.0]
+    """
 
     def __init__(self, beta: float = 1.0):
         self.beta = beta
@@ -119,7 +124,12 @@ class SELU(_Plain):
 
 
 class LeakyReLU(Module):
-    """y = x where it is positive, else slope x."""
+    """y = x where it is positive, else slope x.
+
+    >>> import tinygrad_rnn as tg
+    >>> LeakyReLU(0.5)(tg.tensor([-4.0, 2.0])).tolist()
+    [-2.0, 2.0]
+    """
 
     def __init__(self, slope: float = 0.01):
         self.slope = slope

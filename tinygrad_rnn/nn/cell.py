@@ -54,7 +54,8 @@ class Cell(Module):
         self.bias_hh: Any = self._weight(rows) if bias else 0
         self.gain_ih: Any = Parameter(np.ones(rows, "f")) if layer_norm else None
         self.gain_hh: Any = Parameter(np.ones(rows, "f")) if layer_norm else None
-        self.zoneout = zoneout if isinstance(zoneout, tuple) else (zoneout,) * len(self.states)
+        given = zoneout if isinstance(zoneout, tuple | list) else (zoneout,) * len(self.states)
+        self.zoneout: tuple[float, ...] = tuple(given)
         if len(self.zoneout) != len(self.states) or not all(0 <= p < 1 for p in self.zoneout):
             letters = " and ".join(self.states)
             raise ShapeError(f"{name}: zoneout must be in [0, 1), for {letters}; got {zoneout}")

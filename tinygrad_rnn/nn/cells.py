@@ -91,9 +91,10 @@ class LSTMCell(Cell):
         layer_norm: bool = False,
         zoneout: float | tuple[float, float] = 0.0,
     ):
-        if isinstance(proj_size, bool) or not 0 <= proj_size < hidden_size:
+        if not isinstance(proj_size, int | np.integer) or not 0 <= proj_size < hidden_size:
             raise ShapeError(
-                f"LSTMCell: proj_size must be from 0 (none) to hidden_size - 1, got {proj_size}"
+                "LSTMCell: proj_size must be a whole number from 0 (none) to hidden_size - 1, "
+                f"got {proj_size!r}"
             )
         super().__init__(input_size, hidden_size, bias, generator, layer_norm, zoneout, proj_size)
         self.weight_hr = self._weight(proj_size, hidden_size) if proj_size else None

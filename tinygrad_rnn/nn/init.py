@@ -123,7 +123,12 @@ def ones_(p: T) -> T:
 
 
 def eye_(p: T) -> T:
-    """Fill a matrix, square or not, with ones on the diagonal and zeros elsewhere."""
+    """Fill a matrix, square or not, with ones on the diagonal and zeros elsewhere.
+
+    >>> import tinygrad_rnn as tg
+    >>> eye_(tg.empty(2, 3)).tolist()
+    [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]
+    """
     fan_in, fan_out = _fans("eye_", p)
     p.assign_(np.eye(fan_out, fan_in))
     return p
@@ -137,7 +142,12 @@ def trunc_normal_(
     b: float = 2.0,
     generator: Generator | None = None,
 ) -> T:
-    """Fill with normal numbers that lie from a to b, by the inverse of their distribution."""
+    """Fill with normal numbers that lie from a to b, by the inverse of their distribution.
+
+    >>> import tinygrad_rnn as tg
+    >>> 0 <= trunc_normal_(tg.empty(50), std=0.5, a=0.0, b=1.0).min().item() <= 1
+    True
+    """
     if not (std > 0 and a < b):
         raise ValueError(f"trunc_normal_: needs std > 0 and a < b, got std={std}, a={a}, b={b}")
     from scipy.special import ndtr, ndtri  # 0.1 s to import: only who needs it pays
@@ -149,7 +159,12 @@ def trunc_normal_(
 
 
 def sparse_(p: T, sparsity: float, std: float = 0.01, generator: Generator | None = None) -> T:
-    """Normal, with a share `sparsity` of each column 0: Martens, ICML 2010."""
+    """Normal, with a share `sparsity` of each column 0: Martens, ICML 2010.
+
+    >>> import tinygrad_rnn as tg
+    >>> (sparse_(tg.empty(4, 2), 0.5) == 0).sum(axis=0).tolist()
+    [2, 2]
+    """
     if not 0 <= sparsity <= 1:
         raise ValueError(f"sparse_: sparsity must be from 0 to 1, got {sparsity}")
     _, rows = _fans("sparse_", p)

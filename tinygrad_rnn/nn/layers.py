@@ -141,6 +141,11 @@ class Dropout(Module):
 
     One mask for all slices along `axis`, if given: `Dropout(0.3, axis=0)` on a series
     (T, N, F) is the same in all steps (Gal and Ghahramani, NeurIPS 2016).
+
+    >>> import tinygrad_rnn as tg
+    >>> y = Dropout(0.5, axis=0)(tg.ones(3, 1, 8))
+    >>> bool((y == y[0]).all())
+    True
     """
 
     def __init__(self, p: float = 0.5, generator: Generator | None = None, axis: int | None = None):

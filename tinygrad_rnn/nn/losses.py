@@ -102,7 +102,12 @@ def huber_loss(
 def smooth_l1_loss(
     x: Any, target: Any, beta: float = 1.0, reduction: str = "mean", mask: Any = None
 ) -> Tensor:
-    """d^2 / (2 beta) for |d| < beta, else |d| - beta / 2: `huber_loss` divided by its delta."""
+    """d^2 / (2 beta) for |d| < beta, else |d| - beta / 2: `huber_loss` divided by its delta.
+
+    >>> import tinygrad_rnn as tg
+    >>> smooth_l1_loss(tg.tensor([0.5, 3.0]), tg.zeros(2), reduction="none").tolist()
+    [0.125, 2.5]
+    """
     if beta <= 0:
         raise ValueError(f"smooth_l1_loss: beta must be positive, got {beta}")
     return huber_loss(x, target, beta, reduction, mask) / beta
@@ -114,6 +119,10 @@ def poisson_nll_loss(
     """Minus the log likelihood of counts, without its constant: e^x - t x, x the log of the rate.
 
     With `log_input=False` x is the rate itself: x - t log(x + 1e-8).
+
+    >>> import tinygrad_rnn as tg
+    >>> poisson_nll_loss(tg.tensor([0.0]), tg.tensor([3.0])).item()
+    1.0
     """
     x, target, keep = pair("poisson_nll_loss", x, target, mask)
     loss = ops.exp(x) - target * x if log_input else x - target * ops.log(x + 1e-8)
@@ -133,6 +142,10 @@ def gaussian_nll_loss(
     v is max(var, eps), with a gradient all the same. Nix and Weigend, ICNN 1994. `var` has
     the shape of x, or one that broadcasts to it.
     Raises ValueError for a variance below 0, unless under `tg.jit`, which has no values.
+
+    >>> import tinygrad_rnn as tg
+    >>> gaussian_nll_loss(tg.tensor([1.0]), tg.tensor([3.0]), 1.0).item()
+    2.0
     """
     x, target, keep = pair("gaussian_nll_loss", x, target, mask)
     v = as_tensor(var, x.dtype)
@@ -147,7 +160,12 @@ def gaussian_nll_loss(
 
 
 def cosine_similarity(a: Any, b: Any, axis: int = -1, eps: float = 1e-8) -> Tensor:
-    """a.b / (|a| |b|) along one axis, after broadcasting; each norm at least eps."""
+    """a.b / (|a| |b|) along one axis, after broadcasting; each norm at least eps.
+
+    >>> import tinygrad_rnn as tg
+    >>> cosine_similarity(tg.tensor([3.0, 4.0]), tg.tensor([6.0, 8.0])).item()
+    1.0
+    """
     a, b = ops.broadcast_arrays(as_tensor(a), as_tensor(b))
     size = ops.maximum(ops.norm(a, axis=axis), eps) * ops.maximum(ops.norm(b, axis=axis), eps)
     y: Tensor = ops.vecdot(a, b, axis=axis) / size

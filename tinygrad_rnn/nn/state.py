@@ -72,7 +72,7 @@ def _as_array(name: str, value: Any) -> Array:
         value = value.detach().cpu()
         value = (value.float() if str(value.dtype) == "torch.bfloat16" else value).numpy()
     array = np.asarray(value)
-    if array.dtype.name in ("float16", "bfloat16"):  # the latter is ml_dtypes', as in safetensors
+    if array.dtype.name in ("float16", "bfloat16"):  # the latter is ml_dtypes' and JAX's
         array = array.astype(np.float32)
     if array.dtype.kind not in "fiub":
         raise DTypeError(f"load_state_dict: {name} holds {array.dtype} values, not numbers")

@@ -45,6 +45,10 @@ def masked_fill(x: Any, mask: Any, value: Any) -> Any:
     """Put `value` where the boolean mask holds: `where(mask, value, x)` in the dtype of x.
 
     Raises DTypeError for a mask that is not boolean, or a fraction for whole numbers.
+
+    >>> import tinygrad_rnn as tg
+    >>> tg.ones(2).masked_fill(tg.tensor([True, False]), 7.0).tolist()
+    [7.0, 1.0]
     """
     kind = value.dtype if hasattr(value, "dtype") else np.asarray(value).dtype
     if x.dtype.kind != "f" and kind.kind == "f":

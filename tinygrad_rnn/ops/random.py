@@ -209,6 +209,10 @@ def multinomial(
     under `tg.jit`, each call with draws of its own; a loop with it runs op by op.
 
     Raises ShapeError for weights that are negative, not finite, or fewer above 0 than samples.
+
+    >>> import tinygrad_rnn as tg
+    >>> sorted(tg.multinomial(tg.tensor([0.2, 0.0, 0.8]), 2).tolist())
+    [0, 2]
     """
     if isinstance(num_samples, bool) or not isinstance(num_samples, int) or num_samples < 1:
         raise ShapeError(f"multinomial: num_samples must be an int from 1, got {num_samples!r}")
