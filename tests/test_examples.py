@@ -142,6 +142,37 @@ def test_tasks_print_published_figures_draw_and_resume_to_the_same_bits(
     assert losses(tmp_path, "--eager") == pytest.approx(np.array(whole), rel=1e-3)
 
 
+GRADIENTS = {
+    "vanishing_gradients": ["--nets", "orthogonal", "lstm", "--lags", "3", "--hidden", "8"],
+    "exploding_gradients": ["--ways", "none", "norm", "step norm", "--hidden", "16"],
+    "truncation_bias": ["--truncations", "10", "45"],
+}
+
+
+@pytest.mark.parametrize("name", GRADIENTS)
+def test_examples_of_gradients_print_draw_and_resume(name, tmp_path, capsys, monkeypatch):
+    example = load(ROOT / "examples" / f"{name}.py")
+    arguments = ["--quick", *GRADIENTS[name], "--out", str(tmp_path)]
+    whole = example.main(arguments)
+    text = capsys.readouterr().out
+    expected = {
+        "vanishing_gradients": r"orthogonal +\d+ +\d+ +\d+ %",
+        "exploding_gradients": r"norm +0.1000 .* to the end +0\.\d+",
+        "truncation_bias": r"10 +10.000000 +10.000000  wrong .* diverges",
+    }[name]
+    assert re.search(expected, text), text
+    assert (tmp_path / f"{name}.png").stat().st_size > 10_000
+    with monkeypatch.context() as patch:
+        patch.setattr(tg.optim.SGD, "step", None)  # nothing is left to train
+        patch.setattr(tg.optim.Adam, "step", None)
+        again = example.main([*arguments, "--resume"])
+    assert {**again, "options": 0} == {**whole, "options": 0}
+    eager = example.main([*arguments, "--eager"])
+    assert eager.keys() == whole.keys()
+    with pytest.raises(tg.CheckpointError, match=r"here, .* there"):
+        example.main([*arguments, "--resume", "--lr", "0.5"])
+
+
 def test_marks_of_the_adding_problem():
     example = load(ROOT / "examples" / "adding_problem.py")
     for T in (4, 5, 100):

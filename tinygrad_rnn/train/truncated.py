@@ -3,12 +3,14 @@
 import heapq
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 from tqdm import tqdm
 
 from .._tensor import Tensor, count
 from ..autodiff import no_grad
+from ..compiler import disable_jit
 from ..errors import GraphError
 from ..graph import Node
 from .nested import cut, detach, steps_of
@@ -93,7 +95,10 @@ def _windows(run: Run, data: Any, start: Any, k1: int, k2: int, progress: bool) 
             history.open()
             state = start
             if fresh > first:
-                state = _checked(run(cut(data, first, fresh), state))[1]
+                # at the beginning each window is longer than the one before: were they recorded,
+                # each would cost more than to run it eagerly
+                with disable_jit() if fresh + k1 < k2 else nullcontext():
+                    state = _checked(run(cut(data, first, fresh), state))[1]
             loss, state = _checked(run(cut(data, fresh, end), state))
             at_end = detach(state)
             del state
