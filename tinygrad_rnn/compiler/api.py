@@ -73,7 +73,7 @@ class Jitted:
             entry, floats = self._other(key, leaves)
         if entry is not self._last:
             self._last, entry.used = entry, count()
-        tensors = [a for a in leaves if isinstance(a, Tensor)]
+        tensors = leaves if entry.plain else [a for a in leaves if isinstance(a, Tensor)]
         if self.audit:
             self._calls += 1
             if self._calls % self.audit == 0:

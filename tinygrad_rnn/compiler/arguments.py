@@ -16,6 +16,7 @@ from .ir import Value
 from .places import LARGE, PLAIN, SMALL_ARRAY
 
 DICTS = (dict, OrderedDict)
+_TENSORS = {Tensor}
 Rebuild = Callable[[list[Tensor], list[Any]], Any]
 
 
@@ -78,6 +79,12 @@ def flatten(value: Any, leaves: list[Any], shape: list[Any]) -> None:
         shape.append((array.shape, array.dtype.char, needs))
     elif kind is tuple or kind is list or (isinstance(value, tuple) and contains(kind)):
         shape.append((kind, len(value)))
+        if len(value) > 1 and {*map(type, value)} == _TENSORS:
+            leaves += value  # a list of inputs: .1 us each, by calls .2
+            shape += [
+                (v._array.shape, v._array.dtype.char, v._leaf or v._node is not None) for v in value
+            ]
+            return
         for v in value:
             flatten(v, leaves, shape)
     elif kind is dict:

@@ -139,6 +139,7 @@ class Entry:
         self.twin = False  # another entry's program for other objects
         self.seeded = tape.seeded
         self.held = [a for a in leaves if not isinstance(a, Tensor)]  # known by their ids
+        self.plain = not self.held  # whether all leaves of its arguments are tensors
         self.compiled = Compiled(recorded.inputs, tape.instrs, recorded.outputs, local.now.grad)
         self.prepared = time.perf_counter() - started - self.captured
         program = self.compiled.program
@@ -166,7 +167,9 @@ class Entry:
         """
         compiled = self.compiled
         inputs = [*tensors, *self.lifted, *floats]
-        arrays = [a._array if isinstance(a, Tensor) else a for a in inputs]
+        arrays = [a._array for a in tensors]
+        arrays += [a._array if isinstance(a, Tensor) else a for a in self.lifted]
+        arrays += floats
         for _, stand_in, state in self.seeded:
             stand_in.state = state
         outputs, saved, held = compiled.run(arrays)

@@ -6,6 +6,7 @@ import traceback
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -72,10 +73,16 @@ class Eager:
         self.args: list[tuple[bool, Any]] = [
             (True, id(a)) if isinstance(a, Value) else (False, a) for a in instr.inputs
         ]
+        self.many: Any = None  # reads all arguments at once: the items of a list
+        if len(self.args) > 1 and all(known for known, _ in self.args):
+            self.many = itemgetter(*[a for _, a in self.args])
 
     def run(self, values: Values, held: Held) -> None:
         """Compute it."""
-        y = self.kernel(*[values[a] if known else a for known, a in self.args], **self.attrs)
+        if self.many is not None:
+            y = self.kernel(*self.many(values), **self.attrs)
+        else:
+            y = self.kernel(*[values[a] if known else a for known, a in self.args], **self.attrs)
         values[self.out] = y if y.__class__ is np.ndarray else np.asarray(y)
 
 
