@@ -230,7 +230,12 @@ def test_threads_may_keep_and_drop_programs_at_once(monkeypatch: pytest.MonkeyPa
         never = SimpleNamespace(hold=lambda: False, changed=lambda: None)
         floats = SimpleNamespace(arrays=lambda leaves: ())
         return SimpleNamespace(
-            guards=never, moments=[], used=count(), floats=floats, run=lambda tensors, floats: 1
+            plain=False,
+            guards=never,
+            moments=[],
+            used=count(),
+            floats=floats,
+            run=lambda tensors, floats: 1,
         )
 
     monkeypatch.setattr(api, "Entry", entry)

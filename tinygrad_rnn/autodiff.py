@@ -73,12 +73,12 @@ def backward(output: Tensor, gradient: Any = None, retain_graph: bool = False) -
     sweep = Sweep(_lift, retain_graph, create_graph=False, watch=watch)
     with _recording(False):
         sweep.run([(_root(output), seed._array)])
-        totals = list(sweep.leaves())
+        totals = sweep.leaves()
         if watch is not None:
             watch.end(totals)
-        for k, (leaf, g, _) in enumerate(totals):
-            if leaf._hooks:
-                totals[k] = leaf, run_hooks(leaf._hooks, g, _lift, False), False
+        for k in [k for k, (leaf, _, _) in enumerate(totals) if leaf._hooks]:
+            leaf, g, _ = totals[k]
+            totals[k] = leaf, run_hooks(leaf._hooks, g, _lift, False), False
     for leaf, g, owned in totals:
         if leaf.grad is not None:
             g, owned = leaf.grad._array + g, True

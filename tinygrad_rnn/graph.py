@@ -186,14 +186,13 @@ class Sweep:
             if not retain:
                 node.saved, node.versions = FREED, None
 
-    def leaves(self) -> Iterable[tuple[Any, Any, bool]]:
+    def leaves(self) -> list[tuple[Any, Any, bool]]:
         """Each leaf reached, its gradient, and whether nobody else holds that array."""
-        for key, leaf in self.targets.items():
-            g = self.totals.get(key)
-            owned = key in self.owned
-            if key in self.pieces:
-                g, owned = self._settle(key, leaf.shape, g), True
-            yield leaf, g, owned
+        totals, owned = self.totals, self.owned
+        for key in [key for key in self.targets if key in self.pieces]:
+            totals[key] = self._settle(key, self.targets[key].shape, totals.get(key))
+            owned.add(key)
+        return [(leaf, totals.get(key), key in owned) for key, leaf in self.targets.items()]
 
     def deliver(self, p: Any, c: Any) -> None:
         """Hand a contribution to input `p`, summed back to its shape if it was broadcast.
@@ -295,7 +294,11 @@ class Sweep:
         (step,) = node.plan.steps
         values = _reads(step.sources, node, node.saved)
         fn = step.fn if self.create_graph else step.kernel
-        found = fn(g, *values, wanted=[self._wants(p) for p in node.inputs])
+        if self.only is None:  # a node is there since a gradient is wanted
+            wanted = [p.__class__ is Node or p._leaf for p in node.inputs]
+        else:
+            wanted = [self._wants(p) for p in node.inputs]
+        found = fn(g, *values, wanted=wanted)
         targets, anomaly = self.targets, local.now.anomaly
         for p, c in zip(node.inputs, found, strict=True):
             if c is None:

@@ -81,15 +81,18 @@ class Call:
         """Gradients for the node's inputs, None where not wanted."""
         compiled = self.entry.compiled
         asked = tuple([k for k, w in zip(compiled.wanted, wanted, strict=True) if w])
-        # an array of its own for each input: the sweep adds to it in place
-        others = set(map(id, cotangents.values()))
-        others.update(map(id, self.saved.values()))
-        found: list[Any] = []
-        for g in compiled.run_backward(self.saved, cotangents, asked):
-            found.append(g if g is None or id(g) not in others else g.copy())
-            others.add(id(g))
-        grads = iter(found)
-        results = [next(grads) if w else None for w in wanted]
+        found = compiled.run_backward(self.saved, cotangents, asked)
+        others = {*map(id, cotangents.values()), *map(id, self.saved.values())}
+        if len({*map(id, found), *others}) < len(found) + len(others):
+            # an array of its own for each input: the sweep adds to it in place
+            for k, g in enumerate(found):
+                if g is not None and id(g) in others:
+                    found[k] = g.copy()
+                others.add(id(g))
+        results = found
+        if len(found) < len(wanted):
+            grads = iter(found)
+            results = [next(grads) if w else None for w in wanted]
         if self.check is not None:
             self.check(cotangents, wanted, results)
         return results

@@ -146,8 +146,8 @@ class Runner:
             first[k] = np.zeros(shape, dtype)
         sums: dict[int, list[Array]] = {}
         for k, shape, dtype in layout.sums:
-            sums[k] = [np.zeros(shape, dtype) for _ in calls]
-            first[k] = sums[k][0]
+            first[k] = np.zeros(shape, dtype)
+            sums[k] = [first[k], *[np.zeros(shape, dtype) for _ in calls[1:]]]
         for k, shape, dtype in layout.own:
             first[k] = aligned(shape, dtype)
         for k, row, a in self.firsts:
@@ -206,7 +206,9 @@ class Runner:
     ) -> None:
         """One result, out of the arrays that the kernel filled."""
         if k in sums:
-            _add_up(sums.pop(k) if partial else sums.pop(k)[:1])
+            if partial and len(sums[k]) > 1:
+                _add_up(sums[k])
+            del sums[k]
         y = arrays[k]
         if row is TURNED:
             arrays[k] = None  # gone as soon as it is turned
