@@ -134,6 +134,15 @@ def option_cases() -> Iterator[Case]:
     yield case("diff", lambda x, a, b: ops.diff(x, prepend=a, append=b),
                lambda x, a, b: np.diff(x, prepend=a, append=b), [(2, 3), (2, 1), (2, 2)], "real",
                "joined")  # fmt: skip
+    for tag, shape, k in (
+        ("above", (3,), 1),
+        ("below", (2,), -2),
+        ("on", (3,), 0),
+        ("of", (3, 4), 1),
+    ):
+        yield case(
+            "diag", with_options(ops.diag, k), with_options(np.diag, k), [shape], "real", tag
+        )
     for indexing in ("xy", "ij"):
         yield case("meshgrid", lambda *x, i=indexing: _weighed(ops.meshgrid(*x, indexing=i)),
                    lambda *x, i=indexing: _weighed(np.meshgrid(*x, indexing=i)),

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from conformance.page import CHAPTERS, NOTES, PAGE, page
+from conformance.page import CHAPTERS, NOTES, PAGE, RECIPES, page
 
 import tinygrad_rnn as tg
 from tinygrad_rnn.testing import check_jit
@@ -233,3 +233,16 @@ def test_a_wrong_axis_is_an_index_error_too():
 def test_the_page_of_the_standard_is_up_to_date():
     assert PAGE.read_text() == page(), "write it anew: python -m tests.conformance.page"
     assert sum(len(text.split()) for text in CHAPTERS.values()) == 134
+
+
+@pytest.mark.parametrize("row", RECIPES.split("\n"))
+def test_what_the_page_says_of_numpys_other_names(row):
+    numpys, own = row.split(" | ")
+    rng = np.random.default_rng(0)
+    arrays = {"x": rng.standard_normal(3), "y": rng.uniform(0.1, 1, 3)}
+    arrays |= {"A": rng.standard_normal((3, 3)), "B": rng.standard_normal((3, 3))}
+    leaves = {name: tg.tensor(a, requires_grad=True) for name, a in arrays.items()}
+    y = eval(own, {"tg": tg, **leaves})
+    np.testing.assert_allclose(y.detach().numpy(), eval(numpys, {"np": np, **arrays}), rtol=1e-12)
+    y.sum().backward()
+    assert any(leaf.grad is not None for leaf in leaves.values())

@@ -9,15 +9,9 @@ import builtins
 import importlib.util
 import os
 import sys
-from collections import Counter
-from fnmatch import fnmatchcase
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import pytest
-
-EXCLUDED = Path(__file__).with_name("excluded.txt")
 os.environ["ARRAY_API_TESTS_MODULE"] = "tinygrad_rnn"
 os.environ["ARRAY_API_TESTS_SKIP_DTYPES"] = "complex64,complex128"
 
@@ -60,33 +54,3 @@ def _one_width(*args: Any, **options: Any) -> Any:
 
 
 hypothesis_helpers.mutually_promotable_dtypes = _one_width
-
-
-def excluded() -> dict[str, list[str]]:
-    """Patterns of test names by the reason why they do not apply here."""
-    found: dict[str, list[str]] = {}
-    for line in EXCLUDED.read_text().splitlines():
-        if line.startswith("# "):
-            patterns = found.setdefault(line[2:], [])
-        elif line:
-            patterns.append(line)
-    return found
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what is excluded as skipped, with its reason; a pattern that finds nothing raises."""
-    for reason, patterns in excluded().items():
-        for pattern in patterns:
-            hit = [item for item in items if fnmatchcase(item.nodeid, f"*{pattern}")]
-            if not hit:
-                raise pytest.UsageError(f"{EXCLUDED.name}: {pattern} names no test")
-            for item in hit:
-                item.add_marker(pytest.mark.skip(reason=reason))
-
-
-def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Count what was left out, by reason."""
-    skips = terminalreporter.stats.get("skipped", [])
-    reasons = Counter(report.longrepr[2].removeprefix("Skipped: ") for report in skips)
-    for reason, count in reasons.most_common():
-        terminalreporter.write_line(f"{count:5} left out: {reason}")

@@ -58,6 +58,31 @@ NOTES = {
     "unique_inverse": _VALUES,
 }  # fmt: skip
 
+RECIPES = """np.append(x, y) | tg.concat(x, y)
+np.atleast_2d(x) | tg.expand_dims(x)
+np.average(x, weights=y) | (x * y).sum() / y.sum()
+np.column_stack([x, y]) | tg.stack([x, y], axis=1)
+np.cumsum(A) | tg.cumsum(A.flatten(), axis=0)
+np.deg2rad(x) | x * (tg.pi / 180)
+np.dot(A, x) | A @ x
+np.exp2(x) | 2.0**x
+np.fliplr(A) | tg.flip(A, axis=1)
+np.flipud(A) | tg.flip(A, axis=0)
+np.fmax(x, y) | tg.where(tg.isnan(x), y, tg.where(tg.isnan(y), x, tg.maximum(x, y)))
+np.hstack([A, B]) | tg.concat([A, B], axis=1)
+np.inner(A, B) | tg.einsum("ik,jk->ij", A, B)
+np.kron(x, y) | tg.outer(x, y).flatten()
+np.linalg.norm(x) | tg.norm(x)
+np.logaddexp2(x, y) | tg.log2(2.0**x + 2.0**y)
+np.partition(x, 1)[0] | tg.sort(x)[0]
+np.ptp(A, axis=0) | A.max(axis=0) - A.min(axis=0)
+np.ravel(A) | A.flatten()
+np.rot90(A) | tg.flip(A.T, axis=0)
+np.select([x > 1, x > 0], [x, y]) | tg.where(x > 1, x, tg.where(x > 0, y, 0.0))
+np.split(A, 3)[1] | tg.chunk(A, 3)[1]
+np.transpose(A) | A.T
+np.vstack([A, B]) | tg.concat([A, B])"""
+
 
 def page() -> str:
     """The page's text."""
@@ -75,13 +100,19 @@ def page() -> str:
         "",
         "`tools/conformance array-api CHECKOUT` runs the standard's own tests, "
         "[array-api-tests](https://github.com/data-apis/array-api-tests), on a checkout of them; "
-        "`tests/conformance/excluded.txt` names every test left out, and why.",
+        "`tests/conformance/array_api.txt` names every test left out, and why.",
         "",
         "This page is made by `python -m tests.conformance.page`.",
     ]
     for chapter, text in CHAPTERS.items():
         lines += ["", f"## {chapter}", "", "| function | here | |", "|---|---|---|"]
         lines += [_row(name) for name in text.split()]
+    lines += ["", "## NumPy's other names", ""]
+    lines += ["`tools/conformance autograd CHECKOUT` runs the functions' tests of "
+              "[HIPS/autograd](https://github.com/HIPS/autograd) on what ours make of NumPy's names "
+              "(`tests/conformance/stand_in/autograd/numpy/names.py`). The common ones:"]  # fmt: skip
+    lines += ["", "| NumPy | here |", "|---|---|"]
+    lines += [f"| `{a}` | `{b}` |" for a, b in (row.split(" | ") for row in RECIPES.split("\n"))]
     return "\n".join(lines) + "\n"
 
 

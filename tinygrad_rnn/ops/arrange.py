@@ -17,7 +17,7 @@ from .reduce import sum
 from .shape import broadcast_to, concat, expand_dims, one_axis, permute_dims, reshape
 
 __all__ = [
-    "broadcast_arrays", "diagonal", "diff", "meshgrid", "moveaxis", "pad", "repeat", "roll",
+    "broadcast_arrays", "diag", "diagonal", "diff", "meshgrid", "moveaxis", "pad", "repeat", "roll",
     "tile", "trace", "tril", "triu",
 ]  # fmt: skip
 
@@ -159,6 +159,20 @@ def diagonal(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     places = np.arange(max(0, min(n + min(offset, 0), m - max(offset, 0))))
     places = (places - min(offset, 0)) * m + places + max(offset, 0)
     return take(reshape(x, shape=(*x.shape[:-2], n * m)), places, axis=-1)
+
+
+def diag(x: Any, k: int = 0) -> Any:
+    """Diagonal k of a matrix, or the matrix that has a vector there and 0 elsewhere.
+
+    Raises ShapeError for other than one or two axes; see `diagonal` for series of matrices.
+    """
+    if x.ndim == 2:
+        return diagonal(x, offset=k)
+    if x.ndim != 1:
+        raise ShapeError(f"diag: needs a vector or a matrix, got shape {x.shape}")
+    n = x.shape[0] + abs(k)
+    line = expand_dims(pad(x, (0, abs(k))), 1 if k >= 0 else 0)
+    return where(np.eye(n, k=k, dtype=bool), broadcast_to(line, shape=(n, n)), 0)
 
 
 def trace(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
