@@ -14,6 +14,22 @@ from tinygrad_rnn import nn
 from tinygrad_rnn.testing import check_jit
 
 
+def test_plain_names_are_the_users() -> None:
+    class Own(nn.Module):
+        def __init__(self) -> None:
+            self._hooks, self._buffers, self.hooks, self.buffer = [1], [2], [3], [4]
+            self.layer = nn.Linear(2, 2)
+
+        def forward(self, x: Any) -> Any:
+            return self.layer(x)
+
+    model = Own()
+    assert model(tg.ones(1, 2)).shape == (1, 2)
+    assert model._hooks == [1]
+    assert len(model.state_dict()) == 2
+    assert model.buffers() == []
+
+
 def test_a_list_of_modules_does_what_lists_do() -> None:
     a, b, c = (nn.Linear(2, 2) for _ in range(3))
     layers = nn.ModuleList([a])

@@ -17,7 +17,7 @@ def none_yet() -> Hooks:
 
 def around(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Call a module's `forward` with everything that is hooked to it."""
-    hooks: Hooks = module._hooks
+    hooks: Hooks = module._hooked
     for hook in tuple(hooks["before"].values()):
         changed = hook(module, args)
         if changed is not None:

@@ -60,8 +60,8 @@ class Module:
 
     training = True
     _scope = ""
-    _buffers: Mapping[str, bool] = MappingProxyType({})  # by name, whether state dicts have it
-    _hooks: Hooks | None = None
+    _buffer_names: Mapping[str, bool] = MappingProxyType({})  # by name, whether state dicts have it
+    _hooked: Hooks | None = None
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Compute the output; every subclass says how."""
@@ -75,7 +75,7 @@ class Module:
         if now.recorder is not None:
             now.recorder.meet(self)
         try:
-            if self._hooks is not None:
+            if self._hooked is not None:
                 return around(self, args, kwargs)
             return self.forward(*args, **kwargs)
         finally:
@@ -146,7 +146,7 @@ class Module:
 
     def _own_buffers(self, kept: bool = False) -> Iterator[tuple[str, Tensor]]:
         """The buffers of this module itself; of those that state dicts hold if `kept`."""
-        for name, persistent in self._buffers.items():
+        for name, persistent in self._buffer_names.items():
             if (persistent or not kept) and isinstance(vars(self).get(name), Tensor):
                 yield name, vars(self)[name]
 
@@ -187,11 +187,11 @@ class Module:
         """
         if not name.isidentifier():
             raise GraphError(f"register_buffer: {name!r} cannot be the name of an attribute")
-        if name not in self._buffers and hasattr(self, name):
+        if name not in self._buffer_names and hasattr(self, name):
             raise GraphError(f"register_buffer: the module has an attribute {name!r} already")
         if isinstance(value, Parameter):
             raise GraphError(f"register_buffer: {name} is a Parameter; assign it as an attribute")
-        self.__dict__["_buffers"] = {**self._buffers, name: persistent}
+        self.__dict__["_buffer_names"] = {**self._buffer_names, name: persistent}
         setattr(self, name, value if value is None else as_tensor(value))
 
     def apply(self: M, fn: Callable[["Module"], Any]) -> M:
@@ -271,9 +271,9 @@ class Module:
         return Handle(self._own_hooks()["backward"], hook)
 
     def _own_hooks(self) -> Hooks:
-        if self._hooks is None:
-            self.__dict__["_hooks"] = none_yet()
-        hooks: Hooks = self.__dict__["_hooks"]
+        if self._hooked is None:
+            self.__dict__["_hooked"] = none_yet()
+        hooks: Hooks = self.__dict__["_hooked"]
         return hooks
 
     # state dicts --------------------------------------------------------------------

@@ -83,7 +83,7 @@ def summary(model: Module, *inputs: Any, **named: Any) -> Summary:
     outputs: dict[str, list[Any]] = {}
     for path, module in twin.named_modules():
         seen = outputs.setdefault(path, [])
-        hooks = module.__dict__["_hooks"] = none_yet()
+        hooks = module.__dict__["_hooked"] = none_yet()
         hooks["after"][0] = lambda _, args, y, seen=seen: seen.append(_shapes(y))
     if inputs or named:
         state = default_generator.state
