@@ -1,4 +1,4 @@
-"""A gallery: eight models in three views, three fates of a gradient, heat maps, a film of training.
+"""A gallery: nine models in three views, three fates of a gradient, heat maps, a film of training.
 
     python examples/gallery.py [--out FOLDER]
     sh tools/draw examples/gallery.py:lstm --view gradient -o lstm.html
@@ -73,6 +73,22 @@ def gru() -> tg.Tensor:
     """A GRU over series of unequal lengths."""
     y, _ = nn.GRU(I, H, generator=generator())(series(), lengths=[T, T - 2])
     return (y**2).mean()
+
+
+def eight_matrices(steps: int = 3) -> tg.Tensor:
+    """An LSTM by hand, a matrix for each gate and operand."""
+    g = generator()
+    W, U = (
+        {k: nn.Parameter(g.normal((n, H)), name=f"{name}{k}") for k in "ifgo"}
+        for name, n in (("W", I), ("U", H))
+    )
+    h = c = tg.zeros(N, H)
+    for x_t in series(steps):
+        i, f, o = (tg.sigmoid(x_t @ W[k] + h @ U[k]) for k in "ifo")
+        c = f * c + i * tg.tanh(x_t @ W["g"] + h @ U["g"])
+        h = o * tg.tanh(c)
+        h.name, c.name = "h", "c"
+    return (h**2).sum()
 
 
 def two_layers() -> tg.Tensor:
@@ -193,7 +209,9 @@ def healing(updates: int = 400) -> viz.Film:
     return film
 
 
-MODELS = (textbook, rnn, lstm, gru, two_layers, bidirectional, translator, custom_cell)
+MODELS = (
+    textbook, rnn, lstm, eight_matrices, gru, two_layers, bidirectional, translator, custom_cell,
+)  # fmt: skip
 FATES = (vanishing, healthy, exploding)
 VIEWS = {"unrolled": viz.unrolled, "rolled": viz.rolled, "gradient": viz.gradient_flow}
 

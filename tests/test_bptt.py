@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from test_contributions import lstm, textbook
+from test_levels import gallery
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import nn, viz
@@ -152,3 +153,17 @@ def test_many_graphs_are_painted_by_one_call():
     found = engine.paint_all([places % k for k in (0, 40, 80)])
     assert [png[:4] for png in found] == [b"\x89PNG"] * 3
     assert len({int.from_bytes(png[20:24], "big") for png in found}) == 3
+
+
+def test_steps_go_by_their_names_in_formulas_too():
+    """S_1 is the first step's in words, where the boxes call it so."""
+    loss = gallery.textbook()
+    told = contributions(loss.node, collect(loss))
+    assert told[-1].formula.startswith("∂L/∂")
+    words = " ".join(c.formula for c in told)
+    assert "S_3" in words
+    assert "S_1" in words
+    assert "Y_0" not in words
+    made = bptt.frames(viz.gradient_flow(loss, level="op").picture, told, collect(loss))
+    captions = [t.text for f in made for t in f.texts if " of " in t.text]
+    assert {c.split("t = ")[1] for c in captions if "t = " in c} == {"1", "2", "3"}

@@ -1,14 +1,23 @@
 """Layers and directions in diagrams: rows above each other, and what joins them."""
 
+import importlib.util
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import nn, viz
+from tinygrad_rnn.viz import engine
 from tinygrad_rnn.viz.building import collect
 from tinygrad_rnn.viz.contributions import contributions
 from tinygrad_rnn.viz.sweep import sweep
 
+spec = importlib.util.spec_from_file_location(
+    "gallery", Path(__file__).parent.parent / "examples" / "gallery.py"
+)
+gallery = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(gallery)
 T, N, H = 4, 2, 3
 
 
@@ -112,24 +121,16 @@ def test_small_rows_gradients_are_written_whole():
     assert found == [["concat", "value 1, 1", "grad 4, 4"], ["concat", "value 2, 2", "grad 6, 6"]]
 
 
-def eight_matrices(T=4):
-    """A hand-written LSTM with eight matrices."""
-    g = tg.Generator(0)
-    W, U = ({k: nn.Parameter(g.normal((3, 3)), name=f"{n}{k}") for k in "ifgo"} for n in "WU")
-    h = c = tg.zeros(2, 3)
-    for x_t in tg.ones(T, 2, 3):
-        i, f, o = (tg.sigmoid(x_t @ W[k] + h @ U[k]) for k in "ifo")
-        c = f * c + i * tg.tanh(x_t @ W["g"] + h @ U["g"])
-        h = o * tg.tanh(c)
-        h.name, c.name = "h", "c"
-    return (h**2).sum()
-
-
 def lstm(layers, both=False):
     return lambda: (nn.LSTM(3, 4, layers, bidirectional=both)(tg.ones(T, N, 3))[0] ** 2).mean()
 
 
-LSTMS = {"eight": eight_matrices, "one": lstm(1), "two": lstm(2), "both": lstm(2, both=True)}
+LSTMS = {
+    "eight": lambda: gallery.eight_matrices(T),
+    "one": lstm(1),
+    "two": lstm(2),
+    "both": lstm(2, both=True),
+}
 
 
 def ends_of(picture, name):
@@ -144,8 +145,13 @@ def ends_of(picture, name):
 
 @pytest.mark.parametrize("level", ["gate", "op"])
 @pytest.mark.parametrize("name", LSTMS)
-def test_an_lstm_as_everyone_draws_it(name, level):
+@pytest.mark.parametrize("engine_at_hand", ["dot", "pygraphviz"])
+def test_an_lstm_as_everyone_draws_it(name, level, engine_at_hand, monkeypatch, tmp_path):
     """x below, the gates in a row, c on top and straight through, h low to where it entered."""
+    if engine_at_hand == "pygraphviz":
+        pytest.importorskip("pygraphviz")
+        monkeypatch.setenv("PATH", str(tmp_path))
+        engine.layout.cache_clear()
     picture = viz.unrolled(LSTMS[name](), level=level).picture
     highways = list(ends_of(picture, "c"))
     assert len(highways) == (T - 1) * {"eight": 1, "one": 1, "two": 2, "both": 4}[name]

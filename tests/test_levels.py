@@ -130,25 +130,12 @@ def test_gates_of_an_lstm():
     assert diagram.picture.width / 72 * 96 < 1280
 
 
-def eight_matrices(T=3):
-    """A hand-written LSTM with eight matrices."""
-    g = tg.Generator(0)
-    W, U = ({k: nn.Parameter(g.normal((4, 4)), name=f"{n}{k}") for k in "ifgo"} for n in "WU")
-    h = c = tg.zeros(2, 4)
-    for x_t in tg.ones(T, 2, 4):
-        i, f, o = (tg.sigmoid(x_t @ W[k] + h @ U[k]) for k in "ifo")
-        c = f * c + i * tg.tanh(x_t @ W["g"] + h @ U["g"])
-        h = o * tg.tanh(c)
-        h.name, c.name = "h", "c"
-    return (h**2).sum()
-
-
 def test_eight_matrices_are_four_gates():
-    diagram = viz.unrolled(eight_matrices())
+    diagram = viz.unrolled(gallery.eight_matrices())
     boxes = [b for b in drawn(diagram).values() if b.step == 1]
     assert sum(b.kind == "gate" for b in boxes) == 4
     assert not any(b.kind == "parameter" for b in boxes)
-    labels = {e.label for e in viz.unrolled(eight_matrices(), params="edges").picture.lines}
+    labels = {e.label for e in viz.unrolled(gallery.eight_matrices(), params="edges").picture.lines}
     assert {f"{n}{k}" for n in "WU" for k in "ifgo"} <= labels
 
 
@@ -193,7 +180,7 @@ def test_cells_are_compact(steps, last):
 
 def test_a_rail_s_gradient_is_the_state_s():
     """What returns on a cell's rail is what all readers of the next step send back together."""
-    loss = eight_matrices(4)
+    loss = gallery.eight_matrices(4)
     diagram = viz.gradient_flow(loss, level="cell")
     carried = diagram.table().states["h"]["carried"]
     words = [e.title for e in diagram.picture.lines if e.kind == "state" and len(e.edges) == 4]

@@ -26,11 +26,12 @@ from .building import collect
 from .diagram import Diagram as Diagram, GradientDiagram as GradientDiagram
 from .elide import Slot, slots
 from .filming import Film as Film, film as film
-from .flow import Flow as Flow, other_losses
+from .flow import Flow as Flow
 from .flowing import Flowing, Measured
 from .graph import Graph, root_of
 from .grid import Grid
 from .heat import Heatmap as Heatmap, heatmap as heatmap
+from .losses import other_losses
 from .picture import Picture
 from .rolled import paint_rolled, roll_up
 from .sweep import record as record

@@ -8,10 +8,10 @@ import numpy as np
 from ..graph import Node
 from ..kernels.measure import Measured, measure_all
 from ..op import Array
-from .flow import value_of
+from .arrivals import value_of
 from .graph import Edge, Graph, nodes_below
 from .losses import edge_key
-from .sweep import own_sweep
+from .sweep import Gate, own_sweep
 
 FEW = 4  # numbers that are written out; of more the norm is
 
@@ -72,24 +72,18 @@ def contributions(root: Node, graph: Graph, blocked: Collection[int] = ()) -> li
     return teller.told
 
 
-class _Teller:
+class _Teller(Gate):
     """Watches a sweep and keeps what each edge sends, and the sums so far."""
 
     def __init__(self, root: Node, graph: Graph, blocked: Collection[int]):
-        self.graph, self.blocked = graph, blocked
+        super().__init__(blocked)
+        self.graph = graph
         self.edges = {edge_key(graph, e): e for e in graph.edges}
         self.nodes = {n.seq: n for n in nodes_below(root)}
         self.slices = frozenset(v.key for v in graph.vertices if v.op == "index")
         self.told: list[Contribution] = []
         self.sums: dict[int, Array] = {}  # by vertex
         self.counts: dict[int, int] = {}
-
-    def total(self, node: Any, g: Any) -> None:
-        """A node's whole cotangent: the sum of what was told."""
-
-    def joined(self, key: int, op: Any, parts: list[Any]) -> Any:
-        """The sum of terms put off."""
-        return op(*parts)
 
     def passes(self, node: Any, k: int, c: Any) -> Any:
         """A contribution, told where the graph has its edge."""
@@ -148,9 +142,10 @@ class _Teller:
         v = self.graph.vertices[number]
         if v.name or v.op not in SIGNS or depth > 1:
             name = v.name or v.op
-            return name if v.step is None or v.kind == "parameter" else f"{name}_{v.step}"
+            plain = v.step is None or v.kind == "parameter"
+            return name if plain else f"{name}_{v.mark or self.graph.moment(v.step)}"
         written = SIGNS[v.op].join(self._operands(number, depth + 1))
-        return f"({written})" if len(written) <= LONGEST else f"{v.op}_{v.step}"
+        return f"({written})" if len(written) <= LONGEST else f"{v.op}_{self.graph.moment(v.step)}"
 
 
 def _few(value: Array) -> Array:

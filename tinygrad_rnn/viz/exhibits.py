@@ -6,9 +6,10 @@ import numpy as np
 
 from ..errors import GraphError
 from ..op import Array
-from .flow import Flow, other_losses
+from .flow import Flow
 from .graph import Graph, root_of, roots_of
 from .heat import of_flow
+from .losses import other_losses
 from .numbers import gradients_of
 from .page import Page
 from .sweep import sweep

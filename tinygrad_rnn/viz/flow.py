@@ -5,22 +5,20 @@ step's contributions to a parameter, or those of the next step to a state, come 
 several edges, their sum is held until the last has come.
 """
 
-import math
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from ..errors import GraphError
 from ..graph import Node, key_of
 from ..kernels.measure import Measured
 from ..op import Array, Deferred, Op
-from ..ops.shape import sum_to
+from .arrivals import groups_of, is_carried, together, value_of
 from .figures import TERMS, Figures
 from .graph import Edge, Graph, Vertex
-from .losses import edge_key, edges_but_of, entries, reached
+from .losses import edge_key, other_losses, reached
 from .rates import Rate, fit, groups, loss_steps
 from .values import Values
 
@@ -189,22 +187,11 @@ class Flow(Figures):
     def total_of(self, v: Vertex) -> Measured | None:
         """A vertex's whole gradient, None where no path leads to it."""
         if v.rows:
-            return self._of_row(v)
+            assert self.graph is not None
+            into = self.graph.into[v.number]
+            shapes = [self.graph.vertices[e.source].shape for e in into]
+            return together([self.of_edge(self.graph, e) for e in into], shapes)
         return self._of(v.key) if self._leads_to(v) else None
-
-    def _of_row(self, v: Vertex) -> Measured | None:
-        """The gradient of a row put together: of its parts, which lie side by side."""
-        assert self.graph is not None
-        into = self.graph.into[v.number]
-        sizes = [math.prod(self.graph.vertices[e.source].shape) for e in into]
-        parts = [
-            (m, n) for e, n in zip(into, sizes, strict=True) if (m := self.of_edge(self.graph, e))
-        ]
-        if not parts:
-            return None
-        zeros = sum(m.zeros * n for m, n in parts) / sum(n for _, n in parts)
-        return Measured(math.hypot(*(m.norm for m, _ in parts)), max(m.largest for m, _ in parts),
-                        zeros, sum(m.bad for m, _ in parts))  # fmt: skip
 
     def part_of(self, v: Vertex, step: int) -> Measured | None:
         """A parameter's gradient from one step."""
@@ -300,52 +287,3 @@ class Flow(Figures):
             step = self.loss_steps[group[0]]
             found.update(dict.fromkeys(group, fit(group, self.states(), self.alone, step)))
         return found
-
-
-def is_carried(graph: Graph, e: Edge) -> bool:
-    """Whether an edge takes a state, no single number, from one step to another."""
-    a, b = graph.vertices[e.source], graph.vertices[e.target]
-    if a.kind != "op" or a.step is None or b.step is None or a.step == b.step:
-        return False
-    return bool(a.name) or math.prod(a.shape) > 1
-
-
-def groups_of(graph: Graph, e: Edge) -> Iterator[Any]:
-    """The sums a contribution belongs to.
-
-    A parameter's in one step, a state's from all other steps, any op's from one column.
-    """
-    a, b = graph.vertices[e.source], graph.vertices[e.target]
-    if a.kind == "parameter":
-        yield "parameter", a.number, b.step
-    if is_carried(graph, e):
-        yield "carried", a.number, a.step
-    if a.kind == "op" and a.step != b.step:
-        yield "to", a.number, b.step
-
-
-def other_losses(graph: Graph, step: int) -> set[int]:
-    """The edges by which losses of other steps than `step` enter their own steps."""
-    found = entries(graph)
-    if all(entry.step != step for entry in found):
-        raise GraphError(f"viz.gradient_flow: no loss enters step {step}; see viz.unrolled(loss)")
-    return edges_but_of(found, {step})
-
-
-def value_of(c: Any, p: Any) -> tuple[Any, Array | None]:
-    """What is to be delivered, and the array that it adds to p's gradient.
-
-    A product put off to be taken with other steps' is taken at once, and only once.
-    """
-    if c.__class__ is Deferred:
-        if c.op.name == "put_slices":  # zeros around it change no figure but their own share
-            return c, np.asarray(c.piece[0])
-        if c.key is not None:
-            return c, c.op.kernel(*c.piece, keys=(c.key,), shape=p.shape)
-        c = c.op.kernel(*c.piece)
-    if not isinstance(c, np.ndarray | np.generic):
-        return c, None
-    value = np.asarray(c)
-    if value.shape != p.shape:
-        value = c = sum_to.kernel(value, shape=p.shape)
-    return c, value

@@ -10,9 +10,9 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
 
+from .arrivals import is_carried
 from .attention import PRODUCTS, VIEWS, attentions
 from .columns import sections_of
-from .flow import is_carried
 from .graph import Edge, Graph, Vertex
 from .highways import ACTIVATIONS
 

@@ -32,16 +32,12 @@ class Lags(NamedTuple):
     norm: Array  # (S, T)
 
 
-class _Seeds:
+class _Seeds(Gate):
     """Turns what enters from each step's loss into the row of its own seed."""
 
-    slices: frozenset[int] = frozenset()
-
     def __init__(self, rows: dict[int, int], blocked: set[int]):
-        self.rows, self.blocked = rows, blocked  # by edge
-
-    def total(self, node: Any, g: Any) -> None:
-        """A node's cotangent: not looked at."""
+        super().__init__(blocked)
+        self.rows = rows  # by edge
 
     def passes(self, node: Any, k: int, c: Any) -> Any:
         """A contribution, on the edges where a loss enters with its seed."""
@@ -52,10 +48,6 @@ class _Seeds:
         if row is None:
             return c
         return Stacked(_whole(c, node.inputs[k].shape)[None], row)
-
-    def joined(self, key: int, op: Any, parts: list[Any]) -> Any:
-        """The sum of terms put off."""
-        return op(*parts)
 
 
 def lags_of(root: Node, graph: Graph) -> dict[str, Lags]:

@@ -8,6 +8,7 @@ import math
 from collections.abc import Container, Iterable
 from typing import NamedTuple
 
+from ..errors import GraphError
 from .graph import Edge, Graph, Vertex
 
 LINEAR = {"add", "sub", "neg", "sum", "mean", "concat", "stack", "reshape", "index"}
@@ -44,6 +45,14 @@ def entries(graph: Graph) -> list[Entry]:
 def edges_but_of(found: Iterable[Entry], steps: Container[int]) -> set[int]:
     """The edges by which the losses of all other steps enter."""
     return {entry.edge for entry in found if entry.step is None or entry.step not in steps}
+
+
+def other_losses(graph: Graph, step: int) -> set[int]:
+    """The edges by which losses of other steps than `step` enter their own steps."""
+    found = entries(graph)
+    if all(entry.step != step for entry in found):
+        raise GraphError(f"viz.gradient_flow: no loss enters step {step}; see viz.unrolled(loss)")
+    return edges_but_of(found, {step})
 
 
 def reached(graph: Graph, blocked: Container[int]) -> set[int]:

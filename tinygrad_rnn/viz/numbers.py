@@ -11,7 +11,7 @@ from ..graph import FREED, Node
 from ..op import Array
 from .graph import Vertex, nodes_below, roots_of
 from .labels import Text
-from .sweep import own_sweep
+from .sweep import Gate, own_sweep
 from .values import Values
 
 MOST = 4
@@ -74,24 +74,17 @@ def gradients_of(
     return watch.found
 
 
-class _Totals:
+class _Totals(Gate):
     """Keeps every node's whole gradient where it is small."""
 
     def __init__(self, root: Node, blocked: Collection[int], most: int):
-        self.blocked, self.most = blocked, most
+        super().__init__(blocked)
+        self.most = most
         self.found: dict[int, Array] = {}
-        self.slices = {n.seq for n in nodes_below(root) if n.op.name == "index"}
+        self.slices = frozenset(n.seq for n in nodes_below(root) if n.op.name == "index")
 
     def total(self, node: Any, g: Any) -> None:
         """A node's gradient has arrived whole."""
         a = np.asarray(g)
         if a.size <= self.most:
             self.found[node.seq] = a.copy()
-
-    def passes(self, node: Any, k: int, c: Any) -> Any:
-        """All of it goes on, unless the edge is blocked."""
-        return None if node.seq << 32 | k in self.blocked else c
-
-    def joined(self, key: int, op: Any, parts: list[Any]) -> Any:
-        """Sums put off are taken as ever."""
-        return op(*parts)

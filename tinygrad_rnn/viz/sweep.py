@@ -1,6 +1,6 @@
 """Run the backward sweep that is measured: the caller's own, or one of ours."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -62,7 +62,7 @@ class Gate:
 
     slices: frozenset[int] = frozenset()
 
-    def __init__(self, blocked: set[int]):
+    def __init__(self, blocked: Collection[int]):
         self.blocked = blocked
 
     def total(self, node: Any, g: Any) -> None:
