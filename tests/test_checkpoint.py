@@ -160,6 +160,21 @@ def test_a_part_that_refuses_late_takes_the_others_back(tmp_path):
     assert states(made) == before
 
 
+def test_a_parameter_that_cannot_be_written_leaves_the_others(tmp_path):
+    path = train.save(tmp_path / "a.st", model=Net())
+    model = Net(seed=4)
+    model.head.weight._array.flags.writeable = False
+    before = states({"model": model})
+    with pytest.raises(CheckpointError, match=r"model refuses its state: .*read-only"):
+        train.load(path, model=model)
+    assert states({"model": model}) == before
+
+
+def test_settings_are_a_dict(tmp_path):
+    with pytest.raises(CheckpointError, match="settings must be a dict, got list"):
+        train.save(tmp_path / "a.st", settings=[1])
+
+
 def test_optimisers_of_other_groups_are_told_apart(tmp_path):
     made = trained()
     fewer = {**parts(), "optimizer": optim.Adam(made["model"].parameters()[:2])}

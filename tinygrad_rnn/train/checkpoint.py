@@ -1,5 +1,6 @@
 """Checkpoints of training: everything a run needs to go on bit for bit, in one file."""
 
+import contextlib
 import os
 import warnings
 from collections.abc import Iterator, Mapping
@@ -46,6 +47,8 @@ def save(
     where = f"train.save {os.fspath(path)}"
     if isinstance(keep, bool) or not isinstance(keep, int) or keep < 1:
         raise CheckpointError(f"{where}: keep must be a whole number from 1, got {keep!r}")
+    if settings is not None and not isinstance(settings, Mapping):
+        raise CheckpointError(f"{where}: settings must be a dict, got {type(settings).__name__}")
     _check_parts(where, parts)
     tree: dict[str, Any] = {name: _state(part) for name, part in parts.items()}
     tree[_SETTINGS] = dict(settings or {})
@@ -149,7 +152,8 @@ def _take_over(where: str, jobs: list[tuple[str, Any, Any]]) -> None:
             _load(part, state)
         except BaseException as error:
             for (_, changed, _), old in zip(jobs[: k + 1], before, strict=False):
-                _load(changed, old)
+                with contextlib.suppress(Exception):  # it stops again where it stopped before
+                    _load(changed, old)
             if not isinstance(error, Exception):
                 raise
             raise CheckpointError(
