@@ -40,7 +40,7 @@ def test_frequencies_without_replacement() -> None:
 def test_shapes_generators_and_seeds() -> None:
     p = tg.ones(2, 3, 5)
     assert tg.multinomial(p, 4).shape == (2, 3, 4)
-    assert p.multinomial(1).shape == (2, 3, 1)
+    assert p.multinomial(np.int64(1)).shape == (2, 3, 1)
     assert tg.multinomial(tg.tensor([1, 0, 0]), 2, replacement=True).tolist() == [0, 0]
     assert tg.multinomial(tg.ones(0, 5), 2).shape == (0, 2)
     a, b = (tg.multinomial(p, 4, generator=tg.Generator(1)).tolist() for _ in range(2))

@@ -20,16 +20,18 @@ def test_gains(name: str) -> None:
 
 @pytest.mark.filterwarnings("ignore:mean is more than 2 std")
 @pytest.mark.parametrize(("mean", "std", "a", "b"), [
-    (0.0, 1.0, -2.0, 2.0), (1.0, 0.5, 0.9, 4.0), (0.0, 1.0, 3.0, 8.0), (-1.0, 2.0, -9.0, -8.0)])  # fmt: skip
+    (0.0, 1.0, -2.0, 2.0), (1.0, 0.5, 0.9, 4.0), (0.0, 1.0, 3.0, 8.0), (-1.0, 2.0, -9.0, -8.0), (0.0, 1.0, 9.0, 10.0),
+    (0.0, 1.0, -41.0, -40.0), (3.0, 0.1, 7.0, np.inf)])  # fmt: skip
 def test_truncated_normal_numbers(mean: float, std: float, a: float, b: float) -> None:
     p = init.trunc_normal_(tg.empty(200, 200, dtype="float64"), mean, std, a, b).numpy().ravel()
     known = scipy.stats.truncnorm((a - mean) / std, (b - mean) / std, mean, std)
     assert p.min() >= a
     assert p.max() <= b
     assert scipy.stats.kstest(p, known.cdf).pvalue > 1e-3
-    torch.manual_seed(0)
-    theirs = torch.nn.init.trunc_normal_(torch.empty(200, 200), mean, std, a, b).numpy()
-    assert abs(p.mean() - theirs.mean()) < 5 * theirs.std() / 200
+    if max(abs(a - mean), abs(b - mean)) / std < 5:  # else PyTorch gives up on the distribution
+        torch.manual_seed(0)
+        theirs = torch.nn.init.trunc_normal_(torch.empty(200, 200), mean, std, a, b).numpy()
+        assert abs(p.mean() - theirs.mean()) < 5 * theirs.std() / 200
 
 
 @pytest.mark.parametrize("sparsity", [0.0, 0.33, 1.0])

@@ -150,11 +150,16 @@ def trunc_normal_(
     """
     if not (std > 0 and a < b):
         raise ValueError(f"trunc_normal_: needs std > 0 and a < b, got std={std}, a={a}, b={b}")
-    from scipy.special import ndtr, ndtri  # 0.1 s to import: only who needs it pays
+    from scipy.special import log_ndtr, ndtri_exp  # 0.1 s to import: only who needs it pays
 
-    low, high = ndtr((a - mean) / std), ndtr((b - mean) / std)
-    values = ndtri(low + (high - low) * _draw(p, "uniform", generator))
-    p.assign_(np.clip(mean + std * values, a, b))
+    low, high = (a - mean) / std, (b - mean) / std
+    side = -1.0 if low > 0 else 1.0  # the lower tail has digits where the upper one is 1
+    low, high = (-high, -low) if side < 0 else (low, high)
+    least, most = log_ndtr(low), log_ndtr(high)
+    u = _draw(p, "uniform", generator)
+    with np.errstate(divide="ignore"):  # the logarithm of a u that is 0
+        z = ndtri_exp(most + np.log(u + (1 - u) * np.exp(least - most)))
+    p.assign_(np.clip(mean + std * side * z, a, b))
     return p
 
 

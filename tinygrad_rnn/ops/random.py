@@ -214,7 +214,8 @@ def multinomial(
     >>> sorted(tg.multinomial(tg.tensor([0.2, 0.0, 0.8]), 2).tolist())
     [0, 2]
     """
-    if isinstance(num_samples, bool) or not isinstance(num_samples, int) or num_samples < 1:
+    whole = isinstance(num_samples, int | np.integer) and not isinstance(num_samples, bool)
+    if not whole or num_samples < 1:
         raise ShapeError(f"multinomial: num_samples must be an int from 1, got {num_samples!r}")
     if not getattr(p, "shape", ()) or not p.shape[-1]:
         raise ShapeError(f"multinomial: p must be (..., classes), got {getattr(p, 'shape', p)}")
@@ -223,7 +224,7 @@ def multinomial(
             f"multinomial: {num_samples} of {p.shape[-1]} classes need replacement=True"
         )
     key = draw(generator=generator or default_generator)
-    return sample(p, key, num_samples=num_samples, replacement=replacement)
+    return sample(p, key, num_samples=int(num_samples), replacement=bool(replacement))
 
 
 def dropout(
