@@ -145,6 +145,33 @@ def test_dlpack_shares_memory_and_cannot_be_written_to():
     assert not back.flags.writeable
 
 
+@pytest.mark.parametrize(
+    ("call", "kind", "message"),
+    [
+        (lambda x: x.astype("complex64"), tg.DTypeError, "astype: dtype complex64 is not"),
+        (lambda x: tg.astype(x, np.float16), tg.DTypeError, "astype: dtype float16 is not"),
+        (lambda x: tg.flip(x, (0, 0)), tg.ShapeError, "flip: axis .* twice"),
+        (lambda x: tg.flip(x, 2), tg.ShapeError, "flip: axis 2 is out of range"),
+        (lambda x: np.from_dlpack(x), tg.GraphError, "DLPack, which would drop the graph"),
+        (lambda x: tg.from_dlpack(3), tg.DTypeError, "from_dlpack: int has no __dlpack__"),
+        (lambda x: tg.eye(-1), tg.ShapeError, "whole numbers from 0"),
+        (lambda x: tg.searchsorted(x, x), tg.ShapeError, "searchsorted: needs one axis"),
+        (lambda x: tg.searchsorted(x[0], x, "middle"), tg.ShapeError, "side must be"),
+        (lambda x: tg.meshgrid(x, x), tg.ShapeError, "meshgrid: needs vectors"),
+        (lambda x: tg.meshgrid(x[0], indexing="yx"), tg.ShapeError, "indexing must be"),
+        (lambda x: tg.diff(x, n=-1), tg.ShapeError, "diff: n must be"),
+        (lambda x: tg.vecdot(x, x[:, :1]), tg.ShapeError, "vecdot: axis -1 has 2 values in a"),
+        (lambda x: tg.nonzero(x[0, 0]), tg.ShapeError, "nonzero: a single value"),
+        (lambda x: tg.diag(x[None]), tg.ShapeError, "diag: needs a vector or a matrix"),
+        (lambda x: tg.concat([x], 0, 1), tg.ShapeError, "concat: after a list comes its axis"),
+        (lambda x: tg.cumulative_sum(x), tg.ShapeError, "cumulative_sum: say along which"),
+    ],
+)
+def test_what_is_refused_and_how(call, kind, message):
+    with pytest.raises(kind, match=message):
+        call(tg.tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True))
+
+
 def test_dtypes_and_limits():
     assert tg.finfo(tg.float32).eps == 2**-23
     assert tg.iinfo(tg.tensor([1])).bits == 64

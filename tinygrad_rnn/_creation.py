@@ -70,6 +70,8 @@ def from_dlpack(x: Any, device: Any = None, copy: bool | None = None) -> Tensor:
     The Tensor cannot be written to, but it changes if the other library writes.
     """
     on_cpu("from_dlpack", device)
+    if not hasattr(x, "__dlpack__"):
+        raise DTypeError(f"from_dlpack: {type(x).__name__} has no __dlpack__; use tg.tensor")
     array = np.from_dlpack(x).view()
     if copy:
         return Tensor(array.copy())
@@ -140,6 +142,7 @@ def full_like(x: Any, fill_value: float, dtype: Any = None, device: Any = None) 
 def eye(n: int, m: int | None = None, k: int = 0, dtype: Any = None, device: Any = None) -> Tensor:
     """Make a matrix of n rows and m (or n) columns, with ones on diagonal k; float32."""
     on_cpu("eye", device)
+    n, m = _shape((n, n if m is None else m))
     return Tensor(np.eye(n, m, k, dtype=_supported(dtype or np.float32)))
 
 

@@ -168,6 +168,11 @@ class Tensor(Traced):
         self, *, stream: Any = None, max_version: Any = None, dl_device: Any = None,
         copy: bool | None = None,
     ) -> Any:  # fmt: skip
+        if self.requires_grad:
+            raise GraphError(
+                "a tensor that requires a gradient was given to another library by DLPack, which "
+                "would drop the graph; give .detach() of it"
+            )
         old = max_version is None or max_version[0] < 1
         if old and copy is not False:  # a protocol that cannot say that the values are read-only
             return self._values().copy().__dlpack__(stream=stream, dl_device=dl_device)

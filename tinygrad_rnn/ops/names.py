@@ -4,11 +4,11 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ShapeError
+from ..errors import DTypeError, ShapeError
 from . import logic, pointwise, reduce, shape
 from .logic import eq, ge, gt, le, lt, ne, where as choose
 from .pointwise import div, mul, neg, sub
-from .reduce import cumprod, cumsum
+from .reduce import axes_of, cumprod, cumsum
 from .shape import reshape, swapaxes
 
 __all__ = [
@@ -35,6 +35,10 @@ def astype(x: Any, dtype: Any, *, copy: bool = True, device: Any = None) -> Any:
     """
     on_cpu("astype", device)
     dtype = np.dtype(dtype)
+    if dtype.kind not in "fiub" or (dtype.kind == "f" and dtype.itemsize not in (4, 8)):
+        raise DTypeError(
+            f"astype: dtype {dtype} is not supported; use float32, float64, integers or bool"
+        )
     return x if not copy and x.dtype == dtype else logic.astype(x, dtype=dtype)
 
 
@@ -114,9 +118,7 @@ def concat(arrays: Any, *more: Any, axis: int | None = 0) -> Any:
 
 def flip(x: Any, axis: int | tuple[int, ...] | None = None) -> Any:
     """Reverse the order along an axis, several, or all."""
-    if axis is None:
-        axis = tuple(range(x.ndim))
-    for a in axis if isinstance(axis, tuple) else (axis,):
+    for a in axes_of("flip", axis, x.ndim):
         x = shape.flip(x, axis=a)
     return x
 

@@ -89,13 +89,13 @@ def atan2(a, b):
 @atan2.vjp
 def atan2_vjp_a(g, a, b):
     r = a * a + b * b
-    return g * div(b, where(r == 0, 1, r))
+    return g * where(r == 0, 0, div(b, where(r == 0, 1, r)))
 
 
 @atan2.vjp
 def atan2_vjp_b(g, a, b):
     r = a * a + b * b
-    return g * div(-a, where(r == 0, 1, r))
+    return g * where(r == 0, 0, div(-a, where(r == 0, 1, r)))
 
 
 @pointwise(kernel=np.hypot, floats=True)
