@@ -103,9 +103,10 @@ def draw(args: Any, results: dict[str, Any]) -> None:
                 ax.plot(n, y, lw=1.2, color=f"C{k}", label=how)
                 if r["ended"]:
                     last = np.flatnonzero(np.isfinite(y))[-1]
-                    ax.plot(n[last], y[last], "X", ms=10, color=f"C{k}", clip_on=False)
+                    top = min(y[last], 20) if what == "loss" else y[last]
+                    ax.plot(n[last], top, "X", ms=10, color=f"C{k}")
         axes[0].set(xscale="log", yscale="log", ylabel="gradient norm before clipping")
-        axes[1].set(yscale="log", ylabel="mean squared error", xlabel="update")
+        axes[1].set(yscale="log", ylim=(3e-3, 30), ylabel="mean squared error", xlabel="update")
         axes[1].axhline(BASELINE, color="black", lw=1, ls=(0, (5, 3)), label="always saying 1")
         axes[0].set_title("The same run, its gradient clipped in several ways; X: not finite")
         axes[1].legend(frameon=False, ncols=4, fontsize=8)

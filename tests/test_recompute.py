@@ -1,6 +1,7 @@
 """Recomputed segments against the same loop in one piece, to the last bit."""
 
 import gc
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -151,6 +152,37 @@ def test_states_between_are_not_kept() -> None:
         free, _ = train.recompute(run, x, tg.zeros(B, H))
     assert not free.requires_grad
     assert free.item() == pytest.approx(loss.item(), rel=1e-6)
+
+
+@pytest.mark.parametrize("swept", [True, False])
+def test_reference_counting_frees_segments(swept: bool) -> None:
+    _, run, x = small()
+    gc.collect()
+    gc.disable()
+    try:
+        y, h = train.recompute(run, x, tg.zeros(B, H, dtype="float64"), 2)
+        if swept:
+            (y.sum() + h.sum()).backward()
+        del y, h
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
+
+
+def test_forward_passes_in_several_threads_and_one_backward() -> None:
+    """Nodes of both threads may come between the results of one segment."""
+    cell, run, x = small()
+    start = tg.zeros(B, H, dtype="float64")
+
+    def squares(y: Any, h: Any) -> Any:
+        return (y * y).sum() + (h**3).sum()
+
+    expected = tg.grad(squares(*run(x, start)), cell.weight_hh).numpy() * 8
+    with ThreadPoolExecutor(4) as pool:
+        done = pool.map(lambda _: train.recompute(run, x, start, 1), range(8))
+        loss = sum(squares(*result) for result in done)
+    loss.backward()
+    np.testing.assert_allclose(cell.weight_hh.grad.numpy(), expected, rtol=1e-12)
 
 
 def small(**extra: Any) -> tuple[Any, Any, Any]:

@@ -42,7 +42,21 @@ def test_influence_balancing_is_truncated_exactly(K: int) -> None:
         assert theta.grad.item() == pytest.approx({40: 0.57, 80: -6.0}[K], abs=0.01)
 
 
+class Two(nn.Module):
+    """Two layers, whose state is a list of theirs."""
+
+    def __init__(self) -> None:
+        self.below, self.top = nn.LSTMCell(I, H), nn.GRUCell(H, H)
+
+    def forward(self, x: Any, state: Any) -> Any:
+        below = self.below(x, state[1])
+        return [self.top(below[0], state[0]), below]
+
+
 def cell_of(kind: str) -> tuple[nn.Module, Any]:
+    if kind == "two":
+        h = tg.zeros(B, H, dtype="float64")
+        return Two().astype("float64"), [h, (h, h)]
     cell = {"rnn": nn.RNNCell, "lstm": nn.LSTMCell}[kind](I, H).astype("float64")
     zeros = tg.zeros(B, H, dtype="float64")
     return cell, (zeros, zeros) if kind == "lstm" else zeros
@@ -55,7 +69,7 @@ def runner(cell: Any, mask: bool) -> Any:
         loss: Any = 0.0
         for t in range(part["x"].shape[0]):
             state = cell(part["x"][t], state)
-            h = state[0] if isinstance(state, tuple) else state
+            h = state[0] if isinstance(state, tuple | list) else state
             square = tg.where(part["mask"][t], h * h, 0.0) if mask else h * h
             loss = loss + square.sum()
         return loss, state
@@ -84,7 +98,7 @@ def written_out(run: Any, params: list[Any], data: Any, start: Any, k1: int, k2:
 
 @pytest.mark.filterwarnings("ignore::tinygrad_rnn.CaptureWarning")  # windows grow from 1 to k2
 @pytest.mark.parametrize("jit", [False, True], ids=["eager", "jit"])
-@pytest.mark.parametrize("kind", ["rnn", "lstm"])
+@pytest.mark.parametrize("kind", ["rnn", "lstm", "two"])
 @pytest.mark.parametrize(("k1", "k2"), WINDOWS)
 def test_windows_equal_sums_written_out(k1: int, k2: int, kind: str, jit: bool) -> None:
     cell, start = cell_of(kind)

@@ -127,7 +127,7 @@ class Sweep:
             extra = targets[key].extra
             if extra is not None and "again" in extra:
                 check_intact(targets[key])
-                targets[key].saved[0].take_over(self)  # train/segment.py
+                targets[key].saved[0].take_over(self, targets[key])  # train/segment.py
                 continue
             node, g = targets.pop(key), totals.pop(key, None)
             if key in pieces:
@@ -393,8 +393,8 @@ def _check_finite(node: Node, k: int, c: Any) -> None:
 def leading_to(roots: Iterable[Any], targets: set[int], since: int = 0) -> set[int]:
     """Keys of all nodes and leaves on a path from `roots` back to `targets`.
 
-    Keys are sequence numbers of nodes and negative ids of leaves. Nodes up to number `since`
-    are not looked into.
+    Keys are sequence numbers of nodes and negative ids of leaves. With `since` nodes up to that
+    number are not looked into, and `targets` itself grows.
     """
     reached: dict[int, Node] = {}
     stack = [r for r in roots if r.__class__ is Node]
@@ -403,7 +403,7 @@ def leading_to(roots: Iterable[Any], targets: set[int], since: int = 0) -> set[i
         if node.seq not in reached and node.seq > since:
             reached[node.seq] = node
             stack += [p for p in node.inputs if p.__class__ is Node and p.seq not in reached]
-    useful = set(targets)
+    useful = targets if since else set(targets)
     for seq in sorted(reached):  # inputs always come before what uses them
         keys = (key_of(p) for p in reached[seq].inputs)
         if seq not in useful and any(key in useful for key in keys):

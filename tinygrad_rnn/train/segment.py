@@ -9,7 +9,7 @@ in the order it would have had without: the same sums, to the last bit.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from heapq import heapify
+from heapq import heapify, heappop, heappush
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,7 +18,7 @@ from .._record import versions_of
 from .._tensor import Tensor, count
 from ..autodiff import _recording
 from ..errors import GraphError
-from ..graph import FREED, Node, Sweep, leading_to
+from ..graph import FREED, Node, Sweep, check_intact, leading_to
 from ..op import Array, local, primitive
 from .nested import leaves
 
@@ -46,7 +46,9 @@ class Segment:
         self.run, self.part, self.state = run, part, state
         self.stamp, self.held, self.jit = now.stamp, now.step_held, now.jit
         self.drawn: dict[Any, tuple[int, int]] = {}  # generators used, and their states before
-        self.nodes: list[Node | None] = []  # of every result, None where the segment made none
+        # numbers of the results' nodes, which hold this: None where the segment made none
+        self.places: list[int | None] = []
+        self.freed = False
         self.after: list[Tensor] = []  # the state that it left
 
     def first(self) -> tuple[Any, Any]:
@@ -63,10 +65,11 @@ class Segment:
                 node = r.node
                 if node is not None and node.seq > since and node.seq not in known:
                     known[node.seq] = self._node(node, inputs, versions)
-                self.nodes.append(None if node is None else known.get(node.seq))
-            for r, node in zip(results, self.nodes, strict=True):
-                if node is not None:
-                    r._node = node
+                if node is None or node.seq <= since:
+                    self.places.append(None)
+                    continue
+                r._node = known[node.seq]
+                self.places.append(r._node.seq)
             self.after = [r.detach() for r in leaves(state)]
         return outputs, state
 
@@ -80,8 +83,11 @@ class Segment:
         node.extra["again"] = True
         return node
 
-    def take_over(self, sweep: Sweep) -> None:
-        """Let what waits in a sweep for results wait for their twins."""
+    def take_over(self, sweep: Sweep, first: Node) -> None:
+        """Let what waits in a sweep for results, `first` among them, wait for their twins."""
+        if self.freed:
+            first.saved = FREED
+        check_intact(first)
         if sweep.create_graph or sweep.watch is not None:
             what = "create_graph=True" if sweep.create_graph else "viz"
             raise GraphError(
@@ -89,34 +95,35 @@ class Segment:
                 "at; run the loop without it for this"
             )
         since = count()
-        twins = self._again(since)
-        waiting = [(n, twin) for n, twin in twins if n.seq in sweep.targets]
-        for node, twin in waiting:
-            _rename(sweep, node, twin)
-        heapify(sweep.heap)
+        waiting = [(n, twin) for n, twin in self._again(since) if n in sweep.targets]
+        old = {n for n, _ in waiting} - {first.seq}
+        while old and -sweep.heap[0] in old:  # the newest that wait, so on top
+            old.remove(-heappop(sweep.heap))
+        for n in old:  # unless another thread made nodes between them
+            sweep.heap.remove(-n)
+            heapify(sweep.heap)
+        for n, twin in waiting:
+            _rename(sweep, n, twin)
         if sweep.only is not None:
-            sweep.only |= leading_to([twin for _, twin in waiting], sweep.only, since)
+            leading_to([twin for _, twin in waiting], sweep.only, since)
         if not sweep.retain:
-            for node, _ in twins:
-                node.saved, node.versions = FREED, None
+            self.freed, self.part, self.state, self.after = True, None, None, []
 
-    def _again(self, since: int) -> list[tuple[Node, Node]]:
+    def _again(self, since: int) -> list[tuple[int, Node]]:
         """Run again, under the modes and with the random numbers of the first time."""
         with _noting({}), _as_before(self), _recording(True):
             outputs, state = self.run(self.part, self.state)
         new = leaves(state)
         results = [*leaves(outputs), *new]
         made = [r.node is not None and r.node.seq > since for r in results]
-        if [n is not None for n in self.nodes] != made or not all(map(_alike, new, self.after)):
+        if [n is not None for n in self.places] != made or not all(map(_alike, new, self.after)):
             raise GraphError(
                 "train.recompute: `run` came out differently when it ran again for the backward "
                 "pass; it must depend on its arguments, on tensors that stay as they are, and on "
                 "random numbers of tg alone (no counters, no lists that grow, no NumPy randoms)"
             )
-        pairs = {
-            n.seq: (n, r.node) for n, r in zip(self.nodes, results, strict=True) if n is not None
-        }
-        return list(pairs.values())
+        pairs = {n: r._node for n, r in zip(self.places, results, strict=True) if n is not None}
+        return list(pairs.items())
 
 
 def _alike(new: Tensor, old: Tensor) -> bool:
@@ -156,14 +163,11 @@ def _frontier(
     return tuple(outside.values()), (*flat, *[m for mark in marks.values() for m in mark]) or None
 
 
-def _rename(sweep: Sweep, node: Node, twin: Node) -> None:
-    """All that waits for `node` waits for its twin: hooks, and tensors that retain it, too."""
-    old, new = node.seq, twin.seq
-    del sweep.targets[old]
+def _rename(sweep: Sweep, old: int, twin: Node) -> None:
+    """All that waits for node `old` waits for its twin: hooks, and tensors that retain it, too."""
+    node, new = sweep.targets.pop(old), twin.seq
     sweep.targets[new] = twin
-    if -old in sweep.heap:
-        sweep.heap.remove(-old)
-    sweep.heap.append(-new)
+    heappush(sweep.heap, -new)
     if old in sweep.totals:
         sweep.totals[new] = sweep.totals.pop(old)
     if old in sweep.pieces:

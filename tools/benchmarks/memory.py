@@ -3,13 +3,14 @@
 Forward and backward of the sum of squares of all states, float32, one thread; PyTorch's loop
 with and without `torch.utils.checkpoint` beside ours. Each in a process of its own. Memory is the
 peak of its resident set in the first pass above what was there with the series made and all
-warm (under `tg.jit` that includes recording the loop); seconds are the least of later passes, the
-processes taking turns.
+warm (under `tg.jit` that includes recording the loop); seconds are the processor's, the least
+of a few later passes.
 """
 
 import argparse
 import gc
 import math
+import time
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -18,7 +19,7 @@ import numpy as np
 from tqdm import tqdm
 
 from .loops import data, weights
-from .timing import Worker, rounds_of
+from .timing import Worker
 
 Pass = Callable[[Any], Any]
 
@@ -32,19 +33,18 @@ def peak(reset: bool = False) -> float:
         return int(file.read().split("VmHWM:")[1].split()[0]) / 1024
 
 
-def measured(once: Pass, x: Any) -> Callable[[], list[np.ndarray]]:
-    """A run that measures its memory the first time: peak MB above what was there before."""
+def measured(once: Pass, x: Any, repeats: int) -> list[np.ndarray]:
+    """Peak MB of the first pass above what was there before, and seconds of the fastest later."""
     once(x[:100])
     gc.collect()
-    before: float | None = peak(reset=True)
-
-    def run() -> list[np.ndarray]:
-        nonlocal before
+    before = peak(reset=True)
+    once(x)
+    most, seconds = peak() - before, []
+    for _ in range(repeats):
+        start = time.process_time()
         once(x)
-        most, before = np.array(peak() - before if before is not None else 0.0), None
-        return [most]
-
-    return run
+        seconds.append(time.process_time() - start)
+    return [np.array([most, min(seconds)])]
 
 
 def lstm(f: SimpleNamespace, w: Any, x: Any, state: Any) -> tuple[Any, Any]:
@@ -59,7 +59,7 @@ def lstm(f: SimpleNamespace, w: Any, x: Any, state: Any) -> tuple[Any, Any]:
     return loss, (h, c)
 
 
-def ours(how: str, T: int, B: int, H: int) -> Any:
+def ours(how: str, T: int, B: int, H: int, repeats: int) -> Any:
     """`how`: plain, recompute, recompute 250, tbptt, each with jit before it or without."""
     import tinygrad_rnn as tg
     from tinygrad_rnn import train
@@ -86,10 +86,10 @@ def ours(how: str, T: int, B: int, H: int) -> Any:
         else:
             call(x, start)[0].backward()
 
-    return measured(once, tg.tensor(data(T, B, H)))
+    return lambda: measured(once, tg.tensor(data(T, B, H)), repeats)
 
 
-def torchs(how: str, T: int, B: int, H: int) -> Any:
+def torchs(how: str, T: int, B: int, H: int, repeats: int) -> Any:
     """PyTorch: plain, or checkpoint with segments as ours, of either kind that it has."""
     import torch
     from torch.utils.checkpoint import checkpoint
@@ -117,7 +117,7 @@ def torchs(how: str, T: int, B: int, H: int) -> Any:
             loss = loss + part
         loss.backward()
 
-    return measured(once, torch.tensor(data(T, B, H)))
+    return lambda: measured(once, torch.tensor(data(T, B, H)), repeats)
 
 
 def run(args: argparse.Namespace) -> list[dict[str, Any]]:
@@ -128,15 +128,11 @@ def run(args: argparse.Namespace) -> list[dict[str, Any]]:
     ways += [("ours, tg.jit", ours, "jit tbptt", args.stream)]
     ways += [("PyTorch", torchs, h, T) for h in ("plain", "checkpoint", "checkpoint, reentrant")]
     rows: list[dict[str, Any]] = []
-    workers = {}
-    for k, (name, make, how, steps) in enumerate(tqdm(ways, disable=None)):
-        workers[str(k)] = Worker(make)
-        most = float(workers[str(k)].make(how, steps, args.batch, args.hidden)[0])
-        rows.append({"library": name, "how": how, "steps": steps, "MB": most})
-    times = rounds_of({k: w.time for k, w in workers.items()}, args.rounds, args.seconds)
-    for k, worker in workers.items():
+    for name, make, how, steps in tqdm(ways, disable=None):
+        worker = Worker(make)
+        most, seconds = worker.make(how, steps, args.batch, args.hidden, args.repeats)[0].tolist()
         worker.stop()
-        rows[int(k)]["seconds"] = min(times[k])
+        rows.append({"library": name, "how": how, "steps": steps, "MB": most, "seconds": seconds})
     return rows
 
 
@@ -164,5 +160,4 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--stream", type=int, default=100_000, help="steps for tbptt, k1 = k2 = 50")
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--hidden", type=int, default=128)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=120, help="at most, for all rounds")
+    parser.add_argument("--repeats", type=int, default=4)
