@@ -154,13 +154,14 @@ def custom_cell() -> tg.Tensor:
 
 
 def _decay(radius: float, nonlinearity: str = "tanh", steps: int = 40) -> tg.Tensor:
-    """A network whose states stay at zero, so that its gradient follows the radius exactly."""
+    """A network whose states stay near zero, so that its gradient follows the radius."""
     net = nn.RNN(I, H, nonlinearity=nonlinearity, recurrent_init="orthogonal",
                  generator=generator())  # fmt: skip
     net.weight_hh_l0.assign_(net.weight_hh_l0.numpy() * radius)
     for bias in (net.bias_ih_l0, net.bias_hh_l0):
         bias.assign_(np.zeros(H, np.float32))
-    y, _ = net(tg.zeros(steps, N, I))
+    small = np.float32(1e-5 / max(radius, 1.0) ** steps)
+    y, _ = net(tg.tensor(series(steps).numpy() * small, name="x"))
     return ((y[-1] - 1) ** 2).sum()
 
 
@@ -223,6 +224,7 @@ def write(folder: Path) -> Path:
     for model in tqdm((*MODELS, *FATES), desc="drawing", disable=None, leave=False):
         views = VIEWS if model in MODELS else {"gradient": viz.gradient_flow}
         how = {"params": "edges"} if model is textbook else {}
+        how |= {"level": "gate"} if model in FATES else {}
         links = []
         for view, draw in views.items():
             name = f"{model.__name__}-{view}"

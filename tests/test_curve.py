@@ -141,3 +141,17 @@ def test_a_diagram_has_a_chart_for_every_state_and_shared_parameter(loss):
     w = nn.Parameter(np.ones(2, np.float32), name="w")
     plain = viz.gradient_flow((w * w).sum())
     assert "step t" not in [t.text for t in plain.picture.texts]
+
+
+def test_of_many_parameters_the_matrices_have_curves():
+    """The heading says how many more there are; the table has them all."""
+    lstm = nn.LSTM(3, 4, num_layers=2, bidirectional=True)
+    diagram = viz.gradient_flow((lstm(tg.ones(4, 2, 3))[0] ** 2).mean())
+    texts = [t.text for t in diagram.picture.texts]
+    assert len(diagram.table().parameters) == 16
+    assert [n for n in diagram.table().parameters if n in texts] == list(diagram.table().drawn)
+    assert {n.split(".")[-1].split("_l")[0] for n in diagram.table().drawn} == {
+        "weight_ih",
+        "weight_hh",
+    }
+    assert any("; 8 more parameters in .table()" in t for t in texts)

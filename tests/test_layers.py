@@ -1,6 +1,7 @@
 """Layers and directions in diagrams: rows above each other, and what joins them."""
 
 import importlib.util
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -176,6 +177,40 @@ def test_an_lstm_as_everyone_draws_it(name, level, engine_at_hand, monkeypatch, 
         assert low > h.y  # it leaves below where it is made
         assert target is None or abs(low - target.y) < 60
     assert sum(1 for _ in ends_of(picture, "h")) >= len(highways)
+
+
+def unnamed():
+    """States without names, a readout with a loss at every step."""
+    g = tg.Generator(0)
+    W, U = ({k: nn.Parameter(g.normal((3, 3))) for k in "ifgo"} for _ in "WU")
+    V = nn.Parameter(g.normal((3, 1)))
+    (h, c), loss = (tg.zeros(2, 3), tg.zeros(2, 3)), tg.zeros(())
+    for x_t in tg.ones(T, 2, 3):
+        i, f, o = (tg.sigmoid(x_t @ W[k] + h @ U[k]) for k in "ifo")
+        c = f * c + i * tg.tanh(x_t @ W["g"] + h @ U["g"])
+        h = o * tg.tanh(c)
+        loss = loss + ((h @ V) ** 2).mean()
+    return loss
+
+
+def test_states_need_no_names():
+    """c straight through, what is read from h above it."""
+    picture = viz.unrolled(unnamed(), level="gate").picture
+    boxes = {b.name: b for b in picture.boxes if b.vertex >= 0}
+    level = [e for e in picture.lines if e.kind == "state" and e.target in boxes
+             and boxes[e.target].lines == ["×"]]  # fmt: skip
+    assert len(level) == T - 1
+    for e in level:
+        assert {round(y, 1) for _, y in e.points} == {round(boxes[e.source].y, 1)}
+        readouts = [b for b in boxes.values() if b.lines == ["·²"] and b.step == 1]
+        assert all(b.y < boxes[e.source].y for b in readouts)
+
+
+def test_columns_with_frames_do_not_touch():
+    for level in ("op", "gate"):
+        frames = [b for b in viz.unrolled(gru(), level=level).picture.boxes if b.kind == "column"]
+        edges = sorted((b.x - b.w / 2, b.x + b.w / 2) for b in frames)
+        assert all(a[1] < b[0] for a, b in itertools.pairwise(edges))
 
 
 def gru():

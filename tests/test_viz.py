@@ -116,7 +116,7 @@ def test_golden_topology(name, request):
     [
         ("unrolled.svg", lambda: viz.unrolled(gallery.lstm(), steps=[0, 1, -1])),
         ("rolled.svg", lambda: viz.rolled(gallery.lstm())),
-        ("gradient.svg", lambda: viz.gradient_flow(gallery.vanishing())),
+        ("gradient.svg", lambda: viz.gradient_flow(gallery.vanishing(), level="gate")),
         ("textbook.svg", lambda: viz.gradient_flow(gallery.textbook(), params="edges")),
     ],
 )

@@ -32,7 +32,7 @@ def add_curves(picture: Picture, table: Table, y: float) -> float:
     rows: list[tuple[str, Rate | None, dict[str, Array]]] = [
         (name, table.rates[name], found) for name, found in table.states.items()
     ]
-    rows += [(name, None, found) for name, found in table.parameters.items()]
+    rows += [(name, None, table.parameters[name]) for name in table.drawn]
     if not rows:
         return y
     steps = np.concatenate([found["step"] for *_, found in rows])
@@ -43,7 +43,9 @@ def add_curves(picture: Picture, table: Table, y: float) -> float:
     width = max(picture.width - label - 60, 360.0)
     axes = _Axes(label + 48, width, int(steps.min()), int(steps.max()), values)
     picture.width = max(picture.width, label + 60 + width)
-    picture.texts.append(Text(0, y, _heading(rows), 11.0, start=True))
+    left = len(table.parameters) - len(table.drawn)
+    words = f"; {left} more parameters in .table()" if left else ""
+    picture.texts.append(Text(0, y, _heading(rows) + words, 11.0, start=True))
     for name, rate, found in rows:
         y += APART
         for k, text in enumerate(_words(name, rate)):

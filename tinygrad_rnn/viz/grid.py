@@ -8,10 +8,11 @@ from collections.abc import Callable, Hashable, Iterable
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+from .arrivals import is_carried
 from .columns import MANY, Columns
 from .elide import Slot
 from .graph import Edge, Vertex
-from .highways import highways
+from .highways import Name, States, highways, name_of
 from .labels import shape_of
 from .layout import place
 from .picture import Point
@@ -19,13 +20,12 @@ from .routes import Rail, Routes
 from .rows import rows_of
 from .template import Highways, Placed, Port, Template
 
-HEADER = 22.0
 # inches between boxes, and points between columns where there are many of them, and few
 APART = {"op": 0.16, "edges": 0.16, "gate": 0.09, "cell": 0.08}
 GUTTERS = {"op": (36.0, 36.0), "edges": (36.0, 36.0), "gate": (18.0, 18.0), "cell": (18.0, 34.0)}
 FEW = 7  # columns
-GAP = 104.0  # width of a stretch of hidden columns
-MARGIN, CLOSE = 14.0, 2.0  # from the nodes to the column's border, with a frame and without
+HEADER, GAP = 22.0, 104.0  # height of a heading, width of a stretch of hidden columns
+MARGINS = {"op": 14.0, "edges": 14.0, "gate": 7.0, "cell": 2.0}  # from nodes to the column's border
 
 
 class Way(NamedTuple):
@@ -51,10 +51,10 @@ class Grid:
         direction: str = "up",
     ):
         self.columns, self.slots, self.direction = columns, shown, direction
+        level = columns.graph.level
         # a box a step needs no frame around it, and names with subscripts no heading
-        self.framed = columns.graph.level in ("op", "gate")
-        self.close = columns.graph.level == "cell"
-        self.margin = CLOSE if self.close else MARGIN
+        self.framed, self.close = level in ("op", "gate"), level == "cell"
+        self.margin = MARGINS[level]
         self.at = {
             k: i for i, s in enumerate(shown) for k in range(s.first, s.last + 1)
         }  # column: slot
@@ -154,20 +154,36 @@ class Grid:
                     self.direction,
                     close=self.close,
                     apart=APART[self.columns.graph.level],
-                    ways=highways(self.columns.graph, column, own, states) if level else Highways(),
+                    ways=highways(column, own, states[kind]) if level else Highways(),
                 )
             )
         return dict(zip(firsts, place(templates), strict=True))
 
-    def _states(self) -> dict[Port, tuple[str, str]]:
-        """The name and scope of the state that enters by a port, whatever the first step reads."""
-        found: dict[Port, Counter[tuple[str, str]]] = defaultdict(Counter)
+    def _states(self) -> dict[Hashable, States]:
+        """By kind of column: the states that enter by each port, and which places hold one."""
+        entering: dict[Hashable, dict[Port, Counter[Name]]] = defaultdict(
+            lambda: defaultdict(Counter)
+        )
+        made: dict[Hashable, set[int]] = defaultdict(set)
+        graph = self.columns.graph
         for e in self.crossing:
-            b, v = self.columns.where[e.target][0], self.columns.graph.vertices[e.source]
-            kind = self.columns.columns[b].signature
+            (ca, i), (cb, _) = self.columns.where[e.source], self.columns.where[e.target]
+            v, kind = graph.vertices[e.source], self.columns.columns[cb].signature
             port = self.entries[kind, -self._side(e), self._operand(e)]
-            found[port][v.name, v.scope] += v.kind == "op"
-        return {port: names.most_common(1)[0][0] for port, names in found.items()}
+            # whatever the first step reads, what most of them read it is
+            names = entering.setdefault(kind, {}).setdefault(port, Counter())
+            names[name_of(v)] += v.kind == "op"
+            if is_carried(graph, e):
+                made[self.columns.columns[ca].signature].add(i)
+        for c in self.columns.columns:
+            named = {i for i, v in enumerate(c.members) if (v.name, v.scope) in graph.carried}
+            made[c.signature] |= named
+        return {
+            kind: States(
+                {p: n.most_common(1)[0][0] for p, n in entering.get(kind, {}).items()}, made[kind]
+            )
+            for kind in {*entering, *made}
+        }
 
     # ways between columns -----------------------------------------------------
 
@@ -207,8 +223,7 @@ class Grid:
         bottoms = [
             top + p.height if p else 0.0 for top, p in zip(self.tops, self.shown, strict=True)
         ]
-        few = len(self.slots) <= FEW
-        gutter = GUTTERS[self.columns.graph.level][few]
+        gutter = GUTTERS[self.columns.graph.level][len(self.slots) <= FEW]
         self.routes = Routes([w.rail for w in self.ways], bottoms, gutter)
         self.x, x = [], 0.0
         for i, p in enumerate(self.shown):

@@ -6,24 +6,40 @@ state, hangs below it too (tanh and the product with the output gate), and that 
 leaves the column at the height where it entered.
 """
 
+from collections.abc import Collection, Mapping
+from typing import NamedTuple
+
 from .columns import Column
-from .graph import Graph
+from .graph import Vertex
 from .template import Highways, Port
 
 SIGNS = ("mul", "add", "sub", "where")
 ACTIVATIONS = ("tanh", "sigmoid", "relu", "gelu", "silu", "softplus", "elu", "leaky_relu")
 
 
-def highways(
-    graph: Graph, column: Column, ports: dict[Port, list[int]], states: dict[Port, tuple[str, str]]
-) -> Highways:
-    """Those of a column, given its ports and the states that enter by them."""
+Name = tuple[str, str]  # of a state, or the op that makes it, and its scope
+
+
+class States(NamedTuple):
+    """The states of a kind of column: what enters by each port, and the places that make one."""
+
+    entering: Mapping[Port, Name]
+    made: Collection[int]
+
+
+def name_of(v: Vertex) -> Name:
+    """What tells a state from others, named or not."""
+    return v.name or v.op, v.scope
+
+
+def highways(column: Column, ports: dict[Port, list[int]], states: States) -> Highways:
+    """Those of a column, given its ports and states."""
     members, found = column.members, Highways()
     into: dict[int, list[int]] = {k: [] for k in range(len(members))}
     for e in column.inner:
         into[e.target].append(e.source)
     entered = {k for port, places in ports.items() if not port.leaves for k in places}
-    carried = [k for k, v in enumerate(members) if (v.name, v.scope) in graph.carried]
+    carried = sorted(states.made)
     chains: list[list[int]] = [[] for _ in members]
     for k, v in enumerate(members):
         if v.op in SIGNS and len(v.parts) < 2:
@@ -47,7 +63,7 @@ def highways(
         if not out.leaves or k in level or k not in carried:
             continue
         for port, places in ports.items():
-            same = states.get(port) == (members[k].name, members[k].scope)
+            same = states.entering.get(port) == name_of(members[k])
             if same and not port.leaves and port.side == -out.side and places != [k]:
                 found.rails.append((port, out, k))
     return found

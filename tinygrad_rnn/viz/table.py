@@ -14,6 +14,8 @@ from .flow import NOTHING, Flow
 from .graph import Graph
 from .rates import Rate
 
+MANY = 8  # parameters from which on vectors have no curves
+
 
 class Table(NamedTuple):
     """The figures of a diagram as arrays.
@@ -29,6 +31,7 @@ class Table(NamedTuple):
     rates: dict[str, Rate]  # by state; states that feed each other share one
     totals: dict[str, float]  # norm of each parameter's whole gradient, by module path
     fates: dict[str, str]  # of each parameter's whole gradient, by module path
+    drawn: tuple[str, ...] = ()  # parameters with curves: where there are many, matrices
 
 
 def tabulate(flow: Flow, scale: Scale) -> Table:
@@ -41,7 +44,7 @@ def tabulate(flow: Flow, scale: Scale) -> Table:
         states[name] = _columns([t for t, _ in members], whole, scale)
         states[name]["carried"] = _norms([flow.carried_to(v) for _, v in members])
         states[name]["alone"] = _norms(flow.alone[name])
-    parameters, totals, fates = {}, {}, {}
+    parameters, totals, fates, matrices = {}, {}, {}, []
     for v in graph.vertices:
         if v.kind != "parameter":
             continue
@@ -50,7 +53,10 @@ def tabulate(flow: Flow, scale: Scale) -> Table:
         steps = flow.steps_of(v)
         if len(steps) > 1:
             parameters[v.path] = _columns(steps, [flow.part_of(v, s) for s in steps], scale)
-    return Table(_edges(flow, graph, scale), states, parameters, flow.rates(), totals, fates)
+            matrices += [v.path] * (len(v.shape) > 1)
+    drawn = tuple(matrices if len(parameters) > MANY and matrices else parameters)
+    edges = _edges(flow, graph, scale)
+    return Table(edges, states, parameters, flow.rates(), totals, fates, drawn)
 
 
 def _norms(found: Iterable[Measured | None]) -> Array:

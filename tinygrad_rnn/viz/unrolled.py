@@ -10,6 +10,8 @@ from .grid import GAP, HEADER, Grid, Way
 from .labels import facts_of, kind_of, shape_of
 from .picture import SIZE, SMALL, Box, Line, Picture, Point, Text
 
+STUB = 14.0  # of a way into hidden steps
+
 
 def paint(grid: Grid, title: str) -> Picture:
     """The picture without any gradient."""
@@ -136,10 +138,10 @@ def _between(grid: Grid, w: Way) -> list[Point]:
         border = -grid.margin if side > 0 else there.width + grid.margin
         into = grid.moved(w.b, [(border, y), *_straight((border, y), (x, y))])
     if not there:
-        edge = grid.x[w.b] + (22.0 if side > 0 else GAP - 22.0)
+        edge = grid.x[w.b] + (STUB if side > 0 else GAP - STUB)
         return [*out, *_straight(out[-1], (edge, out[-1][1]))]
     if not here:
-        edge = grid.x[w.a] + (GAP - 22.0 if side > 0 else 22.0)
+        edge = grid.x[w.a] + (GAP - STUB if side > 0 else STUB)
         start = (edge, into[0][1])
         return [start, *_straight(start, into[0]), *into[1:]]
     ends = [*grid.x, grid.width]
