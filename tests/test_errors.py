@@ -275,6 +275,14 @@ ERRORS = {
         lambda: schedules.CyclicLR(optim.Adagrad([f32(1)]), 0.1, 1.0), ValueError, "say cycle_momentum=False"),
     "one step more": (lambda: too_many(), ValueError, "2 steps were to be made"),
     "groups of a schedule": (lambda: grown(), G, "has 2 parameter groups, the schedule was made for 1"),
+    **{
+        f"state of a schedule {state}": (
+            lambda state=state: schedules.StepLR(sgd(), 1).load_state_dict(state), ValueError, message)
+        for state, message in (
+            (None, "needs a dict, got NoneType"), ({}, "'base_lrs', .*'step_size'] do not fit"),
+            ({"step_size": "a", "gamma": 1, "last_epoch": 0, "base_lrs": [1], "_last_lr": [1]}, r"\['step_size'] do"),
+        )
+    },
     "factor": (
         lambda: schedules.LambdaLR(sgd(), lambda t: None), ValueError, "lr_lambda must be a finite number, got None"),
     "step in a state": (

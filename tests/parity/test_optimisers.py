@@ -1,10 +1,12 @@
 """Optimisers against PyTorch's: grids of options, 50 steps, gradients that come and go."""
 
+import copy
 import itertools
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings, strategies as st
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import optim
@@ -221,3 +223,51 @@ def test_averages(decay, dtype):
     pair.theirs = list(theirs.module)
     with ours.applied():
         pair.compare(RELATIVE[dtype])
+
+
+LIVES = {
+    "SGD": {"lr": [0.0, 0.05], "momentum": [0.0, 0.5, 0.9], "dampening": [0.0, 0.3], "weight_decay": [0.0, 0.1], "maximize": YES_NO},
+    "Adam": {"lr": [0.0, 0.02], "betas": [(0.9, 0.999), (0.5, 0.8)], "eps": [1e-8, 1e-3], "weight_decay": [0.0, 0.1], "maximize": YES_NO},
+    "NAdam": {"lr": [0.02], "betas": [(0.9, 0.999), (0.5, 0.8)], "momentum_decay": [4e-3, 0.1], "decoupled_weight_decay": YES_NO},
+    "RMSprop": {"lr": [0.02], "alpha": [0.99, 0.8], "eps": [1e-8, 1e-3], "weight_decay": [0.0, 0.1]},
+    "Adagrad": {"lr": [0.02, 0.1], "lr_decay": [0.0, 0.2], "eps": [1e-10, 1e-3]},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LIVES)
+@given(data=st.data())
+@settings(max_examples=12)
+def test_the_life_of_an_optimiser(name, data):
+    """Options set on the way, groups that come, states that go through copies and PyTorch."""
+    pair, choices = Pair(), LIVES[name]
+
+    def options():
+        keys = data.draw(st.lists(st.sampled_from(sorted(choices)), unique=True))
+        return {key: data.draw(st.sampled_from(choices[key])) for key in keys}
+
+    first = options()
+    a = getattr(optim, name)(pair.ours[:1], **first)
+    b = getattr(torch.optim, name)(pair.theirs[:1], **first, foreach=False)
+    for t in range(data.draw(st.integers(5, 25))):
+        event = data.draw(st.sampled_from(["step"] * 6 + ["set", "grow", "copy", "load", "theirs"]))
+        if event == "set":
+            group = data.draw(st.integers(0, len(a.param_groups) - 1))
+            for key, value in options().items():
+                a.param_groups[group][key] = b.param_groups[group][key] = value
+        elif event == "grow" and len(a.params) < len(SHAPES):
+            own, k = options(), len(a.params)
+            a.add_param_group({"params": pair.ours[k], **own})
+            b.add_param_group({"params": pair.theirs[k], **own})
+        elif event == "copy":
+            a, pair.ours[: len(a.params)] = (lambda twin: (twin, twin.params))(copy.deepcopy(a))
+        elif event in ("load", "theirs"):
+            sizes = [{"params": list(group["params"])} for group in a.param_groups]
+            state = a.state_dict() if event == "load" else b.state_dict()
+            if event == "theirs" and not state["state"]:
+                continue
+            a = getattr(optim, name)(sizes, **first)
+            a.load_state_dict(state)
+        pair.gradients(t)
+        a.step()
+        b.step()
+    pair.compare(1e-11)

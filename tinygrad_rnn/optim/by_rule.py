@@ -145,6 +145,7 @@ class RuleOptimizer(Optimizer):
         self._kernel(group)
 
     def _states(self, group: Group) -> list[dict[str, Any]]:
+        self._kernel(group)  # an option may have been set since, and asks for more moments
         return [
             dict(zip(self.counters, count, strict=True))
             | {name: arrays[k].copy() for name, arrays in group.moments.items()}

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from ...errors import GraphError, ShapeError
 from ..optimizer import Optimizer
 from ..options import Group, at_least_0, checked
@@ -84,16 +86,24 @@ class LRScheduler:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take over a state; the rates themselves come with the optimiser's."""
-        own = self.state_dict()
-        unknown = set(state) ^ set(own)
+        own, name = self.state_dict(), type(self).__name__
+        if not isinstance(state, Mapping):
+            raise ValueError(f"{name}.load_state_dict: needs a dict, got {type(state).__name__}")
+        unknown = {*set(state) ^ set(own), *(k for k in own if not _alike(own[k], state.get(k)))}
         if unknown:
-            raise ValueError(f"{type(self).__name__}.load_state_dict: {sorted(unknown)} do not fit")
+            raise ValueError(f"{name}.load_state_dict: {sorted(unknown)} do not fit")
         if len(state["base_lrs"]) != len(own["base_lrs"]):
             raise ShapeError(
-                f"{type(self).__name__}.load_state_dict: {len(own['base_lrs'])} parameter groups "
+                f"{name}.load_state_dict: {len(own['base_lrs'])} parameter groups "
                 f"here, {len(state['base_lrs'])} there"
             )
         vars(self).update({k: list(v) if isinstance(v, list) else v for k, v in state.items()})
+
+
+def _alike(a: Any, b: Any) -> bool:
+    """Both numbers, or of one type."""
+    numbers = isinstance(a, int | float) and isinstance(b, int | float | np.number)
+    return numbers or type(a) is type(b)
 
 
 def _function(value: Any) -> bool:
