@@ -642,6 +642,9 @@ def random_cases() -> Iterator[Case]:
         wanted = getattr(state, name)((2, 3), np.float64)
         yield Case(f"{name}-matrix", name, with_options(OPS[name], **attrs), lambda k, w=wanted: w,
                    [key], False, attrs)  # fmt: skip
+    lengths = {"name": "LSTM", "steps": 5}
+    yield Case("lengths_within-vector", "lengths_within", with_options(OPS["lengths_within"], **lengths),
+               np.copy, [np.array([5, 1, 3])], False, lengths)  # fmt: skip
     weights, attrs = np.array([[0.0, 1, 0], [0, 0, 2]]), {"num_samples": 2, "replacement": True}
     yield Case("sample-certain", "sample", lambda p: OPS["sample"](p, key, **attrs),
                lambda p: [[1, 1], [2, 2]], [weights], False)  # fmt: skip

@@ -79,7 +79,7 @@ def test_a_wrong_gradient_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         return found
 
     monkeypatch.setattr(compiled, "run_backward", wrong)
-    second = [x, *fast._last.lifted][compiled.wanted[1]].name
+    second = [x, *fast._last.guards.lifted][compiled.wanted[1]].name
     with pytest.raises(AuditError, match=rf"the gradient of {second} \[.*\] is .* eagerly at \(0"):
         fast(x).backward()
 

@@ -227,7 +227,7 @@ def test_a_profiler_of_c_sees_the_recording_and_survives_it() -> None:
 @pytest.mark.filterwarnings("ignore::tinygrad_rnn.CaptureWarning")
 def test_threads_may_keep_and_drop_programs_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     def entry(fn: Any, leaves: Any, shape: Any, varying: Any) -> Any:
-        never = SimpleNamespace(hold=lambda: False, changed=lambda: None)
+        never = SimpleNamespace(hold=lambda: None, changed=lambda: None, lifted=[])
         floats = SimpleNamespace(arrays=lambda leaves: ())
         return SimpleNamespace(
             plain=False,
@@ -235,7 +235,7 @@ def test_threads_may_keep_and_drop_programs_at_once(monkeypatch: pytest.MonkeyPa
             moments=[],
             used=count(),
             floats=floats,
-            run=lambda tensors, floats: 1,
+            run=lambda tensors, lifted, floats: 1,
         )
 
     monkeypatch.setattr(api, "Entry", entry)

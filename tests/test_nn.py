@@ -7,6 +7,7 @@ from hypothesis import given, strategies as st
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import nn
+from tinygrad_rnn.errors import ShapeError
 from tinygrad_rnn.testing import gradcheck
 
 KINDS = {
@@ -328,19 +329,16 @@ def test_a_list_of_lengths_is_part_of_the_recording_and_still_right():
     assert recordings[0] == 2 + 3
 
 
-def test_traced_lengths_beyond_the_batch_are_those_nearest():
-    """A recording has no values to refuse: below 1 a row never begins, above T it is whole."""
-    model = nn.LSTM(2, 3)
-    run = tg.jit(lambda x, n: model(x, lengths=n))
-    x = tg.randn(5, 3, 2)
-    y, (h, c) = run(x, tg.tensor([0, 9, 2]))
-    z, (k, d) = model(x, lengths=[1, 5, 2])
-    assert not y.numpy()[:, 0].any()
-    assert not h.numpy()[:, 0].any()
-    assert not c.numpy()[:, 0].any()
-    np.testing.assert_allclose(y.numpy()[:, 1:], z.numpy()[:, 1:], rtol=1e-5, atol=1e-6)
-    for a, b in ((h, k), (c, d)):
-        np.testing.assert_allclose(a.numpy()[:, 1:], b.numpy()[:, 1:], rtol=1e-5, atol=1e-6)
+@pytest.mark.parametrize("lengths", [[0, 5, 2], [1, 6, 2], [-1, 5, 5]])
+def test_lengths_beyond_the_batch_are_refused_in_every_call(lengths):
+    model = nn.LSTM(2, 3, num_layers=2, bidirectional=True)
+    run, x = tg.jit(lambda x, n: model(x, lengths=n)), tg.randn(5, 3, 2)
+    run(x, tg.tensor([1, 5, 2]))
+    for f in (run, lambda x, n: model(x, lengths=n), tg.jit(lambda x, n: model(x, lengths=n))):
+        with pytest.raises(
+            ShapeError, match=r"LSTM: lengths must be from 1 to 5, the steps of x; got"
+        ):
+            f(x, tg.tensor(lengths))
 
 
 def test_lengths_that_a_function_closes_over_are_read_at_every_call():

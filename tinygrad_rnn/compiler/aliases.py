@@ -9,7 +9,9 @@ from .._tensor import Tensor
 from .ir import Instr, Loop, Value, reads
 
 # ops that may give a view of their first input, or that input itself
-VIEWS = frozenset(["index", "reshape", "permute_dims", "broadcast_to", "flip", "detach"])
+VIEWS = frozenset(
+    ["index", "reshape", "permute_dims", "broadcast_to", "flip", "detach", "lengths_within"]
+)
 
 
 def looks_at(items: Iterable[Instr | Loop]) -> dict[int, int]:

@@ -19,6 +19,7 @@ from . import explain as words
 from .arguments import flatten
 from .audit import audited
 from .entry import Entry
+from .guards import Guards
 from .reasons import Recordings
 from .relocate import general
 from .varying import Varying
@@ -66,38 +67,44 @@ class Jitted:
         flatten(kwargs, leaves, shape)
         key = tuple(shape)
         for entry in self._entries.get(key, ()):
-            if entry.guards.hold():
+            guards = entry.guards.hold()
+            if guards is not None:
+                entry.guards = guards
                 floats: Any = ()
                 break
         else:
-            entry, floats = self._other(key, leaves)
+            entry, guards, floats = self._other(key, leaves)
         if entry is not self._last:
             self._last, entry.used = entry, count()
         tensors = leaves if entry.plain else [a for a in leaves if isinstance(a, Tensor)]
         if self.audit:
             self._calls += 1
             if self._calls % self.audit == 0:
-                return audited(entry, disable_jit()(self.fn), args, kwargs, tensors, floats)
-        return entry.run(tensors, floats)
+                return audited(
+                    entry, disable_jit()(self.fn), args, kwargs, tensors, guards.lifted, floats
+                )
+        return entry.run(tensors, guards.lifted, floats)
 
-    def _other(self, key: Any, leaves: list[Any]) -> tuple[Entry, Any]:
+    def _other(self, key: Any, leaves: list[Any]) -> tuple[Entry, Guards, Any]:
         """A program that takes some floats as operands, else a new one; with those operands."""
         short, places = self._varying.lifted(key)
         for entry in self._entries.get(short, ()) if places else ():
             floats = entry.floats.arrays(leaves)
-            if floats is not None and entry.guards.hold():
-                return entry, floats
+            guards = entry.guards.hold()
+            if floats is not None and guards is not None:
+                entry.guards = guards
+                return entry, guards, floats
         kind = general(short, leaves)
         twin = None if kind is None else self._twin(kind, short, leaves)
         if twin is not None:
-            return twin, twin.floats.arrays(leaves)
+            return twin, twin.guards, twin.floats.arrays(leaves)
         entry = self._capture(key, leaves, short, places)
         if places:
             self._varying.asked(key, places, entry)
             short, _ = self._varying.lifted(key)
         entry.kind = general(short, leaves)
         self._keep(short, entry)
-        return entry, entry.floats.arrays(leaves)
+        return entry, entry.guards, entry.floats.arrays(leaves)
 
     def _twin(self, kind: Any, key: Any, leaves: list[Any]) -> Entry | None:
         """A program recorded with other objects of the same classes, for these."""

@@ -24,9 +24,7 @@ from .ir import Loop
 _TOLERANCE = {"float32": (1e-4, 1e-6), "float64": (1e-8, 1e-12)}
 
 
-def audited(
-    entry: Entry, fn: Callable[..., Any], args: Any, kwargs: Any, tensors: Any, floats: Any
-) -> Any:
+def audited(entry: Entry, fn: Callable[..., Any], args: Any, kwargs: Any, *given: Any) -> Any:
     """The results of a compiled call, compared with those of `fn`; AuditError if they differ.
 
     `fn` runs eagerly; that call draws the same random numbers and leaves no trace: generators are
@@ -35,20 +33,17 @@ def audited(
     generators = _generators(entry)
     before = [g.state for g in generators]
     calls: list[Call] = []
-    results = entry.run(tensors, floats, calls)
+    results = entry.run(*given, calls=calls)
     after = [g.state for g in generators]
     for g, state in zip(generators, before, strict=True):
         g.state = state
-    inputs = [t for t in [*tensors, *entry.lifted] if isinstance(t, Tensor)]
-    with _outside_random_unmoved(), _leaves(inputs):
+    inputs = [a for several in given for a in several]
+    with _outside_random_unmoved(), _leaves([t for t in inputs if isinstance(t, Tensor)]):
         eager = fn(*args, **kwargs)
     drawn = [g.state for g in generators]
     for g, state in zip(generators, after, strict=True):
         g.state = state
-    places = entry.rebuild(
-        list(range(len(entry.compiled.output_ids))),  # type: ignore[arg-type]
-        [*tensors, *entry.lifted],
-    )
+    places = entry.rebuild(list(range(len(entry.compiled.output_ids))), inputs)  # type: ignore[arg-type]
     outputs: dict[int, Tensor] = {}
     for where, place, y, wanted in pairs("result", places, results, eager):
         _compare(where, y._array, wanted._array, _largest(wanted))
@@ -60,7 +55,7 @@ def audited(
             f"{drawn} after the eager one"
         )
     for call in calls:
-        call.check = _Gradients(entry, outputs, [*tensors, *entry.lifted, *floats])
+        call.check = _Gradients(entry, outputs, inputs)
     return results
 
 

@@ -20,15 +20,29 @@ from typing import Any
 
 import numba
 import numpy as np
+from numba.core.compiler_lock import global_compiler_lock
 
 from ..kernels import _apart, _jit
 from ..kernels._ground import folder, machine, write
 
 _log = logging.getLogger(__name__)
 _loaded: dict[str, Callable[..., Any]] = {}
-_locks = [threading.RLock()]  # one thread loads or compiles; a forked child has a lock of its own
+_lock = threading.RLock()  # one thread loads or compiles
+
+
+def _hold_still() -> None:
+    _lock.acquire()
+    global_compiler_lock.acquire()  # type: ignore[no-untyped-call]
+
+
+def _go_on() -> None:
+    global_compiler_lock.release()  # type: ignore[no-untyped-call]
+    _lock.release()
+
+
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=lambda: _locks.__setitem__(0, threading.RLock()))
+    # nobody compiles while a process is forked: in the child Numba's lock would be held for ever
+    os.register_at_fork(before=_hold_still, after_in_parent=_go_on, after_in_child=_go_on)
 
 
 def key_of(source: str) -> str:
@@ -39,7 +53,7 @@ def key_of(source: str) -> str:
 def load(source: str) -> Callable[..., Any]:
     """The function `kernel` of a source: from memory, from disk, or new."""
     key = key_of(source)
-    with _locks[0]:
+    with _lock:
         if key not in _loaded:
             _loaded[key] = _import(key, source) or _in_memory(source)
         return _loaded[key]
@@ -78,7 +92,7 @@ def ready(source: str, args: tuple[Any, ...], dtypes: set[Any]) -> tuple[Callabl
     `dtypes` are those of the arrays it works on. A damaged file on disk is left alone, and
     the kernel compiled in memory.
     """
-    with _locks[0]:
+    with _lock:
         kernel: Any = load(source)
         if _jit.DISABLED:  # compiled code says nothing of numbers that overflow
             return np.errstate(all="ignore")(kernel), 0.0
@@ -120,6 +134,6 @@ def _waiting() -> Iterator[None]:
 
 def clear_jit_cache() -> None:
     """Delete all generated kernels, on disk and in memory; what is in use goes on working."""
-    with _locks[0]:
+    with _lock:
         _loaded.clear()
         shutil.rmtree(folder(), ignore_errors=True)

@@ -1,6 +1,8 @@
 """One captured program, and a call of it as a node of the graph."""
 
 import gc
+import os
+import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -98,6 +100,11 @@ class Call:
         return results
 
 
+_seeding = [threading.RLock()]  # one thread at a time; a forked child has a lock of its own
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=lambda: _seeding.__setitem__(0, threading.RLock()))
+
+
 @contextmanager
 def uncollected() -> Iterator[None]:
     """Let Python's collector rest: most of what a recording makes is gone after it.
@@ -135,7 +142,7 @@ class Entry:
         self.floats = recorded.floats
         tape = recorded.tape
         self.captured = time.perf_counter() - started
-        self.rebuild, self.lifted, self.guards = recorded.rebuild, recorded.lifted, recorded.guards
+        self.rebuild, self.guards = recorded.rebuild, recorded.guards
         self.frozen, self.moments = recorded.watch.frozen, recorded.watch.moments_read()
         self.codes = list(recorded.watch.around.ran.values())  # to name lines in warnings
         self.kind: Any = None  # the key with classes in place of objects
@@ -158,26 +165,31 @@ class Entry:
         if guards is None:
             return None
         twin = copy(self)
-        twin.guards, twin.lifted, twin.held, twin.twin = guards, guards.lifted, held, True
+        twin.guards, twin.held, twin.twin = guards, held, True
         return twin
 
     def run(
-        self, tensors: list[Tensor], floats: Sequence[Array], calls: list[Call] | None = None
+        self,
+        tensors: list[Tensor],
+        lifted: list[Any],
+        floats: Sequence[Array],
+        calls: list[Call] | None = None,
     ) -> Any:
         """Call the program: results as the function would return them.
 
-        What the backward pass will use is added to `calls`.
+        `lifted` are the inputs that its guards found. What the backward pass will use is added
+        to `calls`.
         """
         compiled = self.compiled
-        inputs = [*tensors, *self.lifted, *floats]
+        inputs = [*tensors, *lifted, *floats]
         arrays = [a._array for a in tensors]
-        arrays += [a._array if isinstance(a, Tensor) else a for a in self.lifted]
+        arrays += [a._array if isinstance(a, Tensor) else a for a in lifted]
         arrays += floats
-        for _, stand_in, state in self.seeded:
-            stand_in.state = state
-        outputs, saved, held = compiled.run(arrays)
-        for generator, stand_in, _ in self.seeded:
-            generator.state = stand_in.state
+        if self.seeded:
+            with _seeding[0]:
+                outputs, saved, held = self._seeded(arrays)
+        else:
+            outputs, saved, held = compiled.run(arrays)
         results = [constant(y) for y in outputs]
         for k, place in compiled.shared:
             share_version(results[k], inputs[place] if place >= 0 else results[~place])
@@ -186,6 +198,15 @@ class Entry:
             if calls is not None:
                 calls.append(call)
         return self.rebuild(results, inputs)
+
+    def _seeded(self, arrays: list[Array]) -> Any:
+        """Run a program that starts generators anew, in which others stand in for them."""
+        for _, stand_in, state in self.seeded:
+            stand_in.state = state
+        found = self.compiled.run(arrays)
+        for generator, stand_in, _ in self.seeded:
+            generator.state = stand_in.state
+        return found
 
     def _node(self, results: list[Tensor], inputs: list[Any], saved: Any, held: Any) -> Call:
         """Put the call into the graph: one node, or one and a small one for each result."""

@@ -8,6 +8,7 @@ lay, becomes the program's input: a state kept on an object needs no new capture
 
 import math
 from collections.abc import Iterable, Iterator
+from copy import copy
 from operator import is_, itemgetter
 from typing import Any
 
@@ -77,22 +78,30 @@ class Guards:
                 read = itemgetter(*keys, keys[0])
                 yield Fixed(read, whole.owner, read(whole.owner), (whole.what,) * (len(keys) + 1))
 
-    def hold(self) -> bool:
-        """Whether nothing has changed."""
+    def hold(self) -> "Guards | None":
+        """These guards if nothing has changed, None if something has.
+
+        If other tensors lie in the places of inputs, guards anew with those as `lifted`: another
+        thread may find others there at the same time.
+        """
         now: list[Any] = []
         try:
             for read, owner in self.reads:
                 now += read(owner)
         except _MOVED:
-            return False
+            return None
         for owner, size in self.sizes:
             if len(owner) != size:
-                return False
+                return None
         identical = all(map(is_, now, self.seen))
         for owner, seen in self.items:
             identical = identical and all(map(is_, owner, seen))
-        if not identical and not self._alike(now):
-            return False
+        if identical:
+            return self if self._rest() else None
+        anew = self._alike(now)
+        return anew if anew is not None and anew._rest() else None
+
+    def _rest(self) -> bool:
         for names, absent in self.absent:
             if not names.isdisjoint(absent):
                 return False
@@ -157,20 +166,26 @@ class Guards:
 
     # another object in the place of one ---------------------------------------------------
 
-    def _alike(self, now: list[Any]) -> bool:
-        """Whether other objects in the places of those seen mean the same program."""
+    def _alike(self, now: list[Any]) -> "Guards | None":
+        """Guards for other objects in the places of those seen, if they mean the same program."""
         moved: dict[int, Any] = {}  # by id of an input: the tensor that lies in its places
         held = [(now, self.seen), *[(list(owner), seen) for owner, seen in self.items]]
         for values, before in held:
             if not all(self._means(v, s, moved) for v, s in zip(values, before, strict=True)):
-                return False
-        if not self._move(moved):
-            return False
-        for values, before in held:
-            for k, value in enumerate(values):
-                if self._settled(value):  # what is not is compared again at every call
-                    before[k] = value
-        return True
+                return None
+        anew = copy(self)
+        if not anew._move(moved):
+            return None
+        lists = {  # what is not settled is compared again at every call
+            id(before): [v if anew._settled(v) else s for v, s in zip(values, before, strict=True)]
+            for values, before in held
+        }
+        anew.seen = lists[id(self.seen)]
+        anew.items = [(owner, lists[id(seen)]) for owner, seen in self.items]
+        anew.content = {
+            key: [lists[id(s)] for s in several] for key, several in self.content.items()
+        }
+        return anew
 
     def _means(self, value: Any, seen: Any, moved: dict[int, Any], fixed: bool = False) -> bool:
         kind = type(seen)
@@ -209,7 +224,7 @@ class Guards:
         places = {id(t): k for k, t in enumerate(after)}
         if len(places) != len(after):
             return False  # of two tensors one now lies in both places
-        self.lifted[:], self.places = after, places
+        self.lifted, self.places = after, places
         self.specs = [_spec(t) for t in after]
         return True
 

@@ -56,6 +56,7 @@ class Recorded:
             if static(a)[-1] == id(a):  # not known by its value
                 around.meet(a, f"argument {k}")
         tape.meet = lambda module: around.passed(module, type(module).__name__)
+        tape.lies_around = around.knows
         tape.watch = self.watch
         with watching(self.watch):
             result = trace(tape, fn, *args, **kwargs)

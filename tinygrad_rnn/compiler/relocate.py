@@ -47,7 +47,7 @@ def relocated(guards: Guards, olds: Sequence[Any], news: Sequence[Any]) -> Guard
     if moves.elsewhere:
         return None
     anew = Guards(groups, [moves.now(a) for a in guards.first], guards.read)
-    return anew if anew.hold() else None
+    return anew.hold()
 
 
 def _kind(value: Any) -> str:

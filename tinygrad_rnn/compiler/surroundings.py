@@ -89,6 +89,10 @@ class Surroundings:
         """An object begins in the capture: what it holds was not around."""
         self._known.setdefault(id(value), None)
 
+    def knows(self, value: Any) -> bool:
+        """Whether a value has been met."""
+        return self._known.get(id(value)) is value
+
     def lasting(self) -> list[Group]:
         """The groups whose start is still alive, once the capture is over."""
         self._known.clear()

@@ -13,7 +13,7 @@ from .. import ops
 from .._tensor import Tensor, as_tensor
 from ..autodiff import step
 from ..errors import DTypeError, ShapeError
-from ..op import local
+from ..op import primitive
 from ..ops.random import Generator
 from . import init
 from .cell import Cell
@@ -192,12 +192,18 @@ def _check_lengths(name: str, lengths: Any, T: int, N: int) -> Tensor:
         raise DTypeError(f"{name}: lengths must be integers, got {known.dtype}")
     if known.shape != (N,):
         raise ShapeError(f"{name}: lengths must be ({N},), one a sequence, got {known.shape}")
-    if local.now.recorder is None:  # else the numbers may be others at the next call
-        array = known.numpy()
-        if array.min() < 1 or array.max() > T:
-            bad = int(array.min() if array.min() < 1 else array.max())
-            raise ShapeError(f"{name}: lengths must be from 1 to {T}, the steps of x; got {bad}")
-    return known
+    return lengths_within(known, name=name, steps=T)
+
+
+@primitive(  # type: ignore[untyped-decorator]
+    shape=lambda x, *, name, steps: x.shape
+)
+def lengths_within(x: Any, *, name: str, steps: int) -> Any:
+    """Lengths as they are; ShapeError unless each is from 1 to `steps`, also under `tg.jit`."""
+    if x.size and (x.min() < 1 or x.max() > steps):
+        bad = int(x.min() if x.min() < 1 else x.max())
+        raise ShapeError(f"{name}: lengths must be from 1 to {steps}, the steps of x; got {bad}")
+    return x
 
 
 def _recurrent_init(name: str, cell: Cell, how: str | None, generator: Generator | None) -> None:
