@@ -33,7 +33,7 @@ def audited(entry: Entry, fn: Callable[..., Any], args: Any, kwargs: Any, *given
     generators = _generators(entry)
     before = [g.state for g in generators]
     calls: list[Call] = []
-    results = entry.run(*given, calls=calls)
+    results = entry.run(given[0], given[1], given[2], calls)
     after = [g.state for g in generators]
     for g, state in zip(generators, before, strict=True):
         g.state = state
