@@ -179,6 +179,23 @@ def test_an_lstm_as_everyone_draws_it(name, level, engine_at_hand, monkeypatch, 
     assert sum(1 for _ in ends_of(picture, "h")) >= len(highways)
 
 
+@pytest.mark.parametrize("options", [{"bidirectional": True}, {"num_layers": 2}])
+def test_a_cell_that_is_one_gate_has_a_row_of_its_own(options):
+    """An RNN's layers and directions above each other, each framed with its name."""
+    y, _ = nn.RNN(3, 4, **options)(tg.ones(T, N, 3))
+    picture = viz.unrolled((y**2).mean(), level="gate").picture
+    states = [b for b in picture.boxes if b.kind == "state"]
+    assert len({round(b.y) for b in states}) == 2
+    assert len({round(b.x) for b in states}) == T
+    assert sum(b.kind == "frame" and b.title != "RNN" for b in picture.boxes) == 2 * T
+
+
+def test_both_directions_are_drawn_as_gates_by_default():
+    """Eight ops and eight parameters a step are too many to be read."""
+    assert "drawn as gates" in viz.unrolled(gallery.bidirectional()).summary()
+    assert "drawn as" not in viz.unrolled(gallery.rnn()).summary()
+
+
 def unnamed():
     """States without names, a readout with a loss at every step."""
     g = tg.Generator(0)

@@ -189,7 +189,7 @@ def _frames(t: Template, boxes: list[tuple[float, float, float, float]]) -> list
     found = []
     for r in sorted(set(t.rows)):
         inside = [box for box, row in zip(boxes, t.rows, strict=True) if row == r]
-        if t.scopes[r] and len(inside) > 1:
+        if t.scopes[r] and (len(inside) > 1 or len(set(t.rows)) > 1):
             found.append((
                 t.scopes[r],
                 min(x - w / 2 for x, _, w, _ in inside) - 6,

@@ -21,7 +21,9 @@ def rows_of(
     merged: list[tuple[str, list[int]]] = []
     waiting: list[int] = []
     for scope, members in runs:
-        if len(members) < 2 and not cells:
+        first = column.members[members[0]]
+        whole = first.name and len(first.parts) > 1  # a cell that is one gate, of an RNN
+        if len(members) < 2 and not cells and not whole:
             waiting += members
         elif merged and merged[-1][0] == scope and not cells:
             merged[-1][1].extend([*waiting, *members])

@@ -15,7 +15,7 @@ OPTIONS = {
     "level": ("auto", "op", "gate", "cell"),
 }
 LEVELS = ("cell", "gate", "op")  # from coarse to fine
-MANY_OPS = 15  # in a step, from which on its gates are drawn, and from as many gates its cells
+MANY = 15  # boxes of a step, from which on its gates are drawn, and from as many gates its cells
 UNFOUND = 30  # ops without steps that are worth a word on how to say them
 
 
@@ -60,18 +60,21 @@ def _at_level(graph: Graph, level: str, params: str, stepped: bool) -> Graph:
     if params == "edges":
         return units(graph, labels=True)
     if level == "auto":
-        if not stepped or params != "auto" or _largest(graph) <= MANY_OPS:
+        if not stepped or params != "auto" or _largest(graph) <= MANY:
             return graph
         gates = units(graph)
-        return gates if _largest(gates) <= MANY_OPS else cells(graph)
+        return gates if _largest(gates) <= MANY else cells(graph)
     return {"op": lambda g: g, "gate": units, "cell": cells}[level](graph)
 
 
 def _largest(graph: Graph) -> int:
-    """Ops in the step that has most."""
-    return max(
-        Counter(v.step for v in graph.vertices if v.kind == "op" and v.step is not None).values()
-    )
+    """Boxes in the step that has most: its ops, and a stub for each use of a parameter."""
+    boxes: Counter[int] = Counter()
+    for v in graph.vertices:
+        if v.kind == "op" and v.step is not None:
+            stubs = sum(graph.vertices[e.source].kind == "parameter" for e in graph.into[v.number])
+            boxes[v.step] += 1 + stubs
+    return max(boxes.values())
 
 
 def summary(kind: str, drawn: View) -> str:
