@@ -8,19 +8,17 @@ Mishra, ICLR 2021), which no framework ships. Positions y and velocities z:
 It learns the adding problem: a series of numbers in [0, 1] of which two are marked;
 the answer is their sum. Saying 1 every time has a mean squared error of 1/6.
 
-    python examples/custom_cell.py [--quick] [--out FOLDER]
+    python examples/custom_cell.py [--resume] [--quick] [--out FOLDER]
 """
 
-import argparse
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
+from _common import go, options, picture, writable, written
 
 import tinygrad_rnn as tg
-from tinygrad_rnn import nn, optim
+from tinygrad_rnn import nn, optim, train as training
 from tinygrad_rnn.testing import gradcheck
 
 ALWAYS_ONE = 1 / 6
@@ -78,67 +76,64 @@ def check() -> None:
     gradcheck(through_the_shared_weight, values)
 
 
-def train(T: int, updates: int, hidden: int) -> list[float]:
+def train(args: Any) -> list[float]:
     """Mean squared error of every update's fresh batch."""
-    g, model = tg.Generator(0), Adder(hidden)
+    g, model = tg.Generator(args.seed), Adder(args.hidden)
     optimizer = optim.Adam(model.parameters(), lr=2e-2)
-    schedule = optim.lr_scheduler.CosineAnnealingLR(optimizer, updates)
-    losses = []
-    with tqdm(range(updates), desc="training", disable=None, leave=False) as bar:
-        for _ in bar:
-            series, sums = batch(T, 50, g)
-            optimizer.zero_grad()
-            loss = nn.mse_loss(model(series), sums)
-            loss.backward()
-            norm = optim.clip_grad_norm_(optimizer.params, 1.0)
-            optimizer.step()
-            schedule.step()
-            losses.append(loss.item())
-            bar.set_postfix_str(f"loss {losses[-1]:.4f} |g| {norm:.2f}", refresh=False)
-    return losses
+    schedule = optim.lr_scheduler.CosineAnnealingLR(optimizer, args.updates)
+
+    def squared_error(series: Any, sums: Any) -> Any:
+        return nn.mse_loss(model(series), sums)
+
+    loss_of = squared_error if args.eager else tg.jit(squared_error)
+    run = training.Run(
+        args.out / "custom_cell.safetensors", args.updates, resume=args.resume,
+        settings={n: getattr(args, n) for n in ("length", "updates", "hidden", "seed")},
+        model=model, optimizer=optimizer, schedule=schedule, data=g,
+    )  # fmt: skip
+    for _ in run:
+        loss = loss_of(*batch(args.length, 50, g))
+        optimizer.zero_grad()
+        loss.backward()
+        norm = optim.clip_grad_norm_(optimizer.params, 1.0)
+        optimizer.step()
+        schedule.step()
+        run.log(loss=loss.item(), norm=norm)
+    return run.history["loss"]
 
 
 def draw(losses: list[float], path: Path) -> None:
     """The training curve beside what a constant answer reaches."""
-    try:
-        import matplotlib
-    except ImportError:
-        print("no picture: it needs matplotlib, pip install 'tinygrad_rnn[examples]'")
-        return
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    figure, ax = plt.subplots(figsize=(8, 4), layout="constrained")
-    ax.plot(losses, lw=0.8, color="tab:blue", label="oscillators")
-    ax.axhline(ALWAYS_ONE, color="black", ls="--", lw=1, label="always saying 1")
-    ax.set(yscale="log", xlabel="update", ylabel="mean squared error", title="The adding problem")
-    ax.legend(frameon=False)
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
-    print(f"written: {path}")
+    with picture(path, figsize=(8, 4)) as ax:
+        if ax is None:
+            return
+        ax.plot(losses, lw=0.8, color="tab:blue", label="oscillators")
+        ax.axhline(ALWAYS_ONE, color="black", ls="--", lw=1, label="always saying 1")
+        ax.set(yscale="log", xlabel="update", ylabel="mean squared error")
+        ax.set_title("The adding problem")
+        ax.legend(frameon=False)
 
 
 def main(argv: list[str] | None = None) -> dict[str, Any]:
     """Check, train, report."""
-    p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    p = options(__doc__, "custom_cell")
     p.add_argument("--length", type=int, default=30, help="steps in a series")
     p.add_argument("--updates", type=int, default=1500)
     p.add_argument("--hidden", type=int, default=32)
-    p.add_argument("--quick", action="store_true", help="5 updates: a smoke test")
-    p.add_argument("--out", type=Path, default=Path("out/custom_cell"))
     args = p.parse_args(argv)
-    args.out.mkdir(parents=True, exist_ok=True)
-    tg.manual_seed(0)
+    if args.quick:
+        args.updates = min(args.updates, 5)
+    writable(args.out)
+    tg.manual_seed(args.seed)
     check()
     print("gradients of the loop and of the shared weight agree with finite differences")
-    losses = train(args.length, 5 if args.quick else args.updates, args.hidden)
+    losses = train(args)
     final = float(np.mean(losses[-20:]))
     print(f"mean squared error {final:.4f}; always saying 1 has {ALWAYS_ONE:.4f}")
     result = {"losses": losses, "final": final, "always_one": ALWAYS_ONE, "length": args.length}
-    (args.out / "custom_cell.json").write_text(json.dumps(result))
     draw(losses, args.out / "custom_cell.png")
-    return result
+    return written(args.out / "custom_cell.json", result)
 
 
 if __name__ == "__main__":
-    main()
+    go(main)

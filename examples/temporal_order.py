@@ -125,7 +125,7 @@ def main(argv: list[str] | None = None) -> dict[str, Any]:
     p.add_argument("--places", choices=["pascanu", "hs97"], default="pascanu")
     p.add_argument("--seeds", type=int, default=5)
     p.add_argument("--updates", type=int, default=30_000, help="of 20 series each, at most")
-    p.add_argument("--lr", type=float, default=0.03)
+    p.add_argument("--lr", type=float, default=0.02)
     args = p.parse_args(argv)
     if args.length < 10 or args.seeds < 1:
         p.error(f"--length must be at least 10, --seeds 1; got {args.length} and {args.seeds}")

@@ -101,6 +101,8 @@ def test_custom_cell_checks_and_trains(tmp_path):
     assert len(result["losses"]) == 5
     assert np.isfinite(result["final"])
     assert (tmp_path / "custom_cell.png").exists()
+    resumed = example.main(["--quick", "--resume", "--out", str(tmp_path)])
+    assert resumed["losses"] == result["losses"]
 
 
 TASKS = {
