@@ -15,7 +15,7 @@ from tinygrad_rnn import nn
 from tinygrad_rnn.compiler.reasons import OFTEN
 from tinygrad_rnn.testing import check_jit
 
-VALUES = [0.9, 0.8, 0.3, 1.0, 2.0, -0.5, 0.0, -0.0, math.inf, math.nan, 1e300]
+VALUES = [0.9, 0.8, 0.3, 1.0, 2.0, -0.5, 0.0, -0.0, math.inf, math.nan, 1e300, 0.8, 0.3]
 quiet = pytest.mark.filterwarnings("ignore::tinygrad_rnn.CaptureWarning", "ignore:overflow")
 
 
@@ -60,6 +60,7 @@ OPERANDS: dict[str, Callable[[Any, Any], Any]] = {
 # f(x, a) in which its value is asked for
 ASKED: dict[str, Callable[[Any, Any], Any]] = {
     "branch": lambda x, a: x if a > 0.5 else -x,
+    "branch-and-operand": lambda x, a: x * a if a > 0.5 else x - a,
     "truth": lambda x, a: x if a else -x,
     "equal": lambda x, a: x if a == 0.8 else -x,
     "member": lambda x, a: x if a in (None, 0.8) else -x,

@@ -70,7 +70,8 @@ class Jitted:
             guards = entry.guards.hold()
             if guards is not None:
                 entry.guards = guards
-                floats: Any = ()
+                # one whose value was asked for as well is in the key and an operand
+                floats: Any = entry.floats.arrays(leaves) if entry.floats.inputs else ()
                 break
         else:
             entry, guards, floats = self._other(key, leaves)
