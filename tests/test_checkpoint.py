@@ -277,6 +277,26 @@ def test_ctrl_c_lets_the_update_end_and_saves(tmp_path):
     assert train.Run(path, 10, resume=True, progress=False).done == 4
 
 
+def test_arrays_among_the_settings_of_a_run_are_compared_by_value(tmp_path):
+    path, nan = tmp_path / "a.st", float("nan")
+
+    def settings(last, deep=2.0, scale=nan):
+        return {
+            "mean": np.array([1.0, nan, last]), "scale": scale, "sizes": (3, [4]),
+            "deep": [{"w": tg.tensor([1.0, deep])}],
+        }  # fmt: skip
+
+    for updates in (2, 4):
+        run = train.Run(path, updates, resume=True, settings=settings(3.0), progress=False)
+        assert list(run) == [updates - 2, updates - 1]
+    others = [settings(4.0), settings(3.0, deep=5.0), settings(3.0, scale=1.0)]
+    others += [{**settings(3.0), "mean": v} for v in (1.0, np.ones(2), np.ones(3, "f"), None)]
+    others += [{**settings(3.0), "sizes": (3, [4, 5])}, {**settings(3.0), "deep": [{}]}]
+    for other in others:
+        with pytest.raises(CheckpointError, match="another run"):
+            train.Run(path, 4, resume=True, settings=other, progress=False)
+
+
 def test_a_run_of_other_settings_is_refused(tmp_path):
     path = tmp_path / "a.st"
     looped(path, 2)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from .._tensor import Tensor
 from ..errors import CheckpointError
 from .checkpoint import files, load, save
 
@@ -63,7 +64,7 @@ class Run:
         other = [
             f"{k}: {self.settings.get(k)!r} here, {theirs.get(k)!r} there"
             for k in sorted({*self.settings, *theirs})
-            if self.settings.get(k) != theirs.get(k)
+            if not _same(self.settings.get(k), theirs.get(k))
         ]
         if other or "done" not in found:
             raise CheckpointError(
@@ -110,6 +111,20 @@ class Run:
                 if interrupt.asked:
                     raise KeyboardInterrupt
             self.save()
+
+
+def _same(a: Any, b: Any) -> bool:
+    """Whether two settings are equal: arrays and tensors by their values, NaN to NaN."""
+    if isinstance(a, dict) and isinstance(b, dict):
+        return a.keys() == b.keys() and all(_same(a[k], b[k]) for k in a)
+    if isinstance(a, list | tuple) and type(a) is type(b):
+        return len(a) == len(b) and all(map(_same, a, b))
+    a, b = (x.numpy() if isinstance(x, Tensor) else x for x in (a, b))
+    if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
+        return a.dtype == b.dtype and np.array_equal(a, b, equal_nan=True)
+    if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
+        return False
+    return bool(a == b or (a != a and b != b))
 
 
 class _Interrupt:
