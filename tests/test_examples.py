@@ -227,14 +227,32 @@ def test_the_copy_task_asks_for_what_it_showed():
     assert np.abs(U.numpy() @ U.numpy().T - np.eye(8)).max() < 1e-6
 
 
-def test_the_code_of_the_readme_runs(capsys, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)  # it draws
-    text = (ROOT / "README.md").read_text()
+def run_blocks(path, least):
+    """The text of a page, whose Python blocks were run one after the other."""
+    text = path.read_text()
     blocks = re.findall(r"^```python\n(.*?)^```", text, re.M | re.S)
-    assert len(blocks) >= 5
+    assert len(blocks) >= least
     names = {}
     for block in blocks:
-        exec(compile(block, "README.md", "exec"), names)
+        exec(compile(block, path.name, "exec"), names)
+    return text
+
+
+@pytest.mark.parametrize(("page", "blocks"), [("jit", 2), ("diagrams", 5), ("training", 4)])
+def test_the_code_of_the_docs_runs(page, blocks, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run_blocks(ROOT / "docs" / f"{page}.md", blocks)
+
+
+def test_pages_link_to_what_is_there():
+    for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md"), ROOT / "examples/README.md"):
+        for link in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+            assert link.startswith("https://") or (page.parent / link).exists(), (page.name, link)
+
+
+def test_the_code_of_the_readme_runs(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # it draws
+    text = run_blocks(ROOT / "README.md", 5)
     out = capsys.readouterr().out
     assert "detect_anomaly: log, step 2 gives 1 of 1 values" in out
     assert "(7, 4, 16) (4, 4, 8)" in out
