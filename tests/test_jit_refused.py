@@ -1,5 +1,7 @@
 """What cannot be captured, and how that is said."""
 
+import gc
+import sys
 from typing import Any
 
 import numpy as np
@@ -49,3 +51,15 @@ def test_what_is_no_function_is_refused() -> None:
         tg.jit(3)  # type: ignore[arg-type]
     with pytest.raises(CaptureError, match="call it once"):
         tg.jit(lambda x: x).explain()
+
+
+def test_a_loop_that_an_error_cuts_short_ends_in_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its iterator lives as long as the traceback, longer than the recording."""
+    complaints: list[Any] = []
+    monkeypatch.setattr(sys, "unraisablehook", complaints.append)
+
+    with pytest.raises(CaptureError, match="the value of a traced tensor") as caught:
+        tg.jit(lambda x: [float(x_t) for x_t in x])(tg.ones(3))
+    del caught
+    gc.collect()
+    assert not complaints

@@ -317,7 +317,8 @@ class Tensor(Traced):
     def _steps(self, order: range) -> Iterator["Tensor"]:
         """Slices of the first axis; nodes made meanwhile are stamped with the step."""
         now, own = local.now, _Step()
-        now.steps.append(own)  # loops may nest, and zip() runs several side by side
+        steps = now.steps  # those of a recording, which may be over when the loop is given up
+        steps.append(own)  # loops may nest, and zip() runs several side by side
         try:
             for t in order:
                 own.t = t
@@ -325,8 +326,8 @@ class Tensor(Traced):
                     now.stamp = (t, now.stamp[1])
                 yield self[t]
         finally:
-            now.steps.remove(own)
-            if not now.step_held:
+            steps.remove(own)
+            if steps is now.steps and not now.step_held:
                 now.stamp = (now.steps[-1].t if now.steps else None, now.stamp[1])
 
     # operators: below, from the ops; here what mypy must know of them ----------
