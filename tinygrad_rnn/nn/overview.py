@@ -61,7 +61,7 @@ class Summary(NamedTuple):
 
 
 def summary(model: Module, *inputs: Any, **named: Any) -> Summary:
-    """List a model's modules with the shapes that they put out, parameters and bytes.
+    """List a model's modules with their output shapes, parameters and bytes.
 
     The model is called once with the inputs (arrays or tensors), if there are any: a copy of
     it, without gradients and hooks, after which the default random numbers go on where they

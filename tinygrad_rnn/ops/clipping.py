@@ -35,7 +35,7 @@ def clip_gradient_norm_vjp_x(g, limit):
 
 
 def clip_gradient(x: Any, *, value: float | None = None, norm: float | None = None) -> Any:
-    """Give x as it is, and bound the gradient that flows back through it.
+    """Return x as it is, and bound the gradient that flows back through it.
 
     `value`: dL/dx = min(max(g, -value), value) elementwise, as Graves (arXiv:1308.0850)
     clips the derivatives at each step. `norm`: dL/dx = g min(1, norm / |g|) with |g| of
@@ -45,8 +45,8 @@ def clip_gradient(x: Any, *, value: float | None = None, norm: float | None = No
     On the state of a recurrence it acts at every step on all that comes from later, so a
     product of T Jacobians cannot grow without bound; `optim.clip_grad_norm_` sees only the
     sum. It is an op like others: under `tg.jit`, in diagrams and in higher derivatives (of
-    the gradient as it is clipped). Raises ValueError unless one of both is given and positive,
-    DTypeError for integers.
+    the gradient as it is clipped). Raises ValueError unless exactly one of them
+    is given and it is positive, DTypeError for integers.
 
     >>> import tinygrad_rnn as tg
     >>> x = tg.tensor([3.0, -0.1], requires_grad=True)

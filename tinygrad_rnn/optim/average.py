@@ -49,7 +49,7 @@ class AveragedWeights:
         self._kernel, self._inside = Update(_towards), False
 
     def update(self) -> None:
-        """Take the weights of now into the average; call it after `optimizer.step()`."""
+        """Take the present weights into the average; call it after `optimizer.step()`."""
         not_recorded(self, "update")
         self._fitting()
         if self._inside:
@@ -69,10 +69,10 @@ class AveragedWeights:
 
     @contextlib.contextmanager
     def applied(self) -> Iterator[None]:
-        """Within it the parameters have the averages' values, for evaluating or saving.
+        """Give the parameters the averages' values inside a `with`, to evaluate or save them.
 
-        Raises GraphError at its end, the parameters as they were before, if they were written
-        to inside.
+        Raises GraphError at its end if the parameters were written to inside; they are then as
+        they were before.
         """
         not_recorded(self, "applied")
         self._fitting()

@@ -11,7 +11,7 @@ from .optimizer import Optimizer
 
 
 class SkipNonFinite:
-    """Take an optimiser's steps but those with a gradient that is not finite, and count these.
+    """Take an optimiser's steps, but leave out and count those with a gradient that is not finite.
 
     `step()` steps and returns True if all gradients are finite; else it leaves the parameters
     and moments as they are, adds one to `skipped` and returns False. After more than `most` in a
@@ -37,7 +37,7 @@ class SkipNonFinite:
         self.skipped = self.in_a_row = 0
 
     def step(self) -> bool:
-        """Step if all gradients are finite; whether it did."""
+        """Step if all gradients are finite, and return whether it did."""
         # a norm too large for a float may be of finite gradients
         finite = np.isfinite(_groups(self.optimizer.params)[1])
         bad = [] if finite else self._bad()
@@ -68,5 +68,5 @@ class SkipNonFinite:
         return {"skipped": self.skipped, "in_a_row": self.in_a_row}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take the counts over."""
+        """Take over the counts."""
         self.skipped, self.in_a_row = int(state["skipped"]), int(state["in_a_row"])

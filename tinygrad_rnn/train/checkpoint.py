@@ -221,7 +221,7 @@ def _described(value: Any) -> str:
 
 
 def files(path: Path) -> list[Path]:
-    """The checkpoint and those kept before it, as far as there are any, newest first."""
+    """The checkpoint and those kept before it, newest first; only those that exist."""
     path = Path(os.path.realpath(path))
     numbers = sorted(
         int(middle)

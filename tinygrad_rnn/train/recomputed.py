@@ -20,13 +20,13 @@ def recompute(
     length: int | None = None,
     segments: int | None = None,
 ) -> tuple[Any, Any]:
-    """Return `run(data, state)`, keeping for the backward pass no more than some states.
+    """Return `run(data, state)`, keeping only a few states for the backward pass.
 
     The steps run in segments of `length`, or in `segments` of them; by default of about
     sqrt(T) steps. Only the states at the borders are kept; the backward pass runs one
-    segment after the other again, last first. So memory goes with T / length + length in
-    place of T, for one forward pass more (Chen et al., arXiv:1604.06174; Gruslys et al.,
-    NeurIPS 2016, for recurrent nets).
+    segment after the other again, last first. So memory goes with T / length + length
+    instead of T, at the price of one more forward pass (Chen et al., arXiv:1604.06174;
+    Gruslys et al., NeurIPS 2016, for recurrent nets).
 
     `run(part, state)` does the steps of `part`, as in `tbptt`, and returns outputs and the
     new state; it may be a layer or a jitted function. Outputs are tensors, also in tuples,

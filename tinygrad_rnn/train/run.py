@@ -21,8 +21,8 @@ class Run:
     `for update in run:` does one update a round; `run.log(loss=...)` notes numbers, which stand
     beside the bar and in `run.history`. Every `every` updates, at the end, and on Ctrl-C
     once the update is whole, `train.save` writes `parts`, `settings` and the history to
-    `path` (None: nowhere). With `resume` the run goes on from there, bit for bit; where
-    there is no file it begins, and `run.done` says how far it was. Raises CheckpointError
+    `path` (None: nowhere). With `resume` the run goes on from there, bit for bit, or
+    begins where there is no file; `run.done` is the number of updates done. Raises CheckpointError
     for settings that are not those of the file, naming them.
 
     >>> import tempfile, tinygrad_rnn as tg

@@ -24,7 +24,7 @@ class StreamBatches:
     next symbol `(text[:-1], text[1:])`. `for chunk in stream:` gives the rest of this pass,
     `stream.take()` the next chunk, pass after pass; `stream.data` is all of it as (L, lanes,
     ...), for `train.tbptt`. `state_dict()` holds the position, for `train.save`. Raises
-    DataError for a stream shorter than its lanes, ValueError for numbers that are no counts.
+    DataError for a stream shorter than its lanes, ValueError for numbers that are not counts.
 
     >>> stream = StreamBatches(np.arange(11), lanes=2, steps=3)
     >>> [chunk.tolist() for chunk in stream]

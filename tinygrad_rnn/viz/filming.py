@@ -87,12 +87,12 @@ class Film:
 
 @contextmanager
 def film(every: int = 10, share: float | None = 0.05) -> Iterator[Film]:
-    """Keep the norms |dL/dh_t| of every `every`-th backward() inside, to be seen over training.
+    """Keep the norms |dL/dh_t| of every `every`-th backward() inside, to show them over training.
 
     Each is the norm of a state's whole gradient, as a hook on it would see it. Eager code
     pays a percent or two. A function under `tg.jit` has no states to be seen, so it runs
     eagerly from the end of the call of backward() before a frame to the end of the frame's
-    own, with the same numbers but for rounding. After the first update, which is always a
+    own, with the same numbers up to rounding. After the first update, which is always a
     frame, frames are left out as long as one more would cost above `share` of the CPU time
     passed (None: none is). So a film of compiled training has fewer frames, at multiples of
     `every` all the same.
