@@ -277,6 +277,15 @@ def test_ctrl_c_lets_the_update_end_and_saves(tmp_path):
     assert train.Run(path, 10, resume=True, progress=False).done == 4
 
 
+@pytest.mark.parametrize(
+    "bad", [{"updates": -1}, {"updates": 2.5}, {"every": 0}, {"every": 1.5}, {"every": True}]
+)
+def test_a_run_is_told_what_is_no_count(bad):
+    (name,) = bad
+    with pytest.raises(ValueError, match=f"{name} must be a whole number from"):
+        train.Run(None, **{"updates": 3, **bad})
+
+
 def test_arrays_among_the_settings_of_a_run_are_compared_by_value(tmp_path):
     path, nan = tmp_path / "a.st", float("nan")
 

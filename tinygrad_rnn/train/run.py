@@ -23,7 +23,8 @@ class Run:
     once the update is whole, `train.save` writes `parts`, `settings` and the history to
     `path` (None: nowhere). With `resume` the run goes on from there, bit for bit, or
     begins where there is no file; `run.done` is the number of updates done. Raises CheckpointError
-    for settings that are not those of the file, naming them.
+    for settings that are not those of the file, naming them, ValueError for numbers that are no
+    counts.
 
     >>> import tempfile, tinygrad_rnn as tg
     >>> path = Path(tempfile.mkdtemp()) / "run.safetensors"
@@ -48,6 +49,11 @@ class Run:
         progress: bool = True,
         **parts: Any,
     ):
+        for name, n, least in (("updates", updates, 0), ("every", every, 1)):
+            if not isinstance(n, int | np.integer) or isinstance(n, bool) or n < least:
+                raise ValueError(
+                    f"train.Run: {name} must be a whole number from {least}, got {n!r}"
+                )
         self.path = None if path is None else Path(path)
         self.updates, self.every, self.label, self.progress = updates, every, label, progress
         self.parts, self.settings = parts, dict(settings or {})
