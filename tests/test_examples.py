@@ -279,6 +279,20 @@ def test_the_floors_hold_and_their_check_fails_on_a_planted_import(tmp_path, mon
     assert "'bad' is a module and a public name" in found
 
 
+def test_the_readme_names_every_file_on_its_floor():
+    text = (ROOT / "README.md").read_text()
+    rows = {
+        floor: names
+        for floor, names in re.findall(r"^\| (\d) \| (.*?) \|", text, re.M)
+        if "`" in names
+    }
+    written = {
+        name: int(n) for n, row in rows.items() for name in re.findall(r"`(\w+)(?:/|\.py)`", row)
+    }
+    floors = load(ROOT / "tools" / "check_floors.py").FLOORS
+    assert written == {name: floor for name, floor in floors.items() if name != "__init__"}
+
+
 def test_public_names():
     public = {n for n in dir(tg) if not n.startswith("_")}
     modules = {
