@@ -1,5 +1,7 @@
 """What a Tensor offers besides its ops: formatting, copies, other libraries, other libraries' words."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -62,8 +64,42 @@ def test_values_of_other_libraries_are_taken():
     typed.dtype = np.dtype(np.float64)  # as a Series and a PyTorch tensor have
     assert tg.tensor(typed).dtype == np.float64
     assert tg.tensor(memoryview(b"ab")).tolist() == [97, 98]
+    assert tg.tensor([typed, typed]).dtype == np.float64
     with pytest.raises(tg.DTypeError, match="is not supported"):
         tg.tensor(Series(["a", "b"]))
+
+
+class Frame:
+    """A DataFrame of pandas makes an array of itself and has a dtype for each column, none itself."""
+
+    def __init__(self, dtype, **columns):
+        self.columns = {n: np.array(v) for n, v in columns.items()}
+        self.dtypes, self.dtype_of_all = {n: v.dtype for n, v in self.columns.items()}, dtype
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array([*zip(*self.columns.values(), strict=True)], dtype or self.dtype_of_all)
+
+
+def test_a_data_frame_keeps_its_dtype():
+    t = tg.tensor(Frame(np.float64, a=[1.0, 2.0], b=[0.1, 4.0]))
+    assert (t.dtype, t.tolist()) == (np.float64, [[1.0, 0.1], [2.0, 4.0]])
+    assert tg.tensor(Frame(np.int64, a=[1, 2])).dtype == np.int64
+    assert tg.tensor(Frame(np.float64, a=[1.0]), dtype=np.float32).dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (Frame(object, a=["x"], b=[1.0], c=[True]), "'a' (<U1), 'c' (bool) must be left out"),
+        ([1.0, None], "None is no number"),
+        ([1.0, {"a": 1}], "{'a': 1} is no number"),
+        (np.array([1, 2.5], object), "its numbers are Python objects"),
+    ],
+)
+@pytest.mark.parametrize("dtype", [None, np.float32])
+def test_objects_are_refused_by_what_is_no_number(value, said, dtype):
+    with pytest.raises(tg.DTypeError, match=re.escape(said)):
+        tg.tensor(value, dtype)
 
 
 @pytest.mark.parametrize(

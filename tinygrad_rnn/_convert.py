@@ -31,10 +31,7 @@ def to_array(value: Any, dtype: Any = None) -> Array:
         value = value._array
     if isinstance(value, list | tuple) and any(isinstance(v, Traced) for v in value):
         value = [np.asarray(v) for v in value]  # raises for what requires a gradient
-    typed = hasattr(value, "dtype") or (
-        isinstance(value, list | tuple)
-        and any(isinstance(v, np.ndarray | np.generic) for v in value)
-    )
+    typed = _typed(value) or (isinstance(value, list | tuple) and any(map(_typed, value)))
     try:
         array = np.array(value, order="C", subok=True)
     except ValueError as error:
@@ -47,11 +44,42 @@ def to_array(value: Any, dtype: Any = None) -> Array:
         array = array.astype(array.dtype.newbyteorder("="))
     if dtype is None and array.dtype == _F64 and not typed:
         dtype = _F32
+    if array.dtype.kind == "O":
+        raise DTypeError(f"tensor: dtype object is not supported: {_objects(value, array)}")
     if dtype is not None:
         if array.dtype.kind not in "fiub":
             raise DTypeError(f"tensor: cannot make {np.dtype(dtype)} of {array.dtype} values")
         array = array.astype(dtype)
     return supported(array)
+
+
+def _typed(value: Any) -> bool:
+    """Whether a value has a dtype of its own, or one a column as a DataFrame has."""
+    return hasattr(value, "dtype") or hasattr(value, "dtypes")
+
+
+def _objects(value: Any, array: Array) -> str:
+    """What it is that is no number, and what to do."""
+    columns = getattr(value, "dtypes", None)
+    if hasattr(columns, "items"):  # of a DataFrame
+        odd = [
+            f"{name!r} ({dtype})"
+            for name, dtype in columns.items()
+            if not isinstance(dtype, np.dtype) or dtype.kind not in "iuf"
+        ]
+        return (
+            f"of its columns, {', '.join(odd[:3])}{', ...' if odd[3:] else ''} must be left out or "
+            "made numbers, by .astype('float64'), or .cat.codes of a category"
+        )
+    numbers = (bool, int, float, np.bool_, np.number)
+    other = next((v for v in array.flat if not isinstance(v, numbers)), None)
+    if other is None and not any(v is None for v in array.flat):
+        return "its numbers are Python objects; convert them by .astype('float64')"
+    text = repr(other)
+    return (
+        f"{text if len(text) <= 40 else text[:37] + '...'} is no number; missing values are NaN "
+        "(float('nan')) here, and anything else needs a number"
+    )
 
 
 def index_key(parts: tuple[Any, ...]) -> tuple[Any, ...]:
