@@ -60,7 +60,7 @@ def _typed(value: Any) -> bool:
 
 def _objects(value: Any, array: Array) -> str:
     """What it is that is no number, and what to do."""
-    columns = getattr(value, "dtypes", None)
+    columns: Any = getattr(value, "dtypes", None)
     if hasattr(columns, "items"):  # of a DataFrame
         odd = [
             f"{name!r} ({dtype})"
