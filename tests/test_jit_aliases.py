@@ -49,6 +49,72 @@ def test_a_returned_constant_is_a_new_one_in_each_call(inside: str) -> None:
     assert second.tolist() == [1, 1, 1]
 
 
+@pytest.mark.parametrize("audit", [0, 1])
+@pytest.mark.parametrize(
+    "made",
+    [
+        "tg.tensor([1.0, 2.0, 3.0], requires_grad=True)",
+        "nn.Parameter([1.0, 2.0, 3.0], name='w')",
+        "required(tg.tensor([1.0, 2.0, 3.0]))",
+        "hooked(tg.tensor([1.0, 2.0, 3.0], requires_grad=True))",
+    ],
+)
+def test_a_leaf_made_inside_is_a_new_one_in_each_call(made: str, audit: int) -> None:
+    def required(w: Any) -> Any:
+        w.requires_grad = True
+        return w
+
+    def hooked(w: Any) -> Any:
+        w.register_hook(lambda g: g * 10)
+        return w
+
+    names = {"tg": tg, "nn": nn, "required": required, "hooked": hooked}
+    f = eval(f"lambda x, v: (w := {made}, w, (x * w * v).sum())", names)
+    fast = tg.jit(f, audit=audit)
+    x, v = tg.tensor([2.0, 3.0, 4.0]), tg.tensor([1.0, 1.0, 1.0], requires_grad=True)
+    u = tg.tensor([1.0, 1.0, 1.0], requires_grad=True)
+    plain, compiled = [f(x, u) for _ in range(3)], [fast(x, v) for _ in range(3)]
+    for (w, _, loss), (y, same, loss_y) in zip(plain, compiled, strict=True):
+        loss.backward()
+        loss_y.backward()
+        assert (type(y), y.name, y is same) == (type(w), w.name, True)
+        assert y.grad.tolist() == w.grad.tolist()
+        y.assign_(y * 0)  # seen by no other call
+    assert v.grad.tolist() == u.grad.tolist()
+    assert len({id(y) for y, _, _ in compiled}) == 3
+    assert fast(x, v)[0].tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize("put", ["attribute", "item", "closure"])
+def test_a_leaf_made_at_the_first_call_and_kept_stays_the_same(put: str) -> None:
+    def attribute(x: Any) -> Any:
+        if not hasattr(module, "w"):
+            module.w = nn.Parameter([1.0, 2.0])
+        return module.w, (x * module.w).sum()
+
+    def item(x: Any) -> Any:
+        if "w" not in known:
+            known["w"] = nn.Parameter([1.0, 2.0])
+        return known["w"], (x * known["w"]).sum()
+
+    def closure(x: Any) -> Any:
+        nonlocal held
+        if held is None:
+            held = nn.Parameter([1.0, 2.0])
+        return held, (x * held).sum()
+
+    module, known, held = nn.Module(), dict[str, Any](), None
+    fast = tg.jit({"attribute": attribute, "item": item, "closure": closure}[put])
+    for n in (1, 2, 3):
+        w, loss = fast(tg.ones(2))
+        loss.backward()
+        assert w.grad.tolist() == [n, n]
+        assert (
+            w
+            is {"attribute": lambda: module.w, "item": lambda: known["w"]}.get(put, lambda: held)()
+        )
+
+
 # results of a function of a leaf w of shape (4,)
 LOOKS: dict[str, Callable[[Any], Any]] = {
     "as-it-is": lambda w: w,

@@ -114,6 +114,8 @@ class Tensor(Traced):
                 f"requires_grad: only float tensors have gradients, this one is {self.dtype}; "
                 "convert it with .astype('float32')"
             )
+        if value and not self._leaf and local.now.recorder is not None:
+            local.now.recorder.leaves.append(self)
         self._leaf = bool(value)
 
     @property

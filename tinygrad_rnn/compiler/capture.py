@@ -123,6 +123,7 @@ class Tape:
         self.line = ""  # of the user's code that all it records stands for, if there is one
         self.lists: dict[Any, Array] = {}  # arrays made of Python lists, by what is in them
         self.made: list[weakref.ref[Any]] = []  # to see whether a symbol outlives the recording
+        self.leaves: list[Tensor] = []  # that began to require a gradient in the recording
         self.floats = Floats(self.made)
         self.seeded: list[tuple[Generator, Generator, tuple[int, int]]] = []
         self.watch: Any = None  # what Python shows the user's calls to, while they are recorded

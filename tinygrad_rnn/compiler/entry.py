@@ -148,6 +148,7 @@ class Entry:
         self.kind: Any = None  # the key with classes in place of objects
         self.twin = False  # another entry's program for other objects
         self.seeded = tape.seeded
+        self.leaves = recorded.leaves  # places of lifted ones that each call makes anew
         self.held = [a for a in leaves if not isinstance(a, Tensor)]  # known by their ids
         self.plain = not self.held  # whether all leaves of its arguments are tensors
         self.compiled = Compiled(recorded.inputs, tape.instrs, recorded.outputs, local.now.grad)
@@ -181,6 +182,8 @@ class Entry:
         to `calls`.
         """
         compiled = self.compiled
+        if self.leaves:
+            lifted = [_anew(a) if k in self.leaves else a for k, a in enumerate(lifted)]
         inputs = [*tensors, *lifted, *floats]
         arrays = [a._array for a in tensors]
         arrays += [a._array if isinstance(a, Tensor) else a for a in lifted]
@@ -223,6 +226,13 @@ class Entry:
         for k in places:
             results[k]._node = _make(jit_output, [core], {"place": k}, (), results[k])
         return call
+
+
+def _anew(leaf: Tensor) -> Tensor:
+    """A leaf as the function would make it: the gradients of two calls are not added up."""
+    twin = copy(leaf)
+    twin._hooks = leaf._hooks and dict(leaf._hooks)
+    return twin
 
 
 def _make(op: Any, inputs: list[Any], attrs: Any, saved: Any, like: Tensor) -> Node:

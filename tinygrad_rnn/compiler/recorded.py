@@ -1,5 +1,6 @@
 """One call of a function recorded: its program as it was written, and what it depends on."""
 
+import gc
 import sys
 from collections.abc import Callable, Collection
 from types import FrameType
@@ -37,10 +38,28 @@ class Recorded:
             raise
         tape, self.floats = self.tape, self.tape.floats
         self.lifted = [a for a, _ in tape.lifted.values()]
+        self.leaves = self._leaves()
         self.inputs = self.arguments + [v for _, v in tape.lifted.values()]
         self.inputs += [v for _, v in self.floats.inputs.values()]
         self.watch.ends(self.lifted)
         self.guards = Guards(groups, self.lifted, tape.read_values.values())
+
+    def _leaves(self) -> list[int]:
+        """Places of the lifted ones that each call makes anew: leaves that the function made.
+
+        One that it put somewhere, such as a parameter made at the first call, is still held there.
+        """
+        tape, found = self.tape, list[int]()
+        leaves = {id(a) for a in tape.leaves} - self.watch.around.tensors
+        both = *tape.lifted.values(), *tape.read_values.values()
+        ours = {id(tape.leaves), id(self.lifted), *map(id, both)}
+        for k in range(len(self.lifted)):  # enumerate would hold it as well
+            a = self.lifted[k]
+            if id(a) in leaves and all(
+                isinstance(r, FrameType) or id(r) in ours for r in gc.get_referrers(a)
+            ):
+                found.append(k)
+        return found
 
     def _run(
         self, fn: Callable[..., Any], leaves: list[Any], shape: Any, varying: Collection[int]
