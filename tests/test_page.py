@@ -1,6 +1,7 @@
 """The HTML page in a real browser: nothing asked of the network, every control does its work."""
 
 import importlib.util
+import re
 import shutil
 from pathlib import Path
 
@@ -164,6 +165,35 @@ def test_a_phone_and_the_dark(load):
     paper = "getComputedStyle(document.querySelector('section svg > g > polygon')).fill"
     page.keyboard.press("d")
     assert page.evaluate(paper) == "rgb(217, 220, 224)"
+
+
+def test_in_the_dark_what_is_strong_stays_strong(load):
+    """A thicker arrow stands out more against its ground, light or dark."""
+    page = load(viz.gradient_flow(gallery._decay(0.5, steps=8), level="gate"))
+    arrows = """[...document.querySelectorAll("#gradient g.link path")].map(e => {
+        const s = getComputedStyle(e); return [s.strokeWidth, s.stroke, s.strokeDasharray]; })"""
+    ground = "getComputedStyle(document.querySelector('section svg > g > polygon')).fill"
+    for _ in range(2):
+        found = {
+            (float(width.removesuffix("px")), contrast(colour, page.evaluate(ground)))
+            for width, colour, dashes in page.evaluate(arrows)
+            if dashes == "none"
+        }
+        contrasts = [c for _, c in sorted(found)]
+        assert len(contrasts) > 4
+        assert contrasts == sorted(contrasts)
+        assert contrasts[-1] > 7  # WCAG 2.2, level AAA for text
+        page.keyboard.press("d")
+
+
+def contrast(a, b):
+    """The contrast ratio of two CSS colours (WCAG 2.2)."""
+    light = []
+    for colour in (a, b):
+        parts = [int(c) / 255 for c in re.findall(r"\d+", colour)[:3]]
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
+        light.append(np.dot([0.2126, 0.7152, 0.0722], linear))
+    return (max(light) + 0.05) / (min(light) + 0.05)
 
 
 def test_a_cell_opens_into_gates_and_ops(load):

@@ -25,6 +25,7 @@ from tinygrad_rnn.kernels.measure import (
 )
 from tinygrad_rnn.viz import building, columns, engine
 from tinygrad_rnn.viz.__main__ import main as draw_main
+from tinygrad_rnn.viz.picture import text_width
 
 HERE = Path(__file__).parent
 GOLDEN = HERE / "golden"
@@ -317,6 +318,36 @@ def test_rolled_has_one_cell():
     assert "hₜ = ×" in [line for *_, lines, _ in boxes(diagram) for line in lines]
     skipping = {line.label for line in rolled(gallery.custom_cell()).picture.lines}
     assert skipping == {"", "fastₜ₋₁", "slowₜ₋₁", "slowₜ₋₂"}
+
+
+@pytest.mark.parametrize(
+    ("name", "formula"),
+    [("rnn", "hₜ₋₁ · Wh"), ("lstm", "fₜ × cₜ₋₁"), ("custom_cell", "0.5 × slowₜ₋₁")],
+)
+def test_a_rolled_formula_names_the_step_it_reads(name, formula):
+    assert formula in [line for *_, lines, _ in boxes(rolled(MODELS[name]())) for line in lines]
+
+
+def test_a_rolled_cell_has_a_loop_for_each_state():
+    picture = rolled(MODELS["two_layers"](), level="cell").picture
+    states = [(line.source, line.target, line.label) for line in picture.lines if line.label]
+    assert all(source == target for source, target, _ in states)
+    assert sorted(label for *_, label in states) == ["cₜ₋₁"] * 2 + ["hₜ₋₁"] * 2
+
+
+def test_a_weight_acts_along_a_loop():
+    picture = viz.rolled(gallery.textbook(), params="edges").picture
+    assert {"Wx", "Wy", "Ws, Sₜ₋₁"} <= {line.label for line in picture.lines}
+
+
+@pytest.mark.parametrize("name", ["lstm", "two_layers"])
+def test_no_edge_strikes_a_heading_that_has_room(name):
+    picture = viz.rolled(MODELS[name]()).picture
+    (heading,) = [t for t in picture.texts if "steps" in t.text]
+    width = text_width(heading.text, heading.size)
+    for line in picture.lines:
+        for x, y in line.points:
+            assert not (heading.x < x < heading.x + width and abs(y - heading.y + 5) < 8)
 
 
 @pytest.mark.parametrize(("name", "loops"), [("gru", 1), ("lstm", 2), ("two_layers", 4)])

@@ -56,6 +56,34 @@ def _recorded(loss: Any, flow: Any, who: str) -> Graph:
     return flow.graph
 
 
+def _measured(
+    loss: Any, flow: Flow | None, from_step: int | None, who: str
+) -> tuple[Graph, Measured]:
+    """The graph of a loss, and the gradient in it: of a sweep, or as it was recorded."""
+    _sweep.check_scalar(loss)
+    graph = collect(loss, who) if flow is None else _recorded(loss, flow, who)
+    measured = _sweep.sweep(loss, graph, from_step) if flow is None else flow
+    scale = _fates.scale_of(measured)
+    return graph, Measured(measured, scale, _figures.tabulate(measured, scale))
+
+
+def _film_of(
+    base: Flowing, loss: Any, graph: Graph, blocked: Collection[int] | None, who: str
+) -> Callable[[str, float, int], bytes]:
+    """What makes the film of a flow; `blocked` is None for a recorded one, which has none."""
+
+    def film_of(form: str, seconds: float, dpi: int) -> bytes:
+        if blocked is None:
+            raise RenderError(
+                "save: a film goes through the graph, which a recorded flow no longer has; save "
+                "viz.gradient_flow(loss) before loss.backward()"
+            )
+        told = _contributions.contributions(root_of(loss, who), graph, blocked)
+        return _bptt.animated(_bptt.frames(base.gradient(), told, graph), form, seconds, dpi)
+
+    return film_of
+
+
 def _finer(
     drawn: View, who: str, params: str, how: tuple[str, Any], cut: Callable[[View], list[Slot]]
 ) -> Iterator[tuple[View, list[Slot]]]:
@@ -189,12 +217,8 @@ def gradient_flow(
     (9,)
     """
     who = "viz.gradient_flow"
-    _sweep.check_scalar(loss)
-    graph = collect(loss, who) if flow is None else _recorded(loss, flow, who)
+    graph, figures = _measured(loss, flow, from_step, who)
     drawn = view(graph, who, level, params, direction, show)
-    measured = _sweep.sweep(loss, graph, from_step) if flow is None else flow
-    scale = _fates.scale_of(measured)
-    figures = Measured(measured, scale, _figures.tabulate(measured, scale))
     blocked = () if from_step is None else other_losses(graph, from_step)
 
     def cut(v: View) -> list[Slot]:
@@ -213,16 +237,8 @@ def gradient_flow(
         empty = _page.Page(views, base.below())
         return _exhibits.filled(empty, loss, graph, from_step, flow)
 
-    def film_of(form: str, seconds: float, dpi: int) -> bytes:
-        if flow is not None:
-            raise RenderError(
-                "save: a film goes through the graph, which a recorded flow no longer has; save "
-                "viz.gradient_flow(loss) before loss.backward()"
-            )
-        told = _contributions.contributions(root_of(loss, who), graph, blocked)
-        return _bptt.animated(_bptt.frames(base.gradient(), told, graph), form, seconds, dpi)
-
     base = flowing(drawn, cut(drawn))
+    film_of = _film_of(base, loss, graph, None if flow is not None else blocked, who)
     words = [summary("gradient flow", drawn), *_figures.summary(figures.table)]
     return GradientDiagram(
         base.whole,

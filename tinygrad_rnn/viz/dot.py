@@ -105,7 +105,9 @@ def _box(b: Box, height: float) -> dict[str, str]:
 def _line(name: str, line: Line, height: float) -> dict[str, str]:
     points = [(x, height - y) for x, y in line.points]
     size = 0.42 + 0.08 * line.pen
-    tip, points = _shortened(points, HEAD * size) if line.head != "none" else ("", points)
+    tip, points = (
+        _shortened(points, HEAD * size, line.pen - 1.0) if line.head != "none" else ("", points)
+    )
     words = {
         "pos": tip + " ".join(f"{x:.1f},{y:.1f}" for x, y in points),
         "color": line.colour or EDGES[line.kind],
@@ -138,16 +140,17 @@ def _text(
     }
 
 
-def _shortened(points: list[Point], length: float) -> tuple[str, list[Point]]:
-    """The tip of the arrow, and the curve up to where the head begins."""
+def _shortened(points: list[Point], length: float, off: float) -> tuple[str, list[Point]]:
+    """The tip of the arrow, `off` its end, and the curve up to where the head begins."""
     (x, y), (px, py) = points[-1], points[-2]
     for px, py in reversed(points[:-1]):
         if (px, py) != (x, y):
             break
     whole = math.hypot(x - px, y - py) or 1.0
-    back = min(length, whole / 2) / whole
-    end = (x - (x - px) * back, y - (y - py) * back)
-    return f"e,{x:.1f},{y:.1f} ", [*points[:-1], end]
+    clear = min(off, whole / 4) / whole  # a thick outline, and the head's own, reach further
+    back = clear + min(length, whole / 2) / whole
+    tip, end = ((x - (x - px) * part, y - (y - py) * part) for part in (clear, back))
+    return f"e,{tip[0]:.1f},{tip[1]:.1f} ", [*points[:-1], end]
 
 
 def escape(text: str) -> str:

@@ -34,6 +34,7 @@ class Vertex:
     path: str = ""  # of a parameter: its name after that of the module that uses it first
     mark: str = ""  # the number at the end of its name, `3` of `S_3`
     numbers: dict[int, str] = field(default_factory=dict)  # among its operands, by place
+    earlier: dict[int, str] = field(default_factory=dict)  # in a rolled graph: of other steps
     head: int = -1  # in a folded graph: the op whose value it is, by its number before
     parts: tuple[int, ...] = ()  # and all that it stands for
     rows: tuple[int, ...] = ()  # of a row put together: the keys of all nodes that take it

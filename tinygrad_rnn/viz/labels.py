@@ -130,6 +130,8 @@ def expression(graph: Graph, v: Vertex, step: str) -> str:
         if source.name and not (source.kind == "constant" and not source.mark):
             other = "" if source.step is None else str(source.step)
             names[e.place] = shorten(name_of(source, step if step == "t" else other), 10)
+    if step == "t":  # what a cell reads of other steps is not of its own
+        names.update({place: shorten(said, 10) for place, said in v.earlier.items()})
     if v.op not in SIGNS and v.op != "pow":
         return " ".join([v.op, *v.numbers.values()])
     plain = graph.level != "op" and v.op in ("add", "mul") and not v.numbers

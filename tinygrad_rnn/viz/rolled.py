@@ -3,12 +3,13 @@
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 
 from .columns import MANY, Column, Columns
 from .graph import Edge, Vertex
 from .labels import facts_of, kind_of, low, shape_of
 from .layout import place
-from .picture import Box, Line, Picture, Text
+from .picture import Box, Line, Picture, Point, Text, text_width
 from .rows import rows_of
 from .table import ranges
 from .template import Row, Template
@@ -38,18 +39,31 @@ def roll_up(columns: Columns) -> tuple[Columns, dict[int, str]]:
         for i, c in enumerate(chosen)
         for j, v in reversed(list(enumerate(c.members)))
     }
-    found: dict[tuple[int, int, int, int], Edge] = {}
+    found: dict[tuple[int, int, int, int, str], Edge] = {}
     for e in columns.across:
-        rolled = _rolled(columns, cells, place, chosen, e)
-        if rolled is not None:
-            found.setdefault((rolled.source, rolled.target, rolled.place, rolled.delay), rolled)
+        r = _rolled(columns, cells, place, chosen, e)
+        if r is not None:
+            found.setdefault((r.source, r.target, r.place, r.delay, r.via), r)
     edges = list(found.values())
     used = {number for e in edges for number in (e.source, e.target)}
     for i, c in enumerate(chosen):
         if c.step is None:  # what only steps of another kind read would lead nowhere
             chosen[i] = slim = _without_strays(c, used)
             where.update({v.number: (i, j) for j, v in reversed(list(enumerate(slim.members)))})
-    return Columns(columns.graph, chosen, where, edges), headers
+    return Columns(columns.graph, _told(columns, chosen, edges), where, edges), headers
+
+
+def _told(columns: Columns, chosen: list[Column], edges: list[Edge]) -> list[Column]:
+    """Cells whose members know what they read of other steps: `0.5 × slowₜ₋₁`."""
+    read: dict[int, dict[int, str]] = {}
+    for e in edges:
+        source = columns.graph.vertices[e.source]
+        if e.delay and source.name:
+            read.setdefault(e.target, {})[e.place] = _state(e, source)
+    return [
+        replace(c, members=[replace(v, earlier=read.get(v.number, {})) for v in c.members])
+        for c in chosen
+    ]
 
 
 def _heading(members: list[Column], cell: Column) -> str:
@@ -142,12 +156,13 @@ def _rolled(
         ends.append((place[cell], i))
         steps.append(column.step)
     (a, i), (b, j) = ends
-    delay = 0
-    if a == b:
-        delay = (steps[1] or 0) - (steps[0] or 0)
+    delay = (steps[1] or 0) - (steps[0] or 0) if a == b else 0
+    via = e.via if delay else ""
     many = len(columns.graph.into[e.target]) > MANY  # a stack of all steps is entered once
     operand = 0 if many else e.place
-    return Edge(chosen[a].members[i].number, chosen[b].members[j].number, operand, delay)
+    return Edge(
+        chosen[a].members[i].number, chosen[b].members[j].number, operand, delay, e.label, via
+    )
 
 
 def paint_rolled(
@@ -164,7 +179,7 @@ def paint_rolled(
         own, scopes_of = rows_of(c, k)
         members += [(k, i) for i in range(len(c.members))]
         rows += own
-        framed_too = len(scopes_of) > 1 and k in headers
+        framed_too = len(scopes_of) > 1 and k in headers and cells.graph.level != "cell"
         scopes |= scopes_of if framed_too else dict.fromkeys(scopes_of, "")
     at = {name: n for n, name in enumerate(members)}
     vertices = [cells.columns[k].members[i] for k, i in members]
@@ -197,7 +212,7 @@ def paint_rolled(
         picture.boxes.append(
             Box((x0 + x1) / 2, (y0 + y1) / 2, x1 - x0, y1 - y0, "column", title=words)
         )
-        picture.texts.append(Text(x0 + 10, y0 + 17, words, 13.0, start=True))
+        picture.texts.append(_headed(words, (x0, y0, x1), placed.edges))
     for scope, x0, y0, x1, y1 in placed.frames:
         framed(picture, scope, (x0, y0), (x1, y1))
     for n, (x, y, _, _) in enumerate(placed.boxes[len(members) :], len(members)):
@@ -225,18 +240,34 @@ def paint_rolled(
     return picture
 
 
+def _headed(words: str, room: tuple[float, float, float], edges: list[list[Point]]) -> Text:
+    """A cell's heading, left or right in the room above, wherever fewer edges pass through."""
+    x0, y0, x1 = room
+    width = text_width(words, 13.0)
+    starts = [x0 + 10, max(x0 + 10, x1 - 4 - width)]
+    level = [
+        x
+        for points in edges
+        for (x, y), (_, y2) in pairwise(points)
+        if min(y, y2) < y0 + 20 and max(y, y2) > y0
+    ]
+    struck = [sum(x < at < x + width for at in level) for x in starts]
+    return Text(starts[struck[1] < struck[0]], y0 + 17, words, 13.0, start=True)
+
+
 def _joined(edges: list[Link], count: int) -> tuple[list[Link], dict[int, int]]:
     """One loop for a state that several ops read a step later, and where it fans out to them.
 
     The points at which loops fan out are numbered from `count` on, each with its first reader.
     """
-    loops: dict[tuple[int, int], list[Link]] = {}
+    loops: dict[tuple[int, int, str], list[Link]] = {}
     for link in edges:
         if link[2].delay and not link[2].label:
-            loops.setdefault((link[0], link[2].delay), []).append(link)
+            loops.setdefault((link[0], link[2].delay, link[2].via), []).append(link)
     joints: dict[int, int] = {}
-    found = [link for link in edges if len(loops.get((link[0], link[2].delay), [])) < 2]
-    for (s, _), those in loops.items():
+    alone = [link for those in loops.values() if len(those) < 2 for link in those]
+    found = [link for link in edges if not link[2].delay or link[2].label] + alone
+    for (s, *_), those in loops.items():
         if len(those) > 1:
             n = count + len(joints)
             joints[n] = those[0][1]
@@ -246,7 +277,13 @@ def _joined(edges: list[Link], count: int) -> tuple[list[Link], dict[int, int]]:
 
 
 def _moment(e: Edge, source: Vertex) -> str:
+    """What is written on a loop: a weight that acts along it, and the state."""
+    state = _state(e, source)
+    return f"{e.label}, {state}" if e.label else state
+
+
+def _state(e: Edge, source: Vertex) -> str:
     """What a loop carries, and how far back: `hₜ₋₁`; against time it is `hₜ₊₁`."""
     word = f"t-{e.delay}" if e.delay > 0 else f"t+{-e.delay}"
-    state = f"{source.name}{low(word)}" if source.name else word.replace("-", "−")
-    return f"{e.label}, {state}" if e.label else state
+    name = source.name if e.via in ("", source.op) else e.via
+    return f"{name}{low(word)}" if name else word.replace("-", "−")
