@@ -53,11 +53,11 @@ def range_loop():
     return (h**2).sum()
 
 
-def truncated():
+def truncated(T=6):
     """A state detached half-way."""
     cell, h = nn.RNNCell(3, 4, generator=gallery.generator()), tg.zeros(2, 4)
-    for t, x_t in enumerate(gallery.series(6)):
-        h = cell(x_t, h.detach() if t == 3 else h)
+    for t, x_t in enumerate(gallery.series(T)):
+        h = cell(x_t, h.detach() if t == T // 2 else h)
     return h.sum()
 
 
@@ -302,9 +302,22 @@ def test_which_steps_are_shown(steps, shown):
     assert hidden == 40 - len(shown)
 
 
-def test_truncation_is_marked():
-    drawn = boxes(unrolled(truncated()))
-    assert [(lines[0], step) for _, kind, lines, step in drawn if kind == "cut"] == [("✂ h", 3)]
+@pytest.mark.parametrize("T", [4, 6, 12])
+def test_truncation_is_marked(T):
+    """However many steps lie on either side: the second half is no loop with a start of its own."""
+    drawn = boxes(unrolled(truncated(T)))
+    cuts = [(lines[0], step) for _, kind, lines, step in drawn if kind == "cut"]
+    assert cuts == [("✂ h", T // 2)]
+
+
+@pytest.mark.parametrize("T", [2, 3, 4, 8])
+def test_a_loop_over_rows_is_rolled_from_two_steps_on(T):
+    cell, h, x = nn.GRUCell(3, 4, generator=gallery.generator()), tg.zeros(2, 4), gallery.series(T)
+    for t in range(T):
+        h = cell(x[t], h)
+    diagram = rolled(h.sum())
+    assert f"× {T} steps" in [t.text for t in diagram.picture.texts]
+    assert [lines[0] for _, kind, lines, _ in boxes(diagram) if kind == "start"] == ["zeros"]
 
 
 def test_rolled_has_one_cell():

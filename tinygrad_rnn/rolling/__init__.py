@@ -29,6 +29,7 @@ from .operands import (
     Outside,
     Place,
     Ref,
+    Row,
     Same,
     Sliding,
     Span,
@@ -37,5 +38,5 @@ from .search import find
 
 __all__ = [
     "Along", "Back", "Call", "Found", "Here", "Listed", "Moving", "Number", "Numbers", "Operand",
-    "Outside", "Place", "Ref", "Same", "Sliding", "Span", "find",
+    "Outside", "Place", "Ref", "Row", "Same", "Sliding", "Span", "find",
 ]  # fmt: skip

@@ -19,6 +19,12 @@ class Outside(NamedTuple):
     key: Hashable
 
 
+class Row(Outside):
+    """Operand: a row of something outside, known by the whole's key: it may move with the steps."""
+
+    __slots__ = ()
+
+
 class Number(NamedTuple):
     """Operand: a Python number."""
 

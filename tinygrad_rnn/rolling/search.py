@@ -5,7 +5,20 @@ from typing import Any
 
 import numpy as np
 
-from .operands import Along, Back, Call, Found, Here, Listed, Moving, Ref, Same, Sliding, kind_of
+from .operands import (
+    Along,
+    Back,
+    Call,
+    Found,
+    Here,
+    Listed,
+    Moving,
+    Ref,
+    Row,
+    Same,
+    Sliding,
+    kind_of,
+)
 
 LOOP = 4  # repeats of anything that make a loop; fewer must look like steps of time
 MAP = 8  # items of a list from which on a loop without states is one
@@ -92,7 +105,12 @@ def _is_loop(loop: Found) -> bool:
     something is cut into, are no loop by themselves.
     """
     if loop.count < LOOP:
-        return _has(loop, Along, Moving, Sliding, Listed) and _recurrent(loop)
+        moves = _has(loop, Along, Moving, Sliding, Listed) or any(
+            isinstance(kind, Same) and isinstance(kind.operand, Row)
+            for row in loop.operands
+            for kind in row
+        )
+        return moves and _recurrent(loop)
     if not _has(loop, Listed, Sliding) or loop.count >= MAP or _has(loop, Along, Moving):
         return True
     return _recurrent(loop)

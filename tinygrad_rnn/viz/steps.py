@@ -37,13 +37,20 @@ def find_steps(nodes: list[Node]) -> Steps:
                 else:
                     continue
                 steps = range(loop.start + j, loop.start + j + count * loop.period, loop.period)
-                chosen.update((nodes[k].seq, q) for k in steps)
+                chosen.update((nodes[k].seq, q) for k in steps if not _cut(nodes[k], q))
     if any(n.step is not None for n in nodes):
         return found._replace(of=[n.step for n in nodes])
     for loop in loops:
         for k in range(loop.start, loop.end):
             found.of[k] = (k - loop.start) // loop.period
     return found
+
+
+def _cut(node: Node, q: int) -> bool:
+    """Whether an operand is a state detached on the way, which is no beginning."""
+    p = node.inputs[q]
+    detached = isinstance(p, Tensor) and p.label is not None and p.label[0] == "detach"
+    return detached and bool(node.step)
 
 
 def row_of(key: Any) -> int | None:
@@ -59,7 +66,11 @@ def _call(node: Node, places: dict[int, int]) -> rolling.Call:
             operands.append(rolling.Ref(places[p.seq]))
         elif isinstance(p, Tensor):
             sliced = p.label is not None and p.label[0] == "index"
-            operands.append(rolling.Outside(("slice", id(p.label[1])) if sliced else key_of(p)))
+            if sliced:  # `label` is ("index", base, key)
+                kind = rolling.Outside if row_of(p.label[2]) is None else rolling.Row
+                operands.append(kind(("slice", id(p.label[1]))))
+            else:
+                operands.append(rolling.Outside(key_of(p)))
         else:
             operands.append(rolling.Number(p))
     attrs = dict(node.attrs)
