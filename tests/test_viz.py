@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
+from itertools import combinations, pairwise
 from pathlib import Path
 
 import graphviz
@@ -346,6 +347,25 @@ def test_a_rolled_cell_has_a_loop_for_each_state():
     states = [(line.source, line.target, line.label) for line in picture.lines if line.label]
     assert all(source == target for source, target, _ in states)
     assert sorted(label for *_, label in states) == ["cₜ₋₁"] * 2 + ["hₜ₋₁"] * 2
+
+
+def test_curves_count_steps_as_the_names_do():
+    texts = [t.text for t in viz.gradient_flow(gallery.textbook()).picture.texts]
+    assert {"1", "2", "3"} <= set(texts)
+    assert "0" not in texts
+
+
+def test_no_two_states_enter_on_one_line():
+    """What is read one step later and two steps later, `slow`, keeps to two ways."""
+    picture = unrolled(gallery.custom_cell()).picture
+    level = []  # the stretches of states that run on the level, with their operands
+    for line in picture.lines:
+        for (x0, y0), (x1, y1) in pairwise(line.points[::3]):
+            if line.kind == "state" and abs(y1 - y0) < 1 and x1 - x0 > 20 and line.target:
+                level.append((y0, x0, x1, line.source, line.target))
+    for (y, x0, x1, *ends), (y2, a, b, *others) in combinations(level, 2):
+        shared = min(x1, b) - max(x0, a)
+        assert ends[0] == others[0] or abs(y - y2) > 3 or shared < 10
 
 
 def test_a_weight_acts_along_a_loop():

@@ -56,7 +56,7 @@ class Flowing:
     def whole(self) -> Picture:
         """The same with curves and a legend below."""
         picture = self.gradient()
-        gradient.add_below(picture, self._of.scale, self._of.table)
+        gradient.add_below(picture, self._of.scale, self._of.table, self.view.graph.moment)
         return picture
 
     def forward(self) -> Picture:
@@ -71,5 +71,5 @@ class Flowing:
     def below(self) -> Picture:
         """Curves and legend alone."""
         picture = Picture("norms of the gradient")
-        gradient.add_below(picture, self._of.scale, self._of.table)
+        gradient.add_below(picture, self._of.scale, self._of.table, self.view.graph.moment)
         return picture

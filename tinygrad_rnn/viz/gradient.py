@@ -1,5 +1,6 @@
 """Gradient flow painted on the unrolled graph: width, colour and shape by each edge's own norm."""
 
+from collections.abc import Callable
 from typing import Any
 
 from .columns import Columns
@@ -13,9 +14,9 @@ from .table import Table, short, words_of
 LEGEND = 480.0  # its least width before it goes on in another row
 
 
-def add_below(picture: Picture, scale: Scale, table: Table) -> None:
+def add_below(picture: Picture, scale: Scale, table: Table, moment: Callable[[int], str]) -> None:
     """Curves and a legend under a picture of the graph."""
-    y = add_curves(picture, table, picture.height + 16)
+    y = add_curves(picture, table, picture.height + 16, moment)
     picture.height = _legend(picture, scale, y + 12)
 
 

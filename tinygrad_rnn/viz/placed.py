@@ -10,6 +10,7 @@ from .template import Frame, Placed, Port, Template
 LABEL = 14.0  # room for a frame's label
 BESIDE = 7.0  # from boxes to a way that runs past them
 RAIL = 18.0  # from one state's way into a box to the next one's
+LANE = 6.0  # between the ways of two states that bend to their boxes
 
 
 def placed(t: Template, graph: dict[str, Any]) -> Placed:
@@ -45,6 +46,7 @@ def placed(t: Template, graph: dict[str, Any]) -> Placed:
     _spread(t, found)
     _straighten(t, found)
     _turn_down(t, found)
+    _keep_apart(t, found)
     found.frames = _frames(t, found.boxes)
     ways = [*found.edges, *found.branches.values()]
     frames = [*found.frames, *found.clusters]
@@ -122,6 +124,30 @@ def _straighten(t: Template, found: Placed) -> None:
             found.ports[port] = edge[0] + port.side * max(away, BESIDE), y
             ends = (edge, found.ports[port]) if port.leaves else (found.ports[port], edge)
             found.branches[port, k] = _line(*ends)
+
+
+def _keep_apart(t: Template, found: Placed) -> None:
+    """Each state enters at a height of its own: what bends to its boxes gives way."""
+    into = [port for port in t.ports if not port.leaves]
+
+    def bends(port: Port) -> bool:
+        ways = [found.branches.get((port, k), []) for k in t.ports[port]]
+        return any(abs(way[-1][1] - way[0][1]) > 1 for way in ways if way)
+
+    taken: set[tuple[int, float]] = set()
+    for port in sorted(into, key=lambda p: (bends(p), -p.side * found.ports[p][0])):
+        x, level = found.ports[port]
+        down = 0.0
+        while bends(port) and any(
+            side == port.side and abs(level + down - other) < LANE / 2 for side, other in taken
+        ):
+            down += LANE
+        taken.add((port.side, level + down))
+        if down:
+            found.ports[port] = x, level + down
+            for k in t.ports[port]:
+                if way := found.branches.get((port, k)):
+                    way[:2] = [(a, b + down) for a, b in way[:2]]
 
 
 def _turn_down(t: Template, found: Placed) -> None:
