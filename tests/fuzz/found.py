@@ -414,6 +414,19 @@ def program(x2):
     return 2*a
 args, parameters = [x2], [s7, W11, W12]
 """,
+    "a stack of one matrix beside one of several": """
+T, H = 3, 2
+x1, s7 = floats(1, 1, T, H), floats(7, 2, 1, H)
+def program():
+    Y, a, b = [], s7, s7
+    for t in range(T):
+        v = x1[:,t,None]
+        a = tg.softmax(v@a.mT,axis=-1)@a
+        b = tg.softmax(b@v.mT,axis=-1)@v
+        Y.append(a + b)
+    return Y
+args, parameters = [], [x1, s7]
+""",
 }
 
 HEAD = "import contextlib\nimport numpy as np\nimport tinygrad_rnn as tg\n" + "\n".join(

@@ -119,13 +119,14 @@ class Products(Views):
         return [*lines, *pack, f"add_product({self.view(a)}, {packed}, {out})"]
 
     def _batched(self, a: Value, b: Value, out: Value) -> list[str]:
-        """Products of two stacks of matrices, one after the other."""
+        """Products of two stacks of matrices, one after the other; a stack of one serves all."""
         shape = panel_shape(b.shape[1], b.shape[2], b.dtype)
         packed = f"A{self.argument(Argument('scratch', shape, b.dtype))}"
+        left, right = ("i" if v.shape[0] == out.shape[0] else "0" for v in (a, b))
         return [
             f"for i in range({self.size(out, 0)}):",
-            f"    pack(at({self.view(b)}, i), False, {packed})",
-            f"    add_product(at({self.view(a)}, i), {packed}, at({self.view(out)}, i))",
+            f"    pack(at({self.view(b)}, {right}), False, {packed})",
+            f"    add_product(at({self.view(a)}, {left}), {packed}, at({self.view(out)}, i))",
         ]
 
     def summed(self, r: Result) -> list[str]:
