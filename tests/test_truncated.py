@@ -96,6 +96,23 @@ def written_out(run: Any, params: list[Any], data: Any, start: Any, k1: int, k2:
     return found
 
 
+def test_growing_windows_are_not_recorded_one_by_one() -> None:
+    """Until k2 steps are there, each window is longer than the one before."""
+    cell = nn.GRUCell(1, 2)
+
+    def run(x: Any, h: Any) -> Any:
+        loss = 0.0
+        for x_t in x:
+            h = cell(x_t, h)
+            loss = loss + (h * h).sum()
+        return loss, h
+
+    fast = tg.jit(run)
+    for window in train.tbptt(fast, tg.ones(24, 1, 1), tg.zeros(1, 2), k1=1, k2=16):
+        window.loss.backward()
+    assert fast._recordings.count == 4  # one of a step twice: its state from outside, from a step
+
+
 @pytest.mark.filterwarnings("ignore::tinygrad_rnn.CaptureWarning")  # windows grow from 1 to k2
 @pytest.mark.parametrize("jit", [False, True], ids=["eager", "jit"])
 @pytest.mark.parametrize("kind", ["rnn", "lstm", "two"])
