@@ -79,7 +79,9 @@ def backward(output: Tensor, gradient: Any = None, retain_graph: bool = False) -
         for k in [k for k, (leaf, _, _) in enumerate(totals) if leaf._hooks]:
             leaf, g, _ = totals[k]
             totals[k] = leaf, run_hooks(leaf._hooks, g, _lift, False), False
-    for leaf, g, owned in totals:
+    totals.reverse()
+    while totals:  # each gone as soon as it is copied: of all together memory would go twice
+        leaf, g, owned = totals.pop()
         if leaf.grad is not None:
             g, owned = leaf.grad._array + g, True
         # an array that nobody else holds, in C order

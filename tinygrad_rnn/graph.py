@@ -187,12 +187,12 @@ class Sweep:
                 node.saved, node.versions = FREED, None
 
     def leaves(self) -> list[tuple[Any, Any, bool]]:
-        """Each leaf reached, its gradient, and whether nobody else holds that array."""
+        """Each leaf reached, its gradient, and whether nobody else holds it; all handed over."""
         totals, owned = self.totals, self.owned
         for key in [key for key in self.targets if key in self.pieces]:
             totals[key] = self._settle(key, self.targets[key].shape, totals.get(key))
             owned.add(key)
-        return [(leaf, totals.get(key), key in owned) for key, leaf in self.targets.items()]
+        return [(leaf, totals.pop(key, None), key in owned) for key, leaf in self.targets.items()]
 
     def deliver(self, p: Any, c: Any) -> None:
         """Hand a contribution to input `p`, summed back to its shape if it was broadcast.
