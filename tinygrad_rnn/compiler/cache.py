@@ -73,7 +73,7 @@ def _import(key: str, source: str) -> Callable[..., Any] | None:
         spec.loader.exec_module(module)
         kernel: Callable[..., Any] = module.kernel
         return kernel
-    except (OSError, ValueError, SyntaxError, AttributeError) as error:
+    except Exception as error:  # a full disk, a locked folder, whatever damaged bytecode raises
         _log.warning("generated kernels are not kept on disk: %s", error)
         return None
 
