@@ -123,6 +123,8 @@ def main(argv: list[str] | None = None) -> dict[str, Any]:
         loss = run.history[f"loss {K}"][-1]
         away = not abs(theta - 1 / EXACT) < abs(THETA - 1 / EXACT)
         how = "diverges" if away else "converges"
+        if len(run.history[f"loss {K}"]) < 5 * K and abs(theta) < LOST:
+            how = "too short"  # the first windows do not reach back K steps
         sign = "right" if slope * EXACT > 0 else "wrong"
         rows.append(
             (K, f"{truncated(K):.6f}", f"{slope:.6f}", sign, f"{theta:.4g}", f"{loss:.2g}", how)
