@@ -45,8 +45,8 @@ def swept(size: tuple[int, ...], measured: bool) -> float:
     import tinygrad_rnn as tg
     from tinygrad_rnn._tensor import constant
     from tinygrad_rnn.graph import Sweep
-    from tinygrad_rnn.viz.flow import Flow
     from tinygrad_rnn.viz.building import collect
+    from tinygrad_rnn.viz.flow import Flow
 
     loss, flow = loss_of(*size), Flow() if measured else None
     if flow is not None:
