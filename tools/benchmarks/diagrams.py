@@ -28,7 +28,7 @@ def draw(T: int, steps: str) -> dict[str, Any]:
     """Seconds to the SVG of each view."""
     from tinygrad_rnn import viz
 
-    views = {"unrolled": viz.unrolled, "gradient": viz.gradient_flow}
+    views: dict[str, Any] = {"unrolled": viz.unrolled, "gradient": viz.gradient_flow}
     row: dict[str, Any] = {"T": T, "steps": steps}
     for name, view in views.items():
         loss = loss_of(T, 4, 64, 128)

@@ -10,7 +10,7 @@ through the 400,000 objects that PyTorch leaves at import).
 import multiprocessing
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -31,7 +31,7 @@ def ratios(times: Times, to: str) -> dict[str, float]:
     }
 
 
-def interleave(contenders: dict[str, Callable[[], Any]], rounds: int, seconds: float) -> Times:
+def interleave(contenders: Mapping[str, Callable[[], Any]], rounds: int, seconds: float) -> Times:
     """Seconds of each, over at most `rounds` rounds or `seconds`."""
     for run in contenders.values():
         run()
@@ -47,7 +47,7 @@ def _stopwatch(run: Callable[[], Any]) -> Callable[[], float]:
     return timed
 
 
-def rounds_of(timed: dict[str, Callable[[], float]], rounds: int, seconds: float) -> Times:
+def rounds_of(timed: Mapping[str, Callable[[], float]], rounds: int, seconds: float) -> Times:
     times: dict[str, list[float]] = {name: [] for name in timed}
     start = time.perf_counter()
     for _ in range(rounds):
@@ -90,7 +90,7 @@ def _turn(run: Callable[[], Any]) -> float:
 class Worker:
     """A process that runs one library's contenders."""
 
-    def __init__(self, make: Callable[..., Callable[[], Any]]):
+    def __init__(self, make: Callable[..., Any]):
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
         self.process = context.Process(target=_serve, args=(theirs, make), daemon=True)
