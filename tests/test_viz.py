@@ -225,21 +225,24 @@ def check_geometry(picture):
         assert near.sum() == 1, (
             f"{b.name} overlaps {[nodes[i].name for i in np.flatnonzero(near) if i != k]}"
         )
-    s = np.linspace(0, 1, 9)[:, None]
     for line in picture.lines:
-        p = np.array(line.points)
-        a, b, c, d = (p[k : len(p) - 1 : 3, None] if k < 3 else p[3::3, None] for k in range(4))
-        curve = (
-            (1 - s) ** 3 * a + 3 * s * (1 - s) ** 2 * b + 3 * s * s * (1 - s) * c + s**3 * d
-        ).reshape(-1, 2)
-        inside = (np.abs(curve[:, None, 0] - place[:, 0]) < place[:, 2] - 1) & (
-            np.abs(curve[:, None, 1] - place[:, 1]) < place[:, 3] - 1
+        along = curve(line)
+        inside = (np.abs(along[:, None, 0] - place[:, 0]) < place[:, 2] - 1) & (
+            np.abs(along[:, None, 1] - place[:, 1]) < place[:, 3] - 1
         )
         through = {nodes[i].name for i in np.flatnonzero(inside.any(axis=0))} - {
             line.source,
             line.target,
         }
         assert not through, f"{line.source} -> {line.target} runs through {through}"
+
+
+def curve(line, n=9):
+    """Points of a line, n on each of its cubic curves."""
+    s, p = np.linspace(0, 1, n)[:, None], np.array(line.points)
+    a, b, c, d = (p[k : len(p) - 1 : 3, None] if k < 3 else p[3::3, None] for k in range(4))
+    bends = (1 - s) ** 3 * a + 3 * s * (1 - s) ** 2 * b + 3 * s * s * (1 - s) * c + s**3 * d
+    return bends.reshape(-1, 2)
 
 
 @NAMED
@@ -373,14 +376,23 @@ def test_a_weight_acts_along_a_loop():
     assert {"Wx", "Wy", "Ws, Sₜ₋₁"} <= {line.label for line in picture.lines}
 
 
-@pytest.mark.parametrize("name", ["lstm", "two_layers"])
-def test_no_edge_strikes_a_heading_that_has_room(name):
-    picture = viz.rolled(MODELS[name]()).picture
+@pytest.mark.parametrize(
+    ("name", "level"),
+    [("lstm", "gate"), ("two_layers", "cell"), ("gru", "op"), ("range_loop", "op")],
+)
+def test_no_edge_strikes_a_heading_that_has_room(name, level):
+    """On the left of each of these an edge would run through it."""
+    picture = viz.rolled(MODELS[name](), level=level).picture
     (heading,) = [t for t in picture.texts if "steps" in t.text]
-    width = text_width(heading.text, heading.size)
-    for line in picture.lines:
-        for x, y in line.points:
-            assert not (heading.x < x < heading.x + width and abs(y - heading.y + 5) < 8)
+    (frame,) = [b for b in picture.boxes if b.title == heading.text]
+    left, width = frame.x - frame.w / 2, text_width(heading.text, heading.size)
+
+    def struck(start):
+        x, y = np.concatenate([curve(line, 60) for line in picture.lines]).T
+        return ((start < x) & (x < start + width) & (abs(y - heading.y + 5) < 8)).any()
+
+    assert not struck(heading.x)
+    assert struck(left + 10)
 
 
 @pytest.mark.parametrize(("name", "loops"), [("gru", 1), ("lstm", 2), ("two_layers", 4)])
