@@ -1,6 +1,8 @@
 """Truncated backpropagation through time against sums written out, and PyTorch."""
 
-from typing import Any
+import re
+from collections import OrderedDict, defaultdict
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -211,8 +213,92 @@ class Stateful(nn.Module):
 def test_a_state_that_links_too_far_back_is_named() -> None:
     windows = train.tbptt(Stateful(), tg.ones(12, B, I), None, 4)
     next(windows)
-    with pytest.raises(GraphError, match=r"steps 4 to 7 still links to .* of steps 0 to 3"):
+    with pytest.raises(
+        GraphError, match=r"steps 4 to 7 still links to 'kept' of steps 0 to 3 \(made"
+    ):
         next(windows)
+
+
+@pytest.mark.parametrize(
+    ("whole", "kept", "words"),
+    [
+        (6, 3, "of steps 50 to 59 still links to 'h' of steps 30 to 39 (made by tanh, step 9"),
+        (530, 3, "links to 'h' of a step before 170 (made"),
+    ],
+)
+def test_how_far_back_a_kept_state_links(whole: int, kept: int, words: str) -> None:
+    """Of 512 windows the steps are known; what is older is said to be older."""
+    cell, states = nn.RNNCell(1, 1), []
+
+    def run(part: Any, h: Any) -> Any:
+        for x_t in part:
+            h = cell(x_t, h)
+        states.append(h)
+        return (h + states[kept] if len(states) == whole else h).sum(), h
+
+    with pytest.raises(GraphError, match=re.escape(words)):
+        for _ in train.tbptt(run, np.ones((5400, 1, 1), np.float32), tg.zeros(1, 1), 10):
+            pass
+
+
+def test_a_state_that_reaches_further_back_than_it_is_itself_says_so() -> None:
+    cell, kept = nn.RNNCell(1, 1), [tg.zeros(1, 1)]
+
+    def run(part: Any, h: Any) -> Any:
+        for x_t in part:
+            h = cell(x_t, h)
+            kept[0] = kept[0] + h
+        return (kept[0] if len(part) == 1 else h).sum(), h
+
+    words = (
+        r"steps 6 to 6 still links to a state of steps 3 to 5 \(made by add.*back to steps 0 to 2"
+    )
+    with pytest.raises(GraphError, match=words):
+        list(train.tbptt(run, np.ones((7, 1, 1), np.float32), tg.zeros(1, 1), 3))
+
+
+class Pair(NamedTuple):
+    """The state of an LSTM by name."""
+
+    h: Any
+    c: Any
+
+
+CONTAINERS = {
+    "named": (Pair, lambda s: (s.h, s.c)),
+    "ordered": (lambda h, c: OrderedDict(h=h, c=c), lambda s: (s["h"], s["c"])),
+    "default": (lambda h, c: defaultdict(list, h=h, c=c), lambda s: (s["h"], s["c"])),
+    "list": (lambda h, c: [h, {"c": (c,)}], lambda s: (s[0], s[1]["c"][0])),
+}
+
+
+@pytest.mark.parametrize("name", CONTAINERS)
+def test_a_carried_state_keeps_its_types(name: str) -> None:
+    into, out_of = CONTAINERS[name]
+    cell, seen = nn.LSTMCell(I, H), []
+    x, start = tg.ones(T, B, I), (tg.zeros(B, H), tg.zeros(B, H))
+
+    def run(part: Any, state: Any) -> Any:
+        seen.append(state)
+        h, c = out_of(state)
+        for x_t in part:
+            h, c = cell(x_t, (h, c))
+        return into((h * h).sum(), c.sum()), into(h, c)
+
+    def loss_of(part: Any, state: Any) -> Any:
+        loss, state = run(part, state)
+        return out_of(loss)[0], state
+
+    *_, last = train.tbptt(loss_of, x, into(*start), 4, 8)
+    outputs, state = train.recompute(run, x, into(*start))
+    kinds = {type(s) for s in (last.state, outputs, state, train.detach(state), *seen)}
+    assert kinds == {type(into(*start))}
+    for ours, theirs in zip(out_of(last.state), out_of(state), strict=True):
+        np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
+    data = train.StreamBatches(into(np.arange(8), np.arange(8)), 2, 2).take()
+    assert type(data) is type(state)
+    if name == "default":
+        assert last.state["other"] == []
 
 
 BAD = [

@@ -1,5 +1,6 @@
 """Data and carried states of any structure: arrays in tuples, lists and dicts."""
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -9,17 +10,33 @@ from .._tensor import Tensor, constant
 
 
 def map_leaves(fn: Callable[[Any], Any], tree: Any) -> Any:
-    """Apply `fn` to all that is no tuple, list or dict; the structure stays.
+    """Apply `fn` to all that is no tuple, list or dict; the structure stays, and its types.
 
     >>> map_leaves(len, {"a": "xyz", "b": ("x", ["", "yz"])})
     {'a': 3, 'b': (1, [0, 2])}
     """
     if isinstance(tree, dict):
-        return {k: map_leaves(fn, v) for k, v in tree.items()}
+        return like(tree, {k: map_leaves(fn, v) for k, v in tree.items()})
     if isinstance(tree, list | tuple):
-        parts = [map_leaves(fn, v) for v in tree]
-        return type(tree)(*parts) if hasattr(tree, "_fields") else type(tree)(parts)
+        return like(tree, [map_leaves(fn, v) for v in tree])
     return fn(tree)
+
+
+def like(tree: Any, parts: Any) -> Any:
+    """`parts`, a dict or a list, in a container of the type that `tree` is.
+
+    >>> from collections import OrderedDict
+    >>> like(OrderedDict(a=1), {"a": 2})
+    OrderedDict([('a', 2)])
+    """
+    if type(tree) is dict:
+        return parts
+    if isinstance(tree, dict):
+        made = copy.copy(tree)  # a defaultdict has its factory, too
+        for k, v in parts.items():
+            made[k] = v
+        return made
+    return type(tree)(*parts) if hasattr(tree, "_fields") else type(tree)(parts)
 
 
 def leaves(tree: Any) -> list[Any]:
@@ -65,8 +82,8 @@ def cut(data: Any, a: int, b: int) -> Any:
 def detach(state: Any) -> Any:
     """Cut a carried state off the graph: the same values, no way back.
 
-    Tensors, also in tuples, lists, dicts and named tuples; None stays None. Raises
-    TypeError for anything else.
+    Tensors, also in tuples, named tuples, lists and dicts (ordered ones stay so); None stays
+    None. Raises TypeError for anything else.
 
     >>> import tinygrad_rnn as tg
     >>> h, c = detach((tg.ones(2, requires_grad=True) * 2, tg.zeros(2)))
@@ -82,6 +99,6 @@ def _detached(part: Any) -> Any:
     if isinstance(part, Tensor):
         return part.detach()
     raise TypeError(
-        "detach: a state must be a tensor, None, or tuples, lists and dicts of them; "
-        f"got {type(part).__name__}"
+        "detach: a state must be a tensor, None, or tuples, named tuples, lists and dicts of "
+        f"them; got {type(part).__name__}"
     )

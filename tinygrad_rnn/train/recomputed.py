@@ -9,7 +9,7 @@ from .._record import user_line
 from .._tensor import Tensor
 from ..errors import CaptureError, ShapeError
 from ..op import local
-from .nested import cut, leaves, steps_of
+from .nested import cut, leaves, like, steps_of
 from .segment import Segment
 
 
@@ -90,8 +90,8 @@ def _segment(run: Callable[[Any, Any], Any], part: Any, state: Any) -> tuple[Any
         for leaf in leaves(result):
             if not isinstance(leaf, Tensor):
                 raise TypeError(
-                    "recompute: outputs and states must be tensors, None, or tuples, lists and "
-                    f"dicts of them; got {type(leaf).__name__}"
+                    "recompute: outputs and states must be tensors, None, or tuples, named tuples, "
+                    f"lists and dicts of them; got {type(leaf).__name__}"
                 )
         return result
 
@@ -114,10 +114,9 @@ def _joined(parts: list[Any]) -> Any:
     """The outputs of all segments in one."""
     first = parts[0]
     if isinstance(first, dict):
-        return {k: _joined([p[k] for p in parts]) for k in first}
+        return like(first, {k: _joined([p[k] for p in parts]) for k in first})
     if isinstance(first, list | tuple):
-        joined = [_joined(list(p)) for p in zip(*parts, strict=True)]
-        return type(first)(*joined) if hasattr(first, "_fields") else type(first)(joined)
+        return like(first, [_joined(list(p)) for p in zip(*parts, strict=True)])
     if first is None or len(parts) == 1:
         return first
     if first.ndim:

@@ -47,7 +47,7 @@ def tbptt(
     the stream; with k1 < k2 the k2 - k1 steps before the new ones run once more, with
     the parameters as they are now. Raises ValueError for k1 > k2 and for parts of
     different lengths, GraphError where the loss still links to an earlier window
-    (a state kept in a module, say), naming the steps.
+    (a state kept in a module, say), naming what was kept and the steps it reaches.
 
     >>> import tinygrad_rnn as tg
     >>> cell = tg.nn.GRUCell(1, 4)
@@ -130,26 +130,35 @@ class _History:
 
     def close(self, loss: Tensor, first: int, end: int) -> None:
         """Raise if the window's loss leads to a node of an earlier window."""
-        oldest = _oldest(loss, self.began, self.opened)
-        if oldest is not None:
-            known = [w for w in self.past if w[0] <= oldest.seq] or [self.past[0]]
-            name = (oldest.extra or {}).get("name")
-            what = repr(name) if name else "a state"
+        old = _older(loss, self.began, self.opened)
+        if old is not None:
+            kept, oldest = old
+            name = (kept.extra or {}).get("name")
+            what, made = self._steps(kept), self._steps(oldest)
+            through = "" if what == made else f", which reaches back to {made}"
             raise GraphError(
                 f"tbptt: the loss of steps {first} to {end - 1} still links to "
-                f"{what} of steps {known[-1][1]} to {known[-1][2] - 1} "
-                f"(made by {oldest.op.name}{oldest.place()}); take the state from the second "
+                f"{repr(name) if name else 'a state'} of {what} "
+                f"(made by {kept.op.name}{kept.place()}){through}; take the state from the second "
                 "argument of `run`, or detach what you keep"
             )
         self.past.append((self.opened, first, end))
 
+    def _steps(self, node: Node) -> str:
+        """The steps of the window that made a node."""
+        for opened, first, end in reversed(self.past):
+            if opened <= node.seq:
+                return f"steps {first} to {end - 1}"
+        return f"a step before {self.past[0][1]}"
 
-def _oldest(loss: Tensor, since: int, opened: int) -> Node | None:
-    """The oldest node from number `since` on that the loss leads to, if it is older than `opened`.
 
-    Nodes are visited newest first, and each once.
+def _older(loss: Tensor, since: int, opened: int) -> tuple[Node, Node] | None:
+    """Of the nodes between the two numbers that the loss leads to the newest and the oldest.
+
+    Nodes are visited newest first, and each once: the newest is what was kept, the
+    oldest shows how far back it reaches.
     """
-    oldest: Node | None = None
+    kept: Node | None = None
     heap: list[tuple[int, Node]] = []
     seen: set[int] = set()
 
@@ -162,7 +171,7 @@ def _oldest(loss: Tensor, since: int, opened: int) -> Node | None:
     while heap:
         _, node = heapq.heappop(heap)
         if node.seq < opened:
-            oldest = node
+            kept, oldest = kept or node, node
         for p in node.inputs:
             visit(p)
-    return oldest
+    return None if kept is None else (kept, oldest)
