@@ -104,6 +104,11 @@ def test_what_would_be_lost_is_refused():
     state["averages"]["0"] = np.zeros((4, 3), np.float32)
     with pytest.raises(tg.ShapeError, match=r"\(4, 3\) for \(4, 2\)"):
         average.load_state_dict(state)
+    whole = average.state_dict()
+    for bad in ({"decay": 5}, {"decay": "0.9"}, {"count": -1}, {"count": 2.5}, {"count": True}):
+        with pytest.raises(ValueError, match=f"AveragedWeights: {min(bad)} must be a"):
+            average.load_state_dict({**whole, **bad})
+    assert (average.decay, average.count) == (0.6, 2)
     model.astype("float64")
     with pytest.raises(tg.DTypeError, match="make it after converting"):
         average.update()

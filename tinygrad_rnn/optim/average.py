@@ -12,12 +12,19 @@ from ..kernels.update import Update
 from ..op import Array
 from .by_rule import one_by_one
 from .optimizer import as_array, leaves, not_recorded
-from .options import below_1, checked
+from .options import below_1, checked, count_or_0
 
 
 def _towards(a: Any, p: Any, h: Any) -> Any:
     """a + rate (p - a)."""
     return (a + h[0] * (p - a),)
+
+
+def _decay(value: Any) -> float | None:
+    return None if value is None else below_1(value)
+
+
+_CHECKS = {"decay": _decay, "count": count_or_0}
 
 
 class AveragedWeights:
@@ -42,9 +49,7 @@ class AveragedWeights:
 
     def __init__(self, params: Iterable[Tensor], decay: float | None = 0.999):
         self.params = leaves("AveragedWeights", params)
-        if decay is not None:
-            (decay,) = checked("AveragedWeights", {"decay": below_1}, decay=decay)
-        self.decay, self.count = decay, 0
+        self.decay, self.count = checked("AveragedWeights", _CHECKS, decay=decay, count=0)
         self.averages = [np.array(p._array, order="C") for p in self.params]
         self._kernel, self._inside = Update(_towards), False
 
@@ -110,21 +115,23 @@ class AveragedWeights:
         return {"decay": self.decay, "count": self.count, "averages": arrays}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over a state; ShapeError, before anything is written, if it does not fit."""
-        own = self.state_dict()
-        if set(state) != set(own) or set(state["averages"]) != set(own["averages"]):
+        """Take over a state; ShapeError or ValueError, before anything is written, if it does not
+        fit."""
+        names = [str(k) for k in range(len(self.averages))]
+        if set(state) != {*_CHECKS, "averages"} or set(state["averages"]) != set(names):
             raise ShapeError(
                 "AveragedWeights.load_state_dict: needs decay, count, and averages of "
                 f"{len(self.averages)} parameters"
             )
-        given = [as_array(state["averages"][name]) for name in own["averages"]]
+        numbers = checked("AveragedWeights", _CHECKS, decay=state["decay"], count=state["count"])
+        given = [as_array(state["averages"][name]) for name in names]
         wrong = [f"{a.shape} for {b.shape}" for a, b in zip(given, self.averages, strict=True)
                  if a.shape != b.shape]  # fmt: skip
         if wrong:
             raise ShapeError(f"AveragedWeights.load_state_dict: averages of {', '.join(wrong)}")
         for a, b in zip(self.averages, given, strict=True):
             a[...] = b
-        self.decay, self.count = state["decay"], int(state["count"])
+        self.decay, self.count = numbers
 
 
 def _put(params: tuple[Tensor, ...], values: list[Array]) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 from ..errors import AnomalyError
 from .clip import _groups
 from .optimizer import Optimizer
+from .options import checked, count_or_0
 
 
 class SkipNonFinite:
@@ -31,9 +32,8 @@ class SkipNonFinite:
     """
 
     def __init__(self, optimizer: Optimizer, most: int = 10):
-        if isinstance(most, bool) or not isinstance(most, int) or most < 0:
-            raise ValueError(f"SkipNonFinite: most must be a whole number from 0, got {most!r}")
-        self.optimizer, self.most = optimizer, most
+        (self.most,) = checked("SkipNonFinite", {"most": count_or_0}, most=most)
+        self.optimizer = optimizer
         self.skipped = self.in_a_row = 0
 
     def step(self) -> bool:

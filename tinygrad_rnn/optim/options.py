@@ -3,6 +3,7 @@
 import math
 from collections import UserDict
 from collections.abc import Callable, Mapping
+from functools import cache
 from numbers import Integral, Real
 from typing import Any
 
@@ -70,11 +71,20 @@ def flag(value: Any) -> bool:
     return bool(value)
 
 
+def _whole(value: Any, least: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
+        raise ValueError(f"must be a whole number from {least}")
+    return int(value)
+
+
 def count(value: Any) -> int:
     """A whole number from 1."""
-    if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
-        raise ValueError("must be a whole number from 1")
-    return int(value)
+    return _whole(value, 1)
+
+
+def count_or_0(value: Any) -> int:
+    """A whole number from 0."""
+    return _whole(value, 0)
 
 
 def checked(owner: str, checks: Mapping[str, Check], **values: Any) -> list[Any]:
@@ -117,6 +127,7 @@ class Option:
             group[self.name] = value
 
 
+@cache  # 5 us else, and a schedule asks at every step
 def options(owner: type) -> dict[str, Option]:
     """Those of a class by name, the most general first."""
     return {

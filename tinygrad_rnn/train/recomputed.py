@@ -9,6 +9,7 @@ from .._record import user_line
 from .._tensor import Tensor
 from ..errors import CaptureError, ShapeError
 from ..op import local
+from ..optim.options import checked, count
 from .nested import cut, leaves, like, steps_of
 from .segment import Segment
 
@@ -70,8 +71,8 @@ def recompute(
 def _length(steps: int, length: int | None, segments: int | None) -> int:
     """Steps of one segment."""
     for name, n in (("length", length), ("segments", segments)):
-        if n is not None and (isinstance(n, bool) or not isinstance(n, int) or n < 1):
-            raise ValueError(f"recompute: {name} must be a whole number from 1, got {n!r}")
+        if n is not None:
+            checked("recompute", {name: count}, **{name: n})
     if length is not None and segments is not None:
         raise ValueError("recompute: give length or segments, not both")
     if not steps:

@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from .._tensor import Tensor
 from ..errors import CheckpointError
+from ..optim.options import checked, count, count_or_0
 from .checkpoint import files, load, save
 
 
@@ -49,13 +50,10 @@ class Run:
         progress: bool = True,
         **parts: Any,
     ):
-        for name, n, least in (("updates", updates, 0), ("every", every, 1)):
-            if not isinstance(n, int | np.integer) or isinstance(n, bool) or n < least:
-                raise ValueError(
-                    f"train.Run: {name} must be a whole number from {least}, got {n!r}"
-                )
+        checks = {"updates": count_or_0, "every": count}
+        self.updates, self.every = checked("train.Run", checks, updates=updates, every=every)
         self.path = None if path is None else Path(path)
-        self.updates, self.every, self.label, self.progress = updates, every, label, progress
+        self.label, self.progress = label, progress
         self.parts, self.settings = parts, dict(settings or {})
         self.done, self.finished, self.history = 0, False, dict[str, list[float]]()
         self._saved = -1

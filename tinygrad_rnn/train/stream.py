@@ -3,11 +3,10 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import numpy as np
-
 from .._tensor import Tensor, to_array
 from ..errors import DataError
 from ..op import Array
+from ..optim.options import checked, count
 from .nested import cut, map_leaves, steps_of
 
 
@@ -26,6 +25,7 @@ class StreamBatches:
     ...), for `train.tbptt`. `state_dict()` holds the position, for `train.save`. Raises
     DataError for a stream shorter than its lanes, ValueError for numbers that are not counts.
 
+    >>> import numpy as np
     >>> stream = StreamBatches(np.arange(11), lanes=2, steps=3)
     >>> [chunk.tolist() for chunk in stream]
     [[[0, 5], [1, 6], [2, 7]], [[3, 8], [4, 9]]]
@@ -34,13 +34,12 @@ class StreamBatches:
     """
 
     def __init__(self, data: Any, lanes: int, steps: int):
-        for name, n in (("lanes", lanes), ("steps", steps)):
-            if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
-                raise ValueError(f"StreamBatches: {name} must be a whole number from 1, got {n!r}")
+        checks = {"lanes": count, "steps": count}
+        self.lanes, self.steps = checked("StreamBatches", checks, lanes=lanes, steps=steps)
         samples = steps_of(data, "StreamBatches")
         if samples < lanes:
             raise DataError(f"StreamBatches: {samples} samples cannot fill {lanes} lanes")
-        self.lanes, self.steps, self.length = int(lanes), int(steps), samples // int(lanes)
+        self.length = samples // self.lanes
         self.dropped = samples - self.lanes * self.length
         self.data = map_leaves(self._in_lanes, data)
         self.position = self.passes = 0  # the next chunk's first step; passes completed

@@ -13,6 +13,7 @@ from ..autodiff import no_grad
 from ..compiler import disable_jit
 from ..errors import GraphError
 from ..graph import Node
+from ..optim import options
 from .nested import cut, detach, steps_of
 
 Run = Callable[[Any, Any], tuple[Tensor, Any]]
@@ -65,10 +66,8 @@ def tbptt(
     4 8
     8 10
     """
-    k2 = k1 if k2 is None else k2
-    for name, k in (("k1", k1), ("k2", k2)):
-        if isinstance(k, bool) or not isinstance(k, int) or k < 1:
-            raise ValueError(f"tbptt: {name} must be a whole number of steps from 1, got {k!r}")
+    checks = {"k1": options.count, "k2": options.count}
+    k1, k2 = options.checked("tbptt", checks, k1=k1, k2=k1 if k2 is None else k2)
     if k1 > k2:
         raise ValueError(
             f"tbptt: k1={k1} is more than k2={k2}: the losses of the first {k1 - k2} of every {k1} "
