@@ -11,7 +11,6 @@ import numpy as np
 
 from .. import nn
 from .._storage import older, read, write
-from .._tensor import Tensor
 from ..errors import CheckpointError
 from ..ops.random import Generator, default_generator
 from .nested import map_leaves
@@ -54,7 +53,7 @@ def save(
     tree[_SETTINGS] = dict(settings or {})
     tree[_KINDS] = {name: type(part).__name__ for name, part in parts.items()}
     tree[_RANDOM] = {name: _state(g) for name, g in _generators(parts)}
-    return write(path, map_leaves(_plain, tree), "train.save", keep)
+    return write(path, tree, "train.save", keep)
 
 
 def load(path: str | os.PathLike[str], *, strict: bool = True, **parts: Any) -> dict[str, Any]:
@@ -138,10 +137,6 @@ def _generators(parts: Mapping[str, Any]) -> Iterator[tuple[str, Generator]]:
                 if isinstance(value, Generator) and id(value) not in seen:
                     seen.add(id(value))
                     yield f"{path}.{name}", value
-
-
-def _plain(leaf: Any) -> Any:
-    return leaf.numpy() if isinstance(leaf, Tensor) else leaf
 
 
 def _take_over(where: str, jobs: list[tuple[str, Any, Any]]) -> None:
