@@ -182,6 +182,36 @@ def grads(*values):
     return leaves
 
 
+NO_OPTIMISER = {
+    "StepLR": [3], "LambdaLR": [abs], "OneCycleLR": [1.0, 9], "CyclicLR": [0.1, 1.0],
+    "ReduceLROnPlateau": [], "CosineAnnealingWarmRestarts": [3],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NO_OPTIMISER)
+def test_a_schedule_without_an_optimiser_says_so(name):
+    with pytest.raises(tg.GraphError, match=f"{name}: needs an optimizer, got str"):
+        getattr(optim.lr_scheduler, name)("x", *NO_OPTIMISER[name])
+
+
+def test_a_combination_needs_schedules():
+    s, o = optim.lr_scheduler, opt()
+    with pytest.raises(tg.GraphError, match="ChainedScheduler: needs schedules, got str"):
+        s.ChainedScheduler(["x"])
+    with pytest.raises(tg.GraphError, match="SequentialLR: needs schedules, got int"):
+        s.SequentialLR(o, [s.StepLR(o, 3), 7], [2])
+
+
+@pytest.mark.parametrize(
+    ("base", "lost"),
+    [(optim.RuleOptimizer, "numbers"), (optim.lr_scheduler.LRScheduler, "get_lr")],
+)
+def test_a_class_that_lacks_what_it_must_say_cannot_be_made(base, lost):
+    kind = type("Mine", (base,), {})
+    with pytest.raises(TypeError, match=f"abstract class Mine .*{lost}"):
+        kind([tg.tensor([1.0], requires_grad=True)])
+
+
 def test_clipping_by_norm_and_value():
     leaves = grads([3.0, 0.0], [4.0])
     assert optim.clip_grad_norm_(leaves, 10.0) == 5.0

@@ -1,5 +1,6 @@
 """Optimisers that are one rule on one number: a compiled call a group updates everything."""
 
+from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -50,9 +51,9 @@ class RuleOptimizer(Optimizer):
         """The rule, and the moments it takes, for a group's options."""
         return self.rule, self.moments
 
+    @abstractmethod
     def numbers(self, group: Group, count: Count) -> list[float]:
         """What the rule needs besides the arrays, in a parameter's update of this count."""
-        raise NotImplementedError
 
     def first(self, group: Group) -> Count:
         """The counters before any update."""
@@ -155,7 +156,7 @@ class RuleOptimizer(Optimizer):
     def _read(self, group: Group, states: list[Mapping[str, Any]]) -> Any:
         self._begin(group)
         _, names = self.plan(group)
-        counts, moments = [], {name: self._fresh(group) for name in names}
+        counts, moments = list[Count](), group.moments
         for k, (p, state) in enumerate(zip(group["params"], states, strict=True)):
             given = {name: as_array(v) for name, v in state.items() if v is not None}
             wrong = sorted(set(given) - {*self.counters, *self.moments})
@@ -179,8 +180,9 @@ class RuleOptimizer(Optimizer):
                         raise ValueError(
                             f"{name} of parameter {k} must be {p.shape}, got {given[name].shape}"
                         )
-                    arrays = moments.setdefault(name, self._fresh(group))
-                    arrays[k][...] = given[name]
+                    if name not in moments:
+                        moments[name] = self._fresh(group)
+                    moments[name][k][...] = given[name]
         return counts, moments
 
     def _take(self, group: Group, found: Any) -> None:
@@ -201,8 +203,7 @@ def _fitting(optimizer: Optimizer, p: Tensor, moments: list[Array]) -> Array:
         raise ShapeError(f"{name}: the gradient of {label} must be {p.shape}, got {came}")
     if not p._array.flags.writeable:
         raise ValueError(f"{name}: the array of {label} is read-only; make the tensor from a copy")
-    array = g._array
-    if array.dtype is not p._array.dtype and g.dtype != p.dtype:
+    if g.dtype != p.dtype:
         raise DTypeError(f"{name}: {label} is {p.dtype}, its gradient {g.dtype}")
     for m in moments:
         if m.dtype != p.dtype or m.shape != p.shape:
@@ -210,6 +211,7 @@ def _fitting(optimizer: Optimizer, p: Tensor, moments: list[Array]) -> Array:
                 f"{name}: {label} is {p.dtype} of {p.shape} now, its moments {m.dtype} of "
                 f"{m.shape}; make the optimiser after converting the parameters"
             )
+    array: Array = g._array
     return array
 
 

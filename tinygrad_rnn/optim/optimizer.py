@@ -1,5 +1,6 @@
 """What all optimisers are: parameters in groups, each with options of its own, and a state."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -18,7 +19,7 @@ FOREIGN = {
 Params = Iterable[Tensor] | Iterable[Mapping[str, Any]]
 
 
-class Optimizer:
+class Optimizer(ABC):
     """Base: parameters in groups, a learning rate, a state dict in PyTorch's layout.
 
     `params` are tensors, or dicts such as `{"params": head.parameters(), "lr": 1e-2}`,
@@ -81,30 +82,30 @@ class Optimizer:
             for p in group.data["params"]:
                 p.grad = None
 
+    @abstractmethod
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update every parameter that has a gradient; returns the closure's loss, if given."""
-        raise NotImplementedError
 
     # the state ----------------------------------------------------------------------
 
+    @abstractmethod
     def _begin(self, group: Group) -> None:
         """Check a new group's options together, and make what is kept for its parameters."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _states(self, group: Group) -> list[dict[str, Any]]:
         """What is kept for each parameter, as copies."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _read(self, group: Group, states: list[Mapping[str, Any]]) -> Any:
         """What `_take` sets, from states as `_states` gives; ValueError if they do not fit.
 
         `group` has the options of the state, and the parameters of this optimiser.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def _take(self, group: Group, found: Any) -> None:
         """Set what is kept."""
-        raise NotImplementedError
 
     def state_dict(self) -> dict[str, Any]:
         """Everything `load_state_dict` needs to go on bit for bit: options and moments.
@@ -131,12 +132,12 @@ class Optimizer:
             raise ShapeError(
                 f"{type(self).__name__}.load_state_dict: nothing was loaded; {error}"
             ) from None
-        for group, values, found in jobs:
-            group.data.update(values)
+        for group, new, found in jobs:
+            group.data.update(new.data)
             self._take(group, found)
 
-    def _fit(self, state: Mapping[str, Any]) -> list[tuple[Group, dict[str, Any], Any]]:
-        """For each group its options and what is kept, as the state has them."""
+    def _fit(self, state: Mapping[str, Any]) -> list[tuple[Group, Group, Any]]:
+        """For each group one with the state's options, and what is kept."""
         lost = [key for key in ("state", "param_groups") if key not in state]
         if lost:
             raise ValueError(f"missing: {', '.join(lost)}")
@@ -160,10 +161,7 @@ class Optimizer:
                 )
             new = Group(type(self), group["params"], values)
             states = [kept.get(int(number), {}) for number in given["params"]]
-            del new.data["params"]
-            checked = dict(new)
-            new.data["params"] = group["params"]
-            jobs.append((group, checked, self._read(new, states)))
+            jobs.append((group, new, self._read(new, states)))
         return jobs
 
 

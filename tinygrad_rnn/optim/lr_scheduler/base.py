@@ -1,5 +1,6 @@
 """What all schedules are."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ from ..optimizer import Optimizer
 from ..options import Group, at_least_0, checked
 
 
-class LRScheduler:
+class LRScheduler(ABC):
     """Base: the groups' rates as a function of `last_epoch`, how often `step` was called.
 
     A class says in `get_lr` what the rates are now; `base_lrs` are those that the groups
@@ -18,24 +19,29 @@ class LRScheduler:
     """
 
     def __init__(self, optimizer: Optimizer):
-        if not isinstance(optimizer, Optimizer):
-            raise GraphError(
-                f"{type(self).__name__}: needs an optimizer, got {type(optimizer).__name__}"
-            )
-        self.optimizer, self.last_epoch = optimizer, 0
+        self._belong(optimizer)
+        self.last_epoch = 0
         for group in self.groups:
             group.data.setdefault("initial_lr", group["lr"])
         self.base_lrs: list[float] = [group["initial_lr"] for group in self.groups]
         self._set(self.get_lr())
+
+    def _belong(self, optimizer: Optimizer) -> None:
+        """Take the optimiser; a class that looks at its groups first calls this before."""
+        if not isinstance(optimizer, Optimizer):
+            raise GraphError(
+                f"{type(self).__name__}: needs an optimizer, got {type(optimizer).__name__}"
+            )
+        self.optimizer = optimizer
 
     @property
     def groups(self) -> list[Group]:
         """The optimiser's parameter groups."""
         return self.optimizer.param_groups
 
+    @abstractmethod
     def get_lr(self) -> list[float]:
         """The rates of the groups at `last_epoch`."""
-        raise NotImplementedError
 
     def get_last_lr(self) -> list[float]:
         """The rates that were set last, by group."""

@@ -17,6 +17,9 @@ class _Combined(LRScheduler):
         name, self.schedulers = type(self).__name__, list(schedulers)
         if not self.schedulers:
             raise GraphError(f"{name}: needs at least one schedule")
+        for schedule in self.schedulers:
+            if not isinstance(schedule, LRScheduler):
+                raise GraphError(f"{name}: needs schedules, got {type(schedule).__name__}")
         optimizer = optimizer or self.schedulers[0].optimizer
         for schedule in self.schedulers:
             if isinstance(schedule, ReduceLROnPlateau):

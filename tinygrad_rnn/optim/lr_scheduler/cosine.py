@@ -25,9 +25,7 @@ class CosineAnnealingLR(LRScheduler):
         rates = [group["lr"] for group in self.groups]
         if t == 0:
             return rates
-        if (t - 1 - T) % (
-            2 * T
-        ) == 0:  # the step before was at the bottom, where the ratio has no value
+        if (t - 1 - T) % (2 * T) == 0:  # it was at the bottom, where the ratio has no value
             rise = (1 - math.cos(math.pi / T)) / 2
             pairs = zip(rates, self.base_lrs, strict=True)
             return [rate + (base - least) * rise for rate, base in pairs]

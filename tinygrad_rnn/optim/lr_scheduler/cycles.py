@@ -1,6 +1,7 @@
 """Schedules that go up and down, momentum the other way."""
 
 import math
+from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any
 
@@ -31,9 +32,9 @@ class _Cycling(LRScheduler):
             for key, value in (("base_momentum", base), ("max_momentum", most))
         )
 
+    @abstractmethod
     def momenta(self) -> list[float]:
         """The momentum of each group at `last_epoch`."""
-        raise NotImplementedError
 
     def _set(self, rates: list[float]) -> None:
         super()._set(rates)
@@ -88,7 +89,8 @@ class OneCycleLR(_Cycling):
         if anneal_strategy not in ("cos", "linear"):
             raise ValueError(f"OneCycleLR: anneal_strategy must be 'cos' or 'linear', got "
                              f"{anneal_strategy!r}")  # fmt: skip
-        self.optimizer, self.anneal_strategy = optimizer, anneal_strategy
+        self._belong(optimizer)
+        self.anneal_strategy = anneal_strategy
         self._cycled(cycle_momentum, base_momentum, max_momentum)
         self.max_lrs = [
             checked("OneCycleLR", {"max_lr": at_least_0}, max_lr=rate)[0]
@@ -163,8 +165,8 @@ class CyclicLR(_Cycling):
             raise ValueError(
                 f"CyclicLR: scale_mode must be 'cycle' or 'iterations', got {scale_mode!r}"
             )
-        self.optimizer, self.mode, self.scale_mode = optimizer, mode, scale_mode
-        self.scale_fn = scale_fn
+        self._belong(optimizer)
+        self.mode, self.scale_mode, self.scale_fn = mode, scale_mode, scale_fn
         self._cycled(cycle_momentum, base_momentum, max_momentum)
         self.min_lrs, self.max_lrs = (
             [checked("CyclicLR", {key: at_least_0}, **{key: v})[0] for v in self._each(key, value)]

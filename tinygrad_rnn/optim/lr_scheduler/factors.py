@@ -120,7 +120,7 @@ class LambdaLR(LRScheduler):
     """Multiply the base rate by what a function, or one for each group, gives for the step."""
 
     def __init__(self, optimizer: Optimizer, lr_lambda: Callable[[int], float] | Sequence[Any]):
-        self.optimizer = optimizer
+        self._belong(optimizer)
         self.lr_lambdas = self._each("lr_lambda", lr_lambda)
         if not all(map(callable, self.lr_lambdas)):
             raise ValueError(f"LambdaLR: lr_lambda must be functions, got {lr_lambda!r:.80}")

@@ -46,7 +46,7 @@ class ReduceLROnPlateau(LRScheduler):
         self.mode, self.factor, self.threshold_mode = mode, factor, threshold_mode
         self.best, self.num_bad_epochs = math.inf if mode == "min" else -math.inf, 0
         self.cooldown_counter = 0.0
-        self.optimizer = optimizer
+        self._belong(optimizer)
         self.min_lrs = [
             checked(name, {"min_lr": at_least_0}, min_lr=v)[0] for v in self._each("min_lr", min_lr)
         ]
