@@ -33,7 +33,7 @@ def parts(hidden=3, seed=0, kind=optim.Adam, **options):
     return {"model": model, "optimizer": optimizer, "schedule": schedule}
 
 
-def update(model, optimizer, schedule, **more):
+def update(model, optimizer, schedule):
     optimizer.zero_grad()
     loss = (model(tg.dropout(tg.randn(5, 2, 2), 0.2)) ** 2).mean()
     loss.backward()

@@ -20,7 +20,7 @@ from processes import python
 from safetensors.numpy import save
 from test_checkpoint import parts, states, trained
 
-from tinygrad_rnn import _storage, optim, train
+from tinygrad_rnn import _storage, train
 from tinygrad_rnn.errors import CheckpointError
 
 
@@ -308,4 +308,3 @@ def test_runs_resumed_in_fresh_processes_go_on_bit_for_bit(tmp_path):
     for name, end in resumed.items():
         assert end == whole[name.rpartition(" ")[0]], name
     assert len({json.dumps(end[1]) for end in whole.values()}) == 15
-    assert issubclass(optim.AdamW, optim.Optimizer)

@@ -90,7 +90,9 @@ def test_gradients_are_those_of_the_whole_loop(kind: str, budget: Any, dtype: st
         for a, b in zip(ours[what], plain[what], strict=True):
             np.testing.assert_array_equal(a, b)
     assert ours["random"] == plain["random"]
-    assert ours["loss"] == pytest.approx(plain["loss"], rel=1e-6)  # a sum of sums
+    assert ours["loss"] == pytest.approx(
+        plain["loss"], rel={"float32": 1e-6, "float64": 1e-13}[dtype]
+    )  # a sum of sums
 
 
 @pytest.mark.parametrize("budget", BUDGETS[:4], ids=str)
@@ -185,7 +187,7 @@ def test_forward_passes_in_several_threads_and_one_backward() -> None:
     np.testing.assert_allclose(cell.weight_hh.grad.numpy(), expected, rtol=1e-12)
 
 
-def small(**extra: Any) -> tuple[Any, Any, Any]:
+def small() -> tuple[Any, Any, Any]:
     """A cell, its run and data."""
     tg.manual_seed(0)
     cell = nn.RNNCell(I, H).astype("float64")

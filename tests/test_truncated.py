@@ -115,7 +115,6 @@ def test_growing_windows_are_not_recorded_one_by_one() -> None:
     assert fast._recordings.count == 4  # one of a step twice: its state from outside, from a step
 
 
-@pytest.mark.filterwarnings("ignore::tinygrad_rnn.CaptureWarning")  # windows grow from 1 to k2
 @pytest.mark.parametrize("jit", [False, True], ids=["eager", "jit"])
 @pytest.mark.parametrize("kind", ["rnn", "lstm", "two"])
 @pytest.mark.parametrize(("k1", "k2"), WINDOWS)

@@ -51,10 +51,10 @@ def often(row):
 class Pair:
     """The same parameters here and there, and gradients that depend on them."""
 
-    def __init__(self, dtype="float64", shapes=SHAPES):
+    def __init__(self, dtype="float64"):
         rng = np.random.default_rng(0)
-        self.start = start = [np.asarray(rng.standard_normal(s), dtype) for s in shapes]
-        self.noise = [rng.standard_normal((60, *s)) for s in shapes]
+        self.start = start = [np.asarray(rng.standard_normal(s), dtype) for s in SHAPES]
+        self.noise = [rng.standard_normal((60, *s)) for s in SHAPES]
         self.ours = [tg.tensor(a, requires_grad=True) for a in start]
         self.theirs = [torch.tensor(a, requires_grad=True) for a in start]
 
