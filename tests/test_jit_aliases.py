@@ -57,6 +57,7 @@ def test_a_returned_constant_is_a_new_one_in_each_call(inside: str) -> None:
         "nn.Parameter([1.0, 2.0, 3.0], name='w')",
         "required(tg.tensor([1.0, 2.0, 3.0]))",
         "hooked(tg.tensor([1.0, 2.0, 3.0], requires_grad=True))",
+        "in_a_cycle(tg.tensor([1.0, 2.0, 3.0], requires_grad=True))",
     ],
 )
 def test_a_leaf_made_inside_is_a_new_one_in_each_call(made: str, audit: int) -> None:
@@ -68,7 +69,14 @@ def test_a_leaf_made_inside_is_a_new_one_in_each_call(made: str, audit: int) -> 
         w.register_hook(lambda g: g * 10)
         return w
 
-    names = {"tg": tg, "nn": nn, "required": required, "hooked": hooked}
+    def in_a_cycle(w: Any) -> Any:
+        def after(n: int) -> Any:  # it holds itself, and w
+            return after(n - 1) if n else w
+
+        return after(2)
+
+    helpers = {"required": required, "hooked": hooked, "in_a_cycle": in_a_cycle}
+    names = {"tg": tg, "nn": nn, **helpers}
     f = eval(f"lambda x, v: (w := {made}, w, (x * w * v).sum())", names)
     fast = tg.jit(f, audit=audit)
     x, v = tg.tensor([2.0, 3.0, 4.0]), tg.tensor([1.0, 1.0, 1.0], requires_grad=True)

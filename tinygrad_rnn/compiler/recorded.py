@@ -51,6 +51,8 @@ class Recorded:
         """
         tape, found = self.tape, list[int]()
         leaves = {id(a) for a in tape.leaves} - self.watch.around.tensors
+        if leaves:
+            gc.collect()  # what lies in cycles holds them no more: a function that calls itself
         both = *tape.lifted.values(), *tape.read_values.values()
         ours = {id(tape.leaves), id(self.lifted), *map(id, both)}
         for k in range(len(self.lifted)):  # enumerate would hold it as well

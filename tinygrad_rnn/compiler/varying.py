@@ -27,7 +27,7 @@ class Varying:
         places = dict(_floats(key))
         if not places:
             return key, {}
-        structure = tuple([_kind(part) for part in key])
+        structure = _structure(key)
         known = self._known.get(structure)
         if known is None:
             known = self._known[structure] = _Known({k: key[k] for k in places})
@@ -39,7 +39,7 @@ class Varying:
     def asked(self, key: Any, places: dict[int, int], entry: Entry) -> None:
         """Take down whose values a recording asked for: they are no operands."""
         lines = entry.floats.asked
-        known = self._known[tuple([_kind(part) for part in key])]
+        known = self._known[_structure(key)]
         kept = set(entry.floats.leaves)
         known.asked |= {
             k: lines.get(leaf, "")
@@ -49,12 +49,16 @@ class Varying:
 
     def lines(self, key: Any) -> dict[int, str]:
         """Where the values of floats are asked for, by place in the key."""
-        known = self._known.get(tuple([_kind(part) for part in key]))
+        known = self._known.get(_structure(key))
         return known.asked if known else {}
 
 
+def _structure(key: Any) -> tuple[Any, ...]:
+    """What the keys of two calls of one structure share: no shapes, no values."""
+    return tuple([_kind(part) for part in key])
+
+
 def _kind(part: Any) -> Any:
-    """What two calls of one structure share of it: no shapes, no values."""
     if not isinstance(part, tuple):
         return part
     return part if contains(part[0]) else part[0] if isinstance(part[0], type) else None

@@ -123,11 +123,12 @@ class Products(Views):
         shape = panel_shape(b.shape[1], b.shape[2], b.dtype)
         packed = f"A{self.argument(Argument('scratch', shape, b.dtype))}"
         left, right = ("i" if v.shape[0] == out.shape[0] else "0" for v in (a, b))
-        return [
-            f"for i in range({self.size(out, 0)}):",
-            f"    pack(at({self.view(b)}, {right}), False, {packed})",
-            f"    add_product(at({self.view(a)}, {left}), {packed}, at({self.view(out)}, i))",
-        ]
+        pack = f"pack(at({self.view(b)}, {right}), False, {packed})"
+        add = f"add_product(at({self.view(a)}, {left}), {packed}, at({self.view(out)}, i))"
+        each = f"for i in range({self.size(out, 0)}):"
+        if right == "0":
+            return [pack, each, f"    {add}"]
+        return [each, f"    {pack}", f"    {add}"]
 
     def summed(self, r: Result) -> list[str]:
         """Sums over steps: lines of the step; products of a block go to `flush`."""
