@@ -1,15 +1,17 @@
-"""What the examples share: options, the folder they write to, a table, a picture, a JSON."""
+"""What the examples share: options, the folder they write to, a task, an update, what they show."""
 
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+import tinygrad_rnn as tg
+from tinygrad_rnn import optim
 from tinygrad_rnn.errors import CheckpointError, DataError
 
 
@@ -86,6 +88,27 @@ def smoothed(values: Sequence[float], points: int = 200) -> tuple[Any, Any]:
     n = max(1, len(values) // points)
     whole = np.asarray(values)[: len(values) // n * n]
     return np.arange(n, len(whole) + 1, n), whole.reshape(-1, n).mean(1)
+
+
+def adding(numbers: Any, places: Iterable[Any]) -> tuple[tg.Tensor, tg.Tensor]:
+    """The adding problem: series (T, N, 2) of numbers and marks, and the sums (N,) of the marked.
+
+    `numbers` is (T, N), a place the N steps of one mark a series.
+    """
+    marks = np.zeros_like(numbers)
+    for place in places:
+        marks[place, np.arange(marks.shape[1])] = 1
+    return tg.tensor(np.stack([numbers, marks], 2)), tg.tensor((numbers * marks).sum(0))
+
+
+def descend(loss: Any, optimizer: Any, schedule: Any) -> float:
+    """One update with the gradient's norm clipped at 1, and the rate's next value; the norm."""
+    optimizer.zero_grad()
+    loss.backward()
+    norm = optim.clip_grad_norm_(optimizer.params, 1.0)
+    optimizer.step()
+    schedule.step()
+    return norm
 
 
 def written(path: Path, result: dict[str, Any]) -> dict[str, Any]:

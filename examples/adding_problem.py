@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _common import go, options, picture, smoothed, table, writable, written
+from _common import adding, descend, go, options, picture, smoothed, table, writable, written
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import nn, optim, train
@@ -59,10 +59,7 @@ def places(T: int, N: int, marks: str, g: tg.Generator) -> tuple[Any, Any]:
 
 def batch(T: int, N: int, marks: str, g: tg.Generator) -> tuple[tg.Tensor, tg.Tensor]:
     """Series (T, N, 2) of numbers and marks, and the sums (N,)."""
-    numbers, marked = g.uniform((T, N)), np.zeros((T, N), np.float32)
-    for place in places(T, N, marks, g):
-        marked[place, np.arange(N)] = 1
-    return tg.tensor(np.stack([numbers, marked], 2)), tg.tensor((numbers * marked).sum(0))
+    return adding(g.uniform((T, N)), places(T, N, marks, g))
 
 
 def train_one(args: Any, cell: str) -> dict[str, Any]:
@@ -84,11 +81,7 @@ def train_one(args: Any, cell: str) -> dict[str, Any]:
     )  # fmt: skip
     for _ in run:
         loss = loss_of(*batch(args.length, 50, args.marks, data))
-        optimizer.zero_grad()
-        loss.backward()
-        norm = optim.clip_grad_norm_(optimizer.params, 1.0)
-        optimizer.step()
-        schedule.step()
+        norm = descend(loss, optimizer, schedule)
         run.log(loss=loss.item(), norm=norm)
     with tg.no_grad():
         x, y = batch(args.length, 2560, args.marks, tg.Generator(args.seed + 2000))

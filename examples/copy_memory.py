@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _common import go, options, picture, smoothed, table, writable, written
+from _common import descend, go, options, picture, smoothed, table, writable, written
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import nn, optim, train
@@ -92,11 +92,7 @@ def train_one(args: Any, name: str) -> dict[str, Any]:
     )  # fmt: skip
     for _ in run:
         loss = loss_of(*batch(args.delay, 20, data))
-        optimizer.zero_grad()
-        loss.backward()
-        norm = optim.clip_grad_norm_(optimizer.params, 1.0)
-        optimizer.step()
-        schedule.step()
+        norm = descend(loss, optimizer, schedule)
         if name == "orthogonal":
             model.net.project()
         run.log(loss=loss.item(), norm=norm)

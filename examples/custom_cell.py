@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _common import go, options, picture, writable, written
+from _common import adding, descend, go, options, picture, writable, written
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import nn, optim, train as training
@@ -54,11 +54,10 @@ class Adder(nn.Module):
 
 def batch(T: int, N: int, g: tg.Generator) -> tuple[tg.Tensor, tg.Tensor]:
     """Series (T, N, 2) of numbers and marks, one mark in each half, and sums (N,)."""
-    values, marks = g.uniform((T, N)), np.zeros((T, N), np.float32)
+    numbers = g.uniform((T, N))
     first = (g.uniform((N,)) * (T // 2)).astype(int)
     second = T // 2 + (g.uniform((N,)) * (T - T // 2)).astype(int)
-    marks[first, np.arange(N)] = marks[second, np.arange(N)] = 1
-    return tg.tensor(np.stack([values, marks], 2)), tg.tensor((values * marks).sum(0))
+    return adding(numbers, (first, second))
 
 
 def check() -> None:
@@ -93,11 +92,7 @@ def train(args: Any) -> list[float]:
     )  # fmt: skip
     for _ in run:
         loss = loss_of(*batch(args.length, 50, g))
-        optimizer.zero_grad()
-        loss.backward()
-        norm = optim.clip_grad_norm_(optimizer.params, 1.0)
-        optimizer.step()
-        schedule.step()
+        norm = descend(loss, optimizer, schedule)
         run.log(loss=loss.item(), norm=norm)
     return run.history["loss"]
 

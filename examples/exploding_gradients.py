@@ -21,7 +21,7 @@ import math
 from typing import Any
 
 import numpy as np
-from _common import go, options, picture, smoothed, table, writable, written
+from _common import adding, go, options, picture, smoothed, table, writable, written
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import nn, optim, train
@@ -52,10 +52,8 @@ class Adder(nn.Module):
 
 def batch(T: int, N: int, g: tg.Generator) -> tuple[tg.Tensor, tg.Tensor]:
     """Series (T, N, 2) of numbers and marks, one mark in each half, and the sums (N,)."""
-    numbers, marks, u = g.uniform((T, N)), np.zeros((T, N), np.float32), g.uniform((2, N))
-    for k in range(2):
-        marks[k * (T // 2) + (u[k] * (T // 2)).astype(int), np.arange(N)] = 1
-    return tg.tensor(np.stack([numbers, marks], 2)), tg.tensor((numbers * marks).sum(0))
+    numbers, u = g.uniform((T, N)), g.uniform((2, N))
+    return adding(numbers, [k * (T // 2) + (u[k] * (T // 2)).astype(int) for k in range(2)])
 
 
 def train_one(args: Any, how: str) -> dict[str, Any]:
