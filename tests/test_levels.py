@@ -161,6 +161,20 @@ def test_cells(model, rows, rails):
     assert {e.label for e in states} - {""} == rails
 
 
+def test_the_forward_picture_has_no_norms_and_keeps_what_looks_like_one():
+    w, h = nn.Parameter([3.0], name="w"), tg.ones(1)
+    for x_t in tg.ones(3, 1):
+        h = w * h + x_t
+    diagram = viz.gradient_flow(h.sum(), level="gate")  # whose norm is 1, as the first state is
+    gradient, forward = (
+        {b.name: b.lines for b in picture.boxes if b.vertex >= 0}
+        for picture in (diagram.picture, diagram._page().views[1].picture)
+    )
+    assert ["1"] in forward.values()
+    assert ["sum", "1"] in gradient.values()
+    assert ["sum"] in forward.values()
+
+
 @pytest.mark.parametrize("last", [True, False])
 @pytest.mark.parametrize("steps", [10, 100])
 def test_cells_are_compact(steps, last):

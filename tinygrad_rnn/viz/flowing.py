@@ -29,7 +29,7 @@ class Flowing:
 
     def __init__(self, view: View, chosen: list[Slot], written: Text, measured: Measured):
         self.view, self._chosen, self._written, self._of = view, chosen, written, measured
-        self._norms: list[str] = []  # as they stand in boxes, each box's last line
+        self._told: set[tuple[int, int | None]] = set()  # whose box has a norm, its last line
         gradient.write_on_edges(view.found, measured.flow)
 
     def text(self, v: Vertex, time: str) -> list[str]:
@@ -40,8 +40,8 @@ class Flowing:
         if sign or (figures is None and v.kind not in ("op", "parameter")):
             return self._written(v, time)  # in a circle is no room, the page has its figures
         small = self.view.found.graph.level in ("gate", "cell")
-        self._norms.append(brief(figures) if small else f"|g| {short(figures)}")
-        return [*self._written(v, time), self._norms[-1]]
+        self._told.add((v.head, step))
+        return [*self._written(v, time), brief(figures) if small else f"|g| {short(figures)}"]
 
     @cached_property
     def _grid(self) -> Grid:
@@ -63,7 +63,7 @@ class Flowing:
         """Without any gradient."""
         picture = paint(self._grid, "forward graph")
         for b in picture.boxes:
-            b.lines = b.lines[:-1] if b.lines and b.lines[-1] in self._norms else b.lines
+            b.lines = b.lines[:-1] if (b.vertex, b.step) in self._told else b.lines
         for line in picture.lines:
             line.label = line.label.partition("\n")[0]
         return picture

@@ -171,8 +171,7 @@ class Grid:
             v, kind = graph.vertices[e.source], self.columns.columns[cb].signature
             port = self.entries[kind, -self._side(e), self._operand(e)]
             # whatever the first step reads, what most of them read it is
-            names = entering.setdefault(kind, {}).setdefault(port, Counter())
-            names[name_of(v)] += v.kind == "op"
+            entering[kind][port][name_of(v)] += v.kind == "op"
             if is_carried(graph, e):
                 made[self.columns.columns[ca].signature].add(i)
         for c in self.columns.columns:
