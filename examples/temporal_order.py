@@ -137,10 +137,11 @@ def main(argv: list[str] | None = None) -> dict[str, Any]:
     results = {n: [train_one(args, seed, clip) for seed in seeds] for n, clip in clips.items()}
     rows = []
     for label, runs in results.items():
-        seen = [20 * r["updates"] for r in runs if r["solved"]] or [0]
+        seen = [20 * r["updates"] for r in runs if r["solved"]]
+        series = f"{min(seen):,} to {max(seen):,}" if seen else f"{20 * args.updates:,} in vain"
         solved = f"{sum(r['solved'] for r in runs)} of {len(runs)}"
         numbers = [f"{max(r['largest'] for r in runs):.3g}", round(sum(r["seconds"] for r in runs))]
-        rows.append([label, args.length, solved, f"{min(seen):,} to {max(seen):,}", *numbers])
+        rows.append([label, args.length, solved, series, *numbers])
     rows += [[*row, "", ""] for row in PUBLISHED]
     print(table(["net", "T", "solved", "series seen", "largest norm", "s"], rows))
     draw(args.out, results)

@@ -170,6 +170,12 @@ def test_a_parameter_that_cannot_be_written_leaves_the_others(tmp_path):
     assert states({"model": model}) == before
 
 
+def test_a_scaling_goes_along_among_the_settings(tmp_path):
+    path, scaling = tmp_path / "run.safetensors", train.Scaling.fit(np.arange(1.0, 9.0) ** 3, True)
+    train.save(path, settings={"scaling": scaling})
+    assert train.Scaling(*train.load(path)["scaling"]) == scaling
+
+
 def test_settings_are_a_dict(tmp_path):
     with pytest.raises(CheckpointError, match="settings must be a dict, got list"):
         train.save(tmp_path / "a.st", settings=[1])

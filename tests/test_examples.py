@@ -105,6 +105,32 @@ def test_custom_cell_checks_and_trains(tmp_path):
     assert resumed["losses"] == result["losses"]
 
 
+def test_choosing_defaults_goes_on_where_it_was_stopped(tmp_path, capsys, monkeypatch):
+    example = load(ROOT / "examples" / "choose_defaults.py")
+    monkeypatch.setattr(example, "ORIGINS", 2)
+    arguments = ["--quick", "--eager", "--workers", "1", "--out"]
+    whole = example.main([*arguments, str(tmp_path / "whole")])
+    assert np.shape(whole["errors"]) == (1, 2, 3)
+    assert "| lstm | 16 | 24 | 0.01 |" in capsys.readouterr().out
+    errors = []
+
+    class Stopping(example.Run):  # of the parent alone
+        def log(self, **numbers):
+            if len(errors) == 5:  # after the checkpoint of 4
+                raise KeyboardInterrupt
+            errors.append(numbers)
+            super().log(**numbers)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(example, "Run", Stopping)
+        with pytest.raises(KeyboardInterrupt):
+            example.main([*arguments, str(tmp_path / "cut")])
+        errors.clear()
+        again = example.main([*arguments, str(tmp_path / "cut"), "--resume"])
+    assert len(errors) == 2
+    assert again["errors"] == whole["errors"]
+
+
 TASKS = {
     "adding_problem": ["--length", "8", "--hidden", "4", "--updates", "4", "--nets", "gru"],
     "copy_memory": ["--delay", "2", "--updates", "4", "--nets", "orthogonal"],
@@ -126,6 +152,7 @@ def test_tasks_print_published_figures_draw_and_resume_to_the_same_bits(
     assert all(len(loss) == 4 and np.isfinite(loss).all() for loss in whole)
     text = capsys.readouterr().out
     assert "et al. 20" in text
+    assert name != "temporal_order" or re.search(r"not clipped +10 +0 of 1 +80 in vain", text)
     assert (tmp_path / f"{name}.png").stat().st_size > 10_000
     assert json.loads((tmp_path / f"{name}.json").read_text())["options"]["quick"]
     clip, calls, Run = tg.optim.clip_grad_norm_, iter(range(9)), example.train.Run

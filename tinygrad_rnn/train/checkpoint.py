@@ -30,7 +30,8 @@ def save(
     A part is anything with `state_dict()` and `load_state_dict()`, or a generator of random
     numbers, tg's or NumPy's. The state of the default generator, and of those that modules of the
     parts hold, goes along by itself. `settings` is what else the run needs: numbers, strings,
-    arrays, tensors, and dicts, lists and tuples of them. The file is there whole or not at all
+    arrays, tensors, and dicts, lists and tuples of them; named tuples come back as plain ones, so
+    `train.Scaling(*found["scaling"])`. The file is there whole or not at all
     (temporary file, fsync, rename); the `keep - 1` before it stay as `run.1.safetensors` and so
     on. Call it between updates: gradients are not kept. Raises CheckpointError, the
     files untouched, for what cannot be stored or written.
