@@ -8,7 +8,8 @@ import numpy as np
 from .. import rolling
 from ..op import OPS, primitive
 from ..ops.random import Generator
-from .capture import Symbol, Tape, ask, number_dtype
+from .asking import ask, number_dtype
+from .capture import Symbol, Tape
 from .ir import Instr, Loop, Operand, Prev, Program, Slice, Value
 from .moving import moved, moves, split_key
 from .series import Series

@@ -1,6 +1,6 @@
 """Type-check a program: run after every pass, so that a wrong rewrite stops at once."""
 
-from .capture import ask
+from .asking import ask
 from .ir import Instr, Loop, Program, Slice, Value, reads, writes
 
 
