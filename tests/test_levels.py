@@ -358,3 +358,13 @@ def test_dpi_and_show(tmp_path, monkeypatch):
     path = diagram.show()
     assert opened == [path.as_uri()]
     assert path.read_text().startswith("<!DOCTYPE html>")
+
+
+def test_gradients_in_boxes_are_those_of_when_they_were_asked_for():
+    """One sweep, at the call: backward() may free the graph before the diagram is painted."""
+    loss = textbook()[0]
+    diagram, expected = (viz.unrolled(loss, show="grad") for _ in range(2))
+    lines = [b.lines for b in expected.picture.boxes]
+    loss.backward()
+    assert [b.lines for b in diagram.picture.boxes] == lines
+    assert any(line.startswith("grad ") for those in lines for line in those)

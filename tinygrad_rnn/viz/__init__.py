@@ -31,6 +31,7 @@ from .flowing import Flowing, Measured
 from .graph import Graph, root_of
 from .grid import Grid
 from .heat import Heatmap as Heatmap, heatmap as heatmap
+from .labels import Text
 from .losses import other_losses
 from .picture import Picture
 from .rolled import paint_rolled, roll_up
@@ -133,20 +134,21 @@ def unrolled(
     def cut(v: View) -> list[Slot]:
         return slots(v.found, steps, max_steps, who)
 
-    def picture(v: View, chosen: list[Slot]) -> Picture:
-        text = _numbers.with_numbers(output, v.shown, v.text, who)
+    def written(v: View) -> Text:
+        return _numbers.with_numbers(output, v.shown, v.text, who)
+
+    def picture(v: View, chosen: list[Slot], text: Text) -> Picture:
         return paint(Grid(v.found, chosen, text, v.direction), "unrolled graph")
 
     def page() -> _page.Page:
         finer = _finer(drawn, who, params, (direction, show), cut)
-        views = [_page.Shown("forward", drawn.level, picture(drawn, chosen))]
-        views += [_page.Shown("forward", v.level, picture(v, c)) for v, c in finer]
+        views = [_page.Shown("forward", drawn.level, picture(drawn, chosen, text))]
+        views += [_page.Shown("forward", v.level, picture(v, c, written(v))) for v, c in finer]
         return _exhibits.filled(_page.Page(views), output, drawn.graph)
 
-    chosen = cut(drawn)
-    text = _numbers.with_numbers(output, drawn.shown, drawn.text, who)
+    chosen, text = cut(drawn), written(drawn)  # its sweep, if gradients are shown, runs once
     return Diagram(
-        lambda: picture(drawn, chosen),
+        lambda: picture(drawn, chosen, text),
         summary("unrolled", drawn),
         lambda: _dot.unplaced(drawn.found, text),
         page,

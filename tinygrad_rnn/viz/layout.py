@@ -141,8 +141,7 @@ def _source(t: Template) -> str:
 
 def _leftwards(t: Template) -> set[tuple[int, int]]:
     """Edges of chains that run against time: in a rank what is drawn first stands left."""
-    names = t.names()
-    turned = [c for c in t.ways.chains if any(names[n].side > 0 for n in t.ends(c)[:1])]
+    turned = [c for c in t.ways.chains if t.towards(c) < 0]
     return {(b, a) for chain in turned for a, b in pairwise(chain)}
 
 

@@ -62,9 +62,8 @@ def placed(t: Template, graph: dict[str, Any]) -> Placed:
 
 def kept(t: Template, found: Placed) -> bool:
     """Whether chains run from side to side with nothing else at their height."""
-    names = t.names()
     for chain in t.ways.chains:
-        side = 1 if any(names[n].side < 0 for n in t.ends(chain)[:1]) else -1
+        side = t.towards(chain)
         xs = [side * found.boxes[k][0] for k in chain]
         y = found.boxes[chain[0]][1]
         level = {k for k, box in enumerate(found.boxes) if abs(box[1] - y) < box[3] / 2}
@@ -108,9 +107,9 @@ def _in_sight(found: Placed, port: Port, k: int) -> bool:
 def _straighten(t: Template, found: Placed) -> None:
     """Along a chain everything runs straight from side to side."""
     at = {edge: k for k, edge in enumerate(t.edges)}
+    names = t.names()
     for chain in t.ways.chains:
-        names = t.names()
-        side = 1 if any(names[n].side < 0 for n in t.ends(chain)[:1]) else -1
+        side = t.towards(chain)
         for a, b in pairwise(chain):
             (xa, y, wa, _), (xb, _, wb, _) = found.boxes[a], found.boxes[b]
             if (a, b) in at:

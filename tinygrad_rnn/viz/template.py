@@ -72,6 +72,10 @@ class Template:
         out = [n for n, p in self.names().items() if p.leaves and chain[-1] in self.ports[p]]
         return [*into[:1], *out[:1]]
 
+    def towards(self, chain: list[int]) -> int:
+        """1 for a chain that runs to the right, -1 for one against time."""
+        return -self.names()[self.ends(chain)[0]].side
+
 
 @dataclass
 class Placed:
