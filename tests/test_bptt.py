@@ -6,9 +6,9 @@ import re
 
 import numpy as np
 import pytest
+from diagrams import gallery
 from PIL import Image
 from test_contributions import lstm, textbook
-from test_levels import gallery
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import nn, viz

@@ -1,19 +1,12 @@
 """Levels of detail, weights on edges, labels as mathematics, numbers in boxes, tuples of outputs."""
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pytest
+from diagrams import gallery
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import nn, viz
 from tinygrad_rnn.errors import GraphError
-
-HERE = Path(__file__).parent
-spec = importlib.util.spec_from_file_location("gallery", HERE.parent / "examples" / "gallery.py")
-gallery = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(gallery)
 
 
 def textbook(T=3, scalar=True, names=True):

@@ -1,12 +1,11 @@
 """The HTML page in a real browser: nothing asked of the network, every control does its work."""
 
-import importlib.util
 import re
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
+from diagrams import gallery
 
 from tinygrad_rnn import nn, viz
 from tinygrad_rnn.viz import building
@@ -17,11 +16,6 @@ BROWSER = next(
 )
 pytestmark = pytest.mark.skipif(BROWSER is None, reason="needs Chromium on PATH")
 
-spec = importlib.util.spec_from_file_location(
-    "gallery", Path(__file__).parent.parent / "examples" / "gallery.py"
-)
-gallery = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(gallery)
 FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
     "--disable-background-networking", "--disable-component-update",
