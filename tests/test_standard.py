@@ -165,6 +165,13 @@ def test_dlpack_shares_memory_and_cannot_be_written_to():
         (lambda x: tg.diag(x[None]), tg.ShapeError, "diag: needs a vector or a matrix"),
         (lambda x: tg.concat([x], 0, 1), tg.ShapeError, "concat: after a list comes its axis"),
         (lambda x: tg.cumulative_sum(x), tg.ShapeError, "cumulative_sum: say along which"),
+        (lambda x: tg.cumulative_prod(x, 2), tg.ShapeError, "cumulative_prod: axis 2 is out of"),
+        (
+            lambda x: tg.tensor([1, 2]) << tg.tensor([1, 2, 3]),
+            tg.ShapeError,
+            "^bitwise_left_shift: shapes",
+        ),
+        (lambda x: tg.nextafter(x, tg.ones(3)), tg.ShapeError, "nextafter: shapes"),
     ],
 )
 def test_what_is_refused_and_how(call, kind, message):

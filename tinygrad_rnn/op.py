@@ -153,7 +153,7 @@ class Op:
         self.variadic = any(p.kind is p.VAR_POSITIONAL for p in parameters)
         self.defaults = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
         self.arity = -1 if self.variadic else len(self.inputs)
-        self.__signature__ = inspect.Signature(  # `_bind` takes attributes by place, too
+        self.__signature__ = inspect.Signature(  # `bind` takes attributes by place, too
             [p if self.variadic else p.replace(kind=p.POSITIONAL_OR_KEYWORD) for p in parameters]
         )
         self.free = frozenset(free)  # inputs whose dtype is not the op's: masks, indices
@@ -323,6 +323,15 @@ def broadcast(name: str, *shapes: tuple[int, ...]) -> tuple[int, ...]:
         ) from None
 
 
+def elementwise(name: str) -> Callable[..., tuple[int, ...]]:
+    """The shape rule of an op whose inputs broadcast."""
+
+    def shape(*specs: Spec, **attrs: Any) -> tuple[int, ...]:
+        return broadcast(name, *(s.shape for s in specs))
+
+    return shape
+
+
 def pointwise(
     fn: Any = None,
     *,
@@ -337,11 +346,7 @@ def pointwise(
     """
     if fn is None:
         return lambda f: pointwise(f, kernel=kernel, free=free, floats=floats)
-    name = fn.__name__
-
-    def shape(*specs: Spec, **attrs: Any) -> tuple[int, ...]:
-        return broadcast(name, *(s.shape for s in specs))
-
+    shape = elementwise(fn.__name__)
     return Op(fn, kernel=kernel or fn, shape=shape, free=free, floats=floats, pointwise=True)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from ..op import Spec, broadcast, pointwise, primitive
+from ..op import elementwise, pointwise, primitive
 from .logic import logical_not
 
 __all__ = [
@@ -43,19 +43,15 @@ def bitwise_invert(x: Any) -> Any:
     return logical_not(x) if x.dtype == bool else invert_bits(x)
 
 
-def _shifted(a: Spec, b: Spec) -> tuple[int, ...]:
-    return broadcast("bitwise shift", a.shape, b.shape)
-
-
 # no scalar rules: compiled, a shift by the width of the type or more is whatever the machine
 # makes of it, where NumPy has 0 or -1
-@primitive(shape=_shifted)
+@primitive(shape=elementwise("bitwise_left_shift"))
 def bitwise_left_shift(a, b):
     """`a << b` of integers, elementwise; 0 for shifts from the width of the type on."""
     return np.left_shift(a, b)
 
 
-@primitive(shape=_shifted)
+@primitive(shape=elementwise("bitwise_right_shift"))
 def bitwise_right_shift(a, b):
     """`a >> b` of integers, elementwise, the sign kept; 0 or -1 for shifts that leave nothing."""
     return np.right_shift(a, b)

@@ -123,17 +123,16 @@ def flip(x: Any, axis: int | tuple[int, ...] | None = None) -> Any:
     return x
 
 
-def _only_axis(name: str, x: Any, axis: int | None) -> int:
+def _running(
+    name: str, over: Any, before: int, x: Any, axis: int | None, dtype: Any, include_initial: bool
+) -> Any:
     if axis is None and x.ndim != 1:
         raise ShapeError(f"{name}: say along which of {x.ndim} axes, as in axis=0")
-    return 0 if axis is None else axis
-
-
-def _from(start: int, x: Any, y: Any, axis: int, include_initial: bool) -> Any:
+    k = shape.one_axis(name, 0 if axis is None else axis, x.ndim)
+    y = _taken_as(over(_taken_as(x, dtype), axis=k), dtype)
     if not include_initial:
         return y
-    k = shape.one_axis("cumulative", axis, x.ndim)
-    first = np.full((*x.shape[:k], 1, *x.shape[k + 1 :]), start, y.dtype)
+    first = np.full((*x.shape[:k], 1, *x.shape[k + 1 :]), before, y.dtype)
     return shape.concat(first, y, axis=k)
 
 
@@ -144,9 +143,7 @@ def cumulative_sum(
 
     With `include_initial` a 0 stands before it.
     """
-    k = _only_axis("cumulative_sum", x, axis)
-    y = _taken_as(cumsum(_taken_as(x, dtype), axis=k), dtype)
-    return _from(0, x, y, k, include_initial)
+    return _running("cumulative_sum", cumsum, 0, x, axis, dtype, include_initial)
 
 
 def cumulative_prod(
@@ -156,9 +153,7 @@ def cumulative_prod(
 
     With `include_initial` a 1 stands before it.
     """
-    k = _only_axis("cumulative_prod", x, axis)
-    y = _taken_as(cumprod(_taken_as(x, dtype), axis=k), dtype)
-    return _from(1, x, y, k, include_initial)
+    return _running("cumulative_prod", cumprod, 1, x, axis, dtype, include_initial)
 
 
 def matrix_transpose(x: Any) -> Any:

@@ -10,16 +10,12 @@ from typing import Any
 import numpy as np
 
 from ..errors import ShapeError
-from ..op import Spec, broadcast, primitive
+from ..op import elementwise, primitive
 from .indexing import check_indices, full_key, index, take
 from .shape import permute_dims, reshape
 
 
-def _positions(*xs: Spec, sizes: tuple[int, ...]) -> tuple[int, ...]:
-    return broadcast("index", *(x.shape for x in xs))
-
-
-@primitive(shape=_positions, dtype=np.int64)
+@primitive(shape=elementwise("index"), dtype=np.int64)
 def position(*xs, sizes):
     """The place, counted row by row, of elements [i, j, ...] of axes of `sizes`."""
     place = np.zeros((), np.int64)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..op import Spec, broadcast, pointwise, primitive
+from ..op import elementwise, pointwise, primitive
 from .logic import where
 
 __all__ = [
@@ -133,11 +133,7 @@ def copysign_vjp_b(g):
     return where(True, 0, g)
 
 
-def _both(a: Spec, b: Spec) -> tuple[int, ...]:
-    return broadcast("nextafter", a.shape, b.shape)
-
-
-@primitive(shape=_both, floats=True)
+@primitive(shape=elementwise("nextafter"), floats=True)
 def nextafter(a, b):
     """The next number after a on the way to b, elementwise; as good as a, so is its gradient."""
     return np.nextafter(a, b)

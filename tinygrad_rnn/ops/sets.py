@@ -125,9 +125,5 @@ def unique_inverse(x: Any) -> Inverse:
 
 def unique_all(x: Any) -> All:
     """The different values in order, where each stands first, their numbers, and counts."""
-    first = unique_part(x, part=_FIRST)
-    return All(take(reshape(x, shape=(-1,)), first, axis=0), first, *_rest(x))
-
-
-def _rest(x: Any) -> tuple[Any, Any]:
-    return unique_number(x), unique_part(x, part=3)
+    first, counts = unique_part(x, part=_FIRST), unique_part(x, part=3)
+    return All(take(reshape(x, shape=(-1,)), first, axis=0), first, unique_number(x), counts)
