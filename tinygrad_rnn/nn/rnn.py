@@ -32,8 +32,7 @@ class LSTM(Recurrent):
     state, the final states are those at each true end, and the reverse direction starts
     there. Give a function under `tg.jit` a tensor of them: one recording then serves
     them all, where a list of numbers is part of the recording and each other one is
-    recorded anew. A recording cannot refuse a length: below 1 a sequence never begins
-    (outputs 0, the states as they were), above T it has T steps.
+    recorded anew. Lengths out of range are refused in every call, jitted ones too.
 
     A single sequence (T, I), with h0 and c0 (layers D, H), gives everything without N.
 
