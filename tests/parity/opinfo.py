@@ -23,24 +23,24 @@ REFUSED = {  # what ours says of it, and why it is meant
     "got an unexpected keyword argument 'full'": "constant terms of a likelihood",
     "beta must be positive": "smooth l1 with beta 0, which is l1",
     r"concat: axis 1 is out of range|concat: .*got \(0,\)": "PyTorch leaves (0,) out of a cat",
-    "object is not iterable": "two Python numbers give a Python number",
+    r"'(numpy\.)?(int|float)\d*' object is not iterable": "two Python numbers give a Python number",
     "inputs are float32 and float64": "two floats of different width do not mix",
     "dtype float16 is not supported": "half precision",
     "tensordot: axes": "PyTorch broadcasts the axes that a tensordot sums over",
 }
 
 CONVENTIONS = {  # by op: what the difference is, and why it is meant; all at values out of the way
-    "__rpow__": ("second gradient.*nan", "0 to a power: PyTorch's is NaN, ours the power's own"),
-    "pow": ("second gradient.*nan", "0 to a power: PyTorch's is NaN, ours the power's own"),
-    "atan2": ("second gradient.*nan", "at the origin PyTorch's is NaN, ours 0, as the first is"),
+    "__rpow__": ("second gradient: NaN", "0 to a power: PyTorch's is NaN, ours the power's own"),
+    "pow": ("second gradient: NaN", "0 to a power: PyTorch's is NaN, ours the power's own"),
+    "atan2": ("second gradient: NaN", "at the origin PyTorch's is NaN, ours 0, as the first is"),
     "clamp_min": (
         "gradient.*1 / ",
         "a lower bound of inf: the gradient goes to the upper, inf too",
     ),
-    "copysign": ("gradient.*(nan|missing)", "PyTorch divides by a: NaN where a is not finite"),
-    "div/trunc_rounding": ("gradient nan", "two ops here: the gradient of trunc, 0, by infinity"),
-    "logaddexp": ("second gradient.*nan", "of infinite numbers"),
-    "sign": ("value nan", "the sign of NaN is NaN, as in NumPy"),
+    "copysign": ("gradient(: NaN| missing)", "PyTorch divides by a: NaN where a is not finite"),
+    "div/trunc_rounding": ("gradient: NaN", "two ops here: the gradient of trunc, 0, by infinity"),
+    "logaddexp": ("second gradient: NaN", "of infinite numbers"),
+    "sign": ("value: NaN", "the sign of NaN is NaN, as in NumPy"),
 }
 
 
@@ -90,18 +90,19 @@ def _weights(shape: Any, dtype: Any) -> np.ndarray:
 
 
 def same(mine: Any, wanted: Any, what: str, tol: float) -> None:
-    """Raise AssertionError unless two arrays agree."""
+    """Raise AssertionError unless two arrays agree; it says NaN if all else agrees."""
     assert mine.shape == tuple(wanted.shape), (
         f"{what}: shape {mine.shape} for {tuple(wanted.shape)}"
     )
-    np.testing.assert_allclose(
-        mine.astype(float), wanted.astype(float), rtol=tol, atol=tol, err_msg=what
-    )
+    mine, wanted = mine.astype(float), wanted.astype(float)
+    alone = np.isnan(mine) != np.isnan(wanted)
+    np.testing.assert_allclose(mine[~alone], wanted[~alone], rtol=tol, atol=tol, err_msg=what)
+    assert not alone.any(), f"{what}: NaN in one of both alone"
 
 
 def compare(name: str, info: Any, sample: Any, dtype: Any) -> None:
     """One sample: values, gradients by every input that requires one, and theirs in float64."""
-    tol = 1e-9 if dtype == torch.float64 else 2e-4
+    tol = 1e-11 if dtype == torch.float64 else 5e-5  # 1e-12 and 2.4e-5 are the largest seen
     leaves: list[Any] = []
     given = fresh((sample.input, *sample.args))
     named = {k: fresh(v) for k, v in sample.kwargs.items()}
@@ -118,7 +119,7 @@ def compare(name: str, info: Any, sample: Any, dtype: Any) -> None:
     twice = dtype == torch.float64 and info.supports_gradgrad
     pairs = gradients(pairs, leaves, "gradient", tol, twice)
     if twice:
-        gradients(pairs, leaves, "second gradient", 1e-7, False)
+        gradients(pairs, leaves, "second gradient", 1e-8, False)  # 3e-10 seen
 
 
 def gradients(pairs: Any, leaves: Any, what: str, tol: float, graph: bool) -> list[Any]:
