@@ -119,6 +119,10 @@ def test_updates_that_are_not_finite_are_left_out_and_counted() -> None:
     assert (careful.skipped, careful.in_a_row) == (3, 0)
     other = optim.SkipNonFinite(optim.SGD([w], lr=0.1), most=0)
     other.load_state_dict(careful.state_dict())
+    for bad in ({"skipped": -1, "in_a_row": 0}, {"skipped": 3, "in_a_row": 0.5}, {"skipped": 3}):
+        with pytest.raises(ValueError, match=r"SkipNonFinite: (skipped|in_a_row|needs)"):
+            other.load_state_dict(bad)
+    assert other.state_dict() == careful.state_dict()
     w.grad = tg.tensor([np.nan, 0.0])
     with pytest.raises(tg.AnomalyError, match=r"1 times in a row, 4 in all; now those of 'w'"):
         other.step()

@@ -68,5 +68,11 @@ class SkipNonFinite:
         return {"skipped": self.skipped, "in_a_row": self.in_a_row}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over the counts."""
-        self.skipped, self.in_a_row = int(state["skipped"]), int(state["in_a_row"])
+        """Take over the counts; ValueError for what are none."""
+        own = self.state_dict()
+        if state.keys() != own.keys():
+            raise ValueError(f"SkipNonFinite: needs {' and '.join(own)}, got {list(state)}")
+        checks = dict.fromkeys(own, count_or_0)
+        self.skipped, self.in_a_row = checked(
+            "SkipNonFinite", checks, skipped=state["skipped"], in_a_row=state["in_a_row"]
+        )
