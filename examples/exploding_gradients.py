@@ -28,6 +28,7 @@ from tinygrad_rnn import nn, optim, train
 
 BASELINE = 1 / 6  # of always saying 1
 BOUNDS = {"none": 0, "skip": 0, "value": 2e-3, "norm": 0.1, "step value": 1e-3, "step norm": 1e-3}
+LINES = dict(zip(BOUNDS, ("-", "-", "--", "-", ":", "-."), strict=True))
 
 
 class Adder(nn.Module):
@@ -98,11 +99,12 @@ def draw(args: Any, results: dict[str, Any]) -> None:
         for k, (how, r) in enumerate(results.items()):
             for ax, what in zip(axes, ("norm", "loss"), strict=True):
                 n, y = smoothed(r[what], 400)
-                ax.plot(n, y, lw=1.2, color=f"C{k}", label=how)
+                wide = 4.0 if how == "none" else 1.2  # to be seen under "skip", the same so far
+                ax.plot(n, y, lw=wide, ls=LINES[how], color=f"C{k}", label=how)
                 if r["ended"]:
                     last = np.flatnonzero(np.isfinite(y))[-1]
                     top = min(y[last], 20) if what == "loss" else y[last]
-                    ax.plot(n[last], top, "X", ms=10, color=f"C{k}")
+                    ax.plot(n[last], top, "X", ms=8 + wide, color=f"C{k}")
         axes[0].set(xscale="log", yscale="log", ylabel="gradient norm before clipping")
         axes[1].set(yscale="log", ylim=(3e-3, 30), ylabel="mean squared error", xlabel="update")
         axes[1].axhline(BASELINE, color="black", lw=1, ls=(0, (5, 3)), label="always saying 1")
