@@ -23,7 +23,9 @@ REFUSED = {  # what ours says of it, and why it is meant
     "got an unexpected keyword argument 'full'": "constant terms of a likelihood",
     "beta must be positive": "smooth l1 with beta 0, which is l1",
     r"concat: axis 1 is out of range|concat: .*got \(0,\)": "PyTorch leaves (0,) out of a cat",
-    r"'(numpy\.)?(int|float)\d*' object is not iterable": "two Python numbers give a Python number",
+    r"'(NotImplementedType|(numpy\.)?(int|float)\d*)' object is not iterable": (
+        "two Python numbers give a Python number"
+    ),
     "inputs are float32 and float64": "two floats of different width do not mix",
     "dtype float16 is not supported": "half precision",
     "tensordot: axes": "PyTorch broadcasts the axes that a tensordot sums over",
