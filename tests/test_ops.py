@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 from cases import CASES as OPS_CASES
+from cases_numpy import NUMPY
 from cases_standard import STANDARD
 
 import tinygrad_rnn as tg
 from tinygrad_rnn.op import OPS, Spec
 from tinygrad_rnn.testing import gradcheck, gradgradcheck
 
-CASES = [*OPS_CASES, *STANDARD]
+CASES = [*OPS_CASES, *STANDARD, *NUMPY]
 ALL = pytest.mark.parametrize("case", CASES, ids=lambda c: c.id)
 DIFFERENTIABLE = pytest.mark.parametrize(
     "case", [c for c in CASES if c.differentiable], ids=lambda c: c.id

@@ -127,12 +127,15 @@ def test_names_that_nobody_has():
 
 
 def test_every_hint_names_what_is_there():
-    from tinygrad_rnn._words import IN_NN, OF_MODULES, OURS
+    from tinygrad_rnn._words import IN_NN, OF_MODULES, OF_TENSORS, OURS
 
     for theirs, ours in OURS.items():
         name = ours.split("(")[0]
         assert hasattr(tg, name) or hasattr(tg.Tensor, name), ours
         assert not hasattr(tg, theirs), theirs
+    for theirs in OF_TENSORS.keys() - OURS.keys():
+        assert hasattr(tg.Tensor, OF_TENSORS[theirs]), theirs
+        assert not hasattr(tg.Tensor, theirs), theirs
     for theirs, ours in IN_NN.items():
         assert hasattr(tg.nn, ours), ours
         assert not hasattr(tg.nn, theirs), theirs

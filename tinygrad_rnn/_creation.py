@@ -1,12 +1,13 @@
 """Making tensors: from values, constant, and random."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from ._tensor import Tensor, to_array
 from .errors import DTypeError, ShapeError
+from .ops import stack
 from .ops.names import on_cpu
 from .ops.random import Generator, default_generator, draw, normal, uniform
 
@@ -50,10 +51,19 @@ def _shape(shape: tuple[Any, ...]) -> tuple[int, ...]:
 def asarray(obj: Any, dtype: Any = None, device: Any = None, copy: bool | None = None) -> Tensor:
     """Make a Tensor of anything array-like; a Tensor of that dtype is itself, unless copied.
 
-    Arrays of others are always copied, since a Tensor's values are its own: copy=False raises
-    ValueError for them.
+    Lists may hold tensors, too: they are stacked, in the graph, and numbers among them take
+    their dtype. Arrays of others are always copied, since a Tensor's values are its own:
+    copy=False raises ValueError for them.
+
+    >>> x = tensor(2.0, requires_grad=True)
+    >>> asarray([[x, 1.0], [0.0, x * x]])
+    tensor([[2., 1.],
+            [0., 4.]], float32, node=stack)
     """
     on_cpu("asarray", device)
+    inside = next((x for x in _tensors(obj) if x.dtype.kind == "f"), None)
+    if inside is not None:
+        obj, copy = _stacked(obj, inside.dtype), copy or None
     if isinstance(obj, Tensor):
         same = obj if dtype is None else obj.astype(_supported(dtype))
         if copy is False and same is not obj:
@@ -62,6 +72,20 @@ def asarray(obj: Any, dtype: Any = None, device: Any = None, copy: bool | None =
     if copy is False:
         raise ValueError("asarray: a tensor's values are its own, so they are copied; leave copy")
     return tensor(obj, dtype)
+
+
+def _tensors(values: Any) -> Iterator[Tensor]:
+    """The tensors in nested lists."""
+    for v in values if isinstance(values, list | tuple) else ():
+        yield from [v] if isinstance(v, Tensor) else _tensors(v)
+
+
+def _stacked(values: Any, dtype: np.dtype[Any]) -> Tensor:
+    if isinstance(values, list | tuple):
+        return stack([_stacked(v, dtype) for v in values], axis=0)
+    if isinstance(values, Tensor):
+        return values
+    return tensor(values, None if hasattr(values, "dtype") else dtype)
 
 
 def from_dlpack(x: Any, device: Any = None, copy: bool | None = None) -> Tensor:

@@ -10,7 +10,7 @@ import numpy as np
 from . import ops
 from ._convert import index_key as index_key, supported, to_array as to_array
 from ._hooks import register_hook, retain_grad
-from ._words import hint
+from ._words import OF_TENSORS, hint
 from .errors import DTypeError, GraphError, ShapeError
 from .graph import Node
 from .kernels import gemm
@@ -188,7 +188,7 @@ class Tensor(Traced):
     if not TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> Any:
-            raise AttributeError(hint(f"a tensor has no attribute {name!r}", name))
+            raise AttributeError(hint(f"a tensor has no attribute {name!r}", name, OF_TENSORS))
 
     def __float__(self) -> float:
         return float(self.item())

@@ -9,7 +9,9 @@ from . import (
     bits,
     clipping,
     contract,
+    elementwise,
     indexing,
+    joining,
     linalg,
     logic,
     names,
@@ -28,8 +30,10 @@ from .arrange import *
 from .bits import *
 from .clipping import *
 from .contract import *
+from .elementwise import *
 from .indexing import *
 from .indexing import gather as gather, index as index  # what x[key] is
+from .joining import *
 from .linalg import *
 from .linalg import sum_of_products as sum_of_products  # the sweep's, for shared weights
 from .logic import *
@@ -51,7 +55,9 @@ __all__ += arrange.__all__
 __all__ += bits.__all__
 __all__ += clipping.__all__
 __all__ += contract.__all__
+__all__ += elementwise.__all__
 __all__ += indexing.__all__
+__all__ += joining.__all__
 __all__ += linalg.__all__
 __all__ += logic.__all__
 __all__ += names.__all__

@@ -14,24 +14,34 @@ from ..op import broadcast
 from .indexing import index, take
 from .logic import where
 from .reduce import sum
-from .shape import broadcast_to, concat, expand_dims, one_axis, permute_dims, reshape
+from .shape import (
+    broadcast_to,
+    concat,
+    expand_dims,
+    flip,
+    one_axis,
+    permute_dims,
+    reshape,
+    swapaxes,
+)
 
 __all__ = [
-    "broadcast_arrays", "diag", "diagonal", "diff", "meshgrid", "moveaxis", "pad", "repeat", "roll",
-    "tile", "trace", "tril", "triu",
+    "broadcast_arrays", "diag", "diagonal", "diff", "fliplr", "flipud", "meshgrid", "moveaxis",
+    "pad", "ravel", "repeat", "roll", "rot90", "tile", "trace", "tril", "triu",
 ]  # fmt: skip
 
 Axes = int | Sequence[int]
 
 
-def _each(axes: Axes) -> tuple[int, ...]:
+def each_axis(axes: Axes) -> tuple[int, ...]:
+    """One axis, or several, as a tuple."""
     return (axes,) if isinstance(axes, int | np.integer) else tuple(axes)
 
 
 def moveaxis(x: Any, source: Axes, destination: Axes) -> Any:
     """Move axes to other places; the rest keep their order."""
-    old = [one_axis("moveaxis", a, x.ndim) for a in _each(source)]
-    new = [one_axis("moveaxis", a, x.ndim) for a in _each(destination)]
+    old = [one_axis("moveaxis", a, x.ndim) for a in each_axis(source)]
+    new = [one_axis("moveaxis", a, x.ndim) for a in each_axis(destination)]
     if len(old) != len(new) or len(set(old)) != len(old) or len(set(new)) != len(new):
         raise ShapeError(f"moveaxis: {source} and {destination} must name as many axes, each once")
     order = [a for a in range(x.ndim) if a not in old]
@@ -64,7 +74,7 @@ def repeat(x: Any, repeats: Any, axis: int | None = None) -> Any:
 
 def tile(x: Any, repetitions: Axes) -> Any:
     """Lay copies of the whole array side by side, so many along each axis."""
-    times = _each(repetitions)
+    times = each_axis(repetitions)
     if any(n < 0 for n in times):
         raise ShapeError(f"tile: repetitions must be whole numbers from 0, got {repetitions!r}")
     times = (1,) * (x.ndim - len(times)) + times
@@ -80,7 +90,7 @@ def roll(x: Any, shift: Axes, axis: Axes | None = None) -> Any:
     if axis is None:
         flat = reshape(x, shape=(math.prod(x.shape),))
         return reshape(roll(flat, shift, 0), shape=x.shape)
-    shifts, axes = _each(shift), _each(axis)
+    shifts, axes = each_axis(shift), each_axis(axis)
     if len(shifts) != len(axes):
         raise ShapeError(f"roll: {len(shifts)} shifts for {len(axes)} axes")
     for n, a in zip(shifts, axes, strict=True):
@@ -91,6 +101,36 @@ def roll(x: Any, shift: Axes, axis: Axes | None = None) -> Any:
             head = index(x, key=(*before, slice(0, cut)))
             x = concat(index(x, key=(*before, slice(cut, None))), head, axis=k)
     return x
+
+
+def ravel(x: Any) -> Any:
+    """All values as one vector, C order: `x.flatten()`."""
+    return reshape(x, shape=(math.prod(x.shape),))
+
+
+def flipud(x: Any) -> Any:
+    """Reverse the order of the rows: `flip(x, axis=0)`."""
+    one_axis("flipud", 0, x.ndim)
+    return flip(x, axis=0)
+
+
+def fliplr(x: Any) -> Any:
+    """Reverse the order of the columns: `flip(x, axis=1)`."""
+    one_axis("fliplr", 1, x.ndim)
+    return flip(x, axis=1)
+
+
+def rot90(x: Any, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Any:
+    """Turn by k right angles in the plane of two axes, from the first towards the second."""
+    a, b = (one_axis("rot90", axis, x.ndim) for axis in axes)
+    if a == b:
+        raise ShapeError(f"rot90: needs two axes, got {tuple(axes)}")
+    turns = k % 4
+    if turns == 2:
+        return flip(flip(x, axis=a), axis=b)
+    if turns == 3:
+        return flip(swapaxes(x, a, b), axis=b)
+    return swapaxes(flip(x, axis=b), a, b) if turns else x
 
 
 def broadcast_arrays(*arrays: Any) -> list[Any]:

@@ -1,17 +1,24 @@
-"""Products over named axes: tensordot, vecdot, einsum; made of permutations and `matmul`."""
+"""Products over named axes: tensordot, vecdot, einsum, dot and its like.
+
+Made of permutations and `matmul`.
+"""
 
 import math
-from collections.abc import Sequence
+import string
 from typing import Any
 
+import numpy as np
+
 from ..errors import ShapeError
-from .arrange import diagonal, moveaxis
+from .arrange import Axes, diagonal, each_axis, moveaxis
+from .indexing import unstack
 from .linalg import matmul
 from .logic import astype
+from .pointwise import mul
 from .reduce import sum
-from .shape import one_axis, permute_dims, reshape
+from .shape import one_axis, permute_dims, reshape, stack
 
-__all__ = ["einsum", "tensordot", "vecdot"]
+__all__ = ["cross", "dot", "einsum", "inner", "kron", "tensordot", "vecdot"]
 
 
 def vecdot(a: Any, b: Any, axis: int = -1) -> Any:
@@ -27,12 +34,15 @@ def vecdot(a: Any, b: Any, axis: int = -1) -> Any:
     return y if y.dtype == products.dtype else astype(y, dtype=products.dtype)
 
 
-def tensordot(a: Any, b: Any, axes: int | tuple[Sequence[int], Sequence[int]] = 2) -> Any:
-    """Sum of products over the last axes of a and the first of b, or over pairs of axes."""
+def tensordot(a: Any, b: Any, axes: int | tuple[Axes, Axes] = 2) -> Any:
+    """Sum of products over the last axes of a and the first of b, or over pairs of axes.
+
+    `axes` is how many, or two lists of as many axes, or one axis of each.
+    """
     if isinstance(axes, int):
         over = tuple(range(a.ndim - axes, a.ndim)), tuple(range(axes))
     else:
-        over = tuple(axes[0]), tuple(axes[1])
+        over = each_axis(axes[0]), each_axis(axes[1])
     pairs = zip(over, (a, b), strict=True)
     left, right = ([one_axis("tensordot", k, x.ndim) for k in ks] for ks, x in pairs)
     sizes = [a.shape[k] for k in left]
@@ -44,13 +54,64 @@ def tensordot(a: Any, b: Any, axes: int | tuple[Sequence[int], Sequence[int]] = 
     return reshape(y, shape=(*lead, *rest))
 
 
-def einsum(subscripts: str, *operands: Any) -> Any:
+def dot(a: Any, b: Any) -> Any:
+    """Sum of products over the last axis of a and the last but one of b, or the only one.
+
+    Of vectors a number, of matrices `a @ b`; a single value multiplies. Unlike `matmul`, the
+    other axes do not broadcast: (2, 3, n) and (4, n, 5) give (2, 3, 4, 5).
+    """
+    if not np.ndim(a) or not np.ndim(b):
+        return mul(a, b)
+    if a.ndim <= 2 and b.ndim <= 2:
+        return matmul(a, b)
+    return tensordot(a, b, ([a.ndim - 1], [max(b.ndim - 2, 0)]))
+
+
+def inner(a: Any, b: Any) -> Any:
+    """Sum of products over the last axes: (2, n) and (3, n) give (2, 3); a value multiplies."""
+    if not np.ndim(a) or not np.ndim(b):
+        return mul(a, b)
+    return tensordot(a, b, ([a.ndim - 1], [b.ndim - 1]))
+
+
+def kron(a: Any, b: Any) -> Any:
+    """Kronecker's product: a block of b for each value of a, times that value.
+
+    y[i p + k, j q + l] = a[i, j] b[k, l] for b of shape (p, q).
+    """
+    n = max(a.ndim, b.ndim)
+    rows = (1,) * (n - a.ndim) + tuple(a.shape), (1,) * (n - b.ndim) + tuple(b.shape)
+    pairs = list(zip(*rows, strict=True))
+    left = reshape(a, shape=tuple(k for p, _ in pairs for k in (p, 1)))
+    right = reshape(b, shape=tuple(k for _, q in pairs for k in (1, q)))
+    return reshape(left * right, shape=tuple(p * q for p, q in pairs))
+
+
+def cross(a: Any, b: Any, axis: int = -1) -> Any:
+    """Cross product of vectors of three along one axis: y = (a1 b2 - a2 b1, ...).
+
+    Raises ShapeError unless both have three places there; the other axes broadcast.
+    """
+    for x in (a, b):
+        if x.shape[one_axis("cross", axis, x.ndim)] != 3:
+            raise ShapeError(f"cross: axis {axis} must have 3 places, got shape {x.shape}")
+    u, v = unstack(a, axis=axis), unstack(b, axis=axis)
+    parts = [u[i] * v[j] - u[j] * v[i] for i, j in ((1, 2), (2, 0), (0, 1))]
+    return stack(*parts, axis=axis)
+
+
+def einsum(subscripts: Any, *operands: Any) -> Any:
     """Sum of products over the letters that the result lacks: `einsum("ij,jk->ik", a, b)`.
 
     Each operand has a letter an axis; a letter twice in one operand is its diagonal,
     "..." stands for all other axes. Without "->" the result has the letters that occur
     once, in order of the alphabet. Operands are multiplied from left to right.
+
+    Without a text first, each operand is followed by its axes as numbers, and the result's may
+    come last: `einsum(a, [0, 1], b, [1, 2], [0, 2])`.
     """
+    if not isinstance(subscripts, str):
+        subscripts, operands = _numbered((subscripts, *operands))
     inputs, output = _letters(subscripts, [x.ndim for x in operands])
     terms = [_without_repeats(x, names) for x, names in zip(operands, inputs, strict=True)]
     sizes: dict[str, int] = {}
@@ -64,6 +125,22 @@ def einsum(subscripts: str, *operands: Any) -> Any:
         x, names = _product(x, names, y, others, needed, sizes)
     x, names = _summed(x, names, set(output))
     return permute_dims(x, axes=tuple(names.index(c) for c in output))
+
+
+def _numbered(args: tuple[Any, ...]) -> tuple[str, tuple[Any, ...]]:
+    """Operands and the text for axes that are given as numbers."""
+    lists = [*args[1::2], *args[-1:]] if len(args) % 2 else args[1::2]
+    names = ["".join("..." if k is Ellipsis else _letter(k) for k in ks) for ks in lists]
+    if len(args) % 2:
+        return ",".join(names[:-1]) + "->" + names[-1], args[:-1:2]
+    return ",".join(names), args[::2]
+
+
+def _letter(k: Any) -> str:
+    letters = string.ascii_uppercase + string.ascii_lowercase  # their order is that of numbers
+    if not isinstance(k, int | np.integer) or not 0 <= k < len(letters):
+        raise ShapeError(f"einsum: an axis is a number from 0 to {len(letters) - 1}, got {k!r}")
+    return letters[k]
 
 
 def _letters(subscripts: str, axes: list[int]) -> tuple[list[str], str]:

@@ -8,13 +8,13 @@ from ..errors import DTypeError, ShapeError
 from . import logic, pointwise, reduce, shape
 from .logic import eq, ge, gt, le, lt, ne, where as choose
 from .pointwise import div, mul, neg, sub
-from .reduce import axes_of, cumprod, cumsum
+from .reduce import axes_of
 from .shape import reshape, swapaxes
 
 __all__ = [
-    "astype", "clip", "concat", "cumulative_prod", "cumulative_sum", "divide", "equal", "flip",
-    "greater", "greater_equal", "less", "less_equal", "matrix_transpose", "max", "min",
-    "multiply", "negative", "not_equal", "positive", "prod", "reciprocal", "subtract", "sum",
+    "astype", "clip", "concat", "cumprod", "cumsum", "cumulative_prod", "cumulative_sum", "divide",
+    "equal", "flip", "greater", "greater_equal", "less", "less_equal", "matrix_transpose", "max",
+    "min", "multiply", "negative", "not_equal", "positive", "prod", "reciprocal", "subtract", "sum",
 ]  # fmt: skip
 
 subtract, multiply, divide, negative = sub, mul, div, neg
@@ -121,6 +121,21 @@ def flip(x: Any, axis: int | tuple[int, ...] | None = None) -> Any:
     for a in axes_of("flip", axis, x.ndim):
         x = shape.flip(x, axis=a)
     return x
+
+
+def cumsum(x: Any, axis: int | None = None) -> Any:
+    """Running sum along one axis, or without it of all values in C order."""
+    x, axis = (reshape(x, shape=(-1,)), 0) if axis is None else (x, axis)
+    return reduce.cumsum(x, axis=axis)
+
+
+def cumprod(x: Any, axis: int | None = None) -> Any:
+    """Running product along one axis, in log2(n) rounds, or without it of all values in C order.
+
+    Gradients are right where factors are 0, too.
+    """
+    x, axis = (reshape(x, shape=(-1,)), 0) if axis is None else (x, axis)
+    return reduce.cumprod(x, axis)
 
 
 def _running(

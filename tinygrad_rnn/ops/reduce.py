@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import ShapeError
 from ..kernels import rows
-from ..op import Spec, primitive
+from ..op import Spec, Traced, primitive
 from .indexing import index
 from .logic import astype, eq, where
 from .pointwise import exp, sqrt, square
@@ -22,9 +22,10 @@ from .shape import (
     out_of_range,
     permute_dims,
     reshape,
+    stack,
 )
 
-__all__ = ["cumprod", "cumsum", "logsumexp", "mean", "norm", "std", "var"]
+__all__ = ["logsumexp", "mean", "norm", "std", "var"]
 
 
 def axes_of(name: str, axis: Any, ndim: int) -> tuple[int, ...]:
@@ -170,8 +171,16 @@ def count(name: str, shape: tuple[int, ...], axis: Any) -> int:
     return int(np.prod([shape[k] for k in axes_of(name, axis, len(shape))], dtype=np.int64))
 
 
+def _array(x: Any) -> Any:
+    """Lists as arrays, as `sum` takes them; of tensors they are stacked."""
+    if not isinstance(x, list | tuple):
+        return x
+    return stack(*x, axis=0) if any(isinstance(v, Traced) for v in x) else np.asarray(x)
+
+
 def mean(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """Arithmetic mean over `axis`; NaN where there is nothing to average."""
+    x = _array(x)
     n = count("mean", x.shape, axis)
     return sum(x, axis=axis, keepdims=keepdims) / (float(n) if n else float("nan"))
 
@@ -181,6 +190,7 @@ def var(x: Any, axis: Any = None, correction: float = 0.0, keepdims: bool = Fals
 
     The array API's default, correction 0; PyTorch's is 1.
     """
+    x = _array(x)
     n = count("var", x.shape, axis) - correction
     centred = x - mean(x, axis=axis, keepdims=True)
     total = sum(square(centred), axis=axis, keepdims=keepdims)
