@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from .errors import DTypeError, ShapeError
+from .errors import DTypeError, ShapeError, kind
 from .op import Array, Traced
 
 _F32, _F64 = np.dtype(np.float32), np.dtype(np.float64)
@@ -29,6 +29,11 @@ def to_array(value: Any, dtype: Any = None) -> Array:
     """Copy of anything array-like; Python floats give float32, arrays keep their dtype."""
     if isinstance(value, Traced):
         value = value._array
+    elif getattr(value, "requires_grad", False):
+        raise DTypeError(
+            f"tensor: {kind(value)} requires a gradient, whose graph would be lost; "
+            "pass x.detach(), and requires_grad=True for a graph of its own here"
+        )
     if isinstance(value, list | tuple) and any(isinstance(v, Traced) for v in value):
         value = [np.asarray(v) for v in value]  # raises for what requires a gradient
     typed = _typed(value) or (isinstance(value, list | tuple) and any(map(_typed, value)))
@@ -37,9 +42,7 @@ def to_array(value: Any, dtype: Any = None) -> Array:
     except ValueError as error:
         raise ShapeError(f"tensor: rows of different lengths ({error})") from None
     except TypeError as error:  # PyTorch's bfloat16, for one
-        raise DTypeError(
-            f"tensor: no array can be made of {type(value).__name__}: {error}"
-        ) from None
+        raise DTypeError(f"tensor: no array can be made of {kind(value)}: {error}") from None
     if not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("="))
     if dtype is None and array.dtype == _F64 and not typed:

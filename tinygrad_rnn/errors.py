@@ -43,3 +43,10 @@ class CheckpointError(RuntimeError):
 
 class RenderError(RuntimeError):
     """A diagram that could not be written in the form asked for."""
+
+
+def kind(value: object) -> str:
+    """What a value is, for messages; with its library, since others have a Tensor, too."""
+    found = type(value)
+    library = found.__module__.partition(".")[0]
+    return found.__name__ if library == "builtins" else f"{library}.{found.__name__}"

@@ -190,3 +190,16 @@ def test_tied_weights_go_by_all_their_names():
         ours.load_state_dict({**state, "out.weight": torch.zeros(5, 3)})
     with pytest.raises(tg.ShapeError, match=r"missing: table\.weight"):
         ours.load_state_dict({"first.0.weight": state["first.0.weight"]})
+
+
+def test_pytorchs_tensors_are_taken_by_value_or_refused_by_name():
+    theirs = torch.ones(2, 3)
+    assert tg.tensor(theirs).shape == (2, 3)
+    assert (tg.zeros(3) + theirs).tolist() == [[1.0] * 3] * 2
+    free = theirs.clone().requires_grad_()
+    for call in (tg.tensor, tg.asarray, lambda x: tg.zeros(3) + x, tg.nn.Linear(3, 1)):
+        with pytest.raises(tg.DTypeError, match=r"torch.Tensor requires a gradient, .* x.detach"):
+            call(free)
+    for layer in (tg.nn.LSTM(3, 1), tg.nn.GRUCell(3, 1)):
+        with pytest.raises(tg.DTypeError, match=r"x must be a Tensor, got torch\.Tensor; use tg"):
+            layer(theirs)

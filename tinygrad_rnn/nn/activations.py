@@ -17,6 +17,7 @@ import numpy as np
 from .. import ops
 from .._tensor import Tensor
 from ..errors import ShapeError
+from ..ops.words import takes_axis
 from .layers import sizes
 from .module import Module, Parameter
 
@@ -168,6 +169,7 @@ class PReLU(Module):
 class Softmax(Module):
     """y = e^x / sum(e^x) along one axis."""
 
+    @takes_axis
     def __init__(self, axis: int = -1):
         self.axis = axis
 
@@ -178,6 +180,7 @@ class Softmax(Module):
 class LogSoftmax(Module):
     """y = x - log(sum(e^x)) along one axis."""
 
+    @takes_axis
     def __init__(self, axis: int = -1):
         self.axis = axis
 

@@ -8,7 +8,7 @@ import numpy as np
 from .. import ops
 from .._creation import zeros
 from .._tensor import Tensor
-from ..errors import DTypeError, ShapeError
+from ..errors import DTypeError, ShapeError, kind
 from ..ops.random import Generator
 from . import init
 from .layers import sizes
@@ -114,7 +114,7 @@ class Cell(Module):
         """Raise unless the step's input and the state fit; make a zero state for None."""
         name = type(self).__name__
         if not isinstance(x, Tensor):
-            raise DTypeError(f"{name}: x must be a Tensor, got {type(x).__name__}; use tg.tensor")
+            raise DTypeError(f"{name}: x must be a Tensor, got {kind(x)}; use tg.tensor")
         if x.ndim != 2 or x.shape[1] != self.input_size:
             raise ShapeError(
                 f"{name}: x must be (N, {self.input_size}), one step of the series; got {x.shape}"

@@ -13,6 +13,7 @@ from .. import ops
 from .._tensor import Tensor, as_tensor
 from ..errors import DTypeError, ShapeError
 from ..op import local
+from ..ops.words import takes_axis
 
 
 def keep_of(name: str, mask: Any, shape: tuple[int, ...]) -> Tensor | None:
@@ -159,6 +160,7 @@ def gaussian_nll_loss(
     return reduce("gaussian_nll_loss", only(keep, loss), reduction, keep)
 
 
+@takes_axis
 def cosine_similarity(a: Any, b: Any, axis: int = -1, eps: float = 1e-8) -> Tensor:
     """a.b / (|a| |b|) along one axis, after broadcasting; each norm at least eps.
 

@@ -12,7 +12,7 @@ import numpy as np
 from .. import ops
 from .._tensor import Tensor, as_tensor
 from ..autodiff import step
-from ..errors import DTypeError, ShapeError
+from ..errors import DTypeError, ShapeError, kind
 from ..op import primitive
 from ..ops.random import Generator
 from . import init
@@ -147,7 +147,7 @@ class Recurrent(Module):
     def _check_input(self, x: Any, lengths: Any) -> tuple[Tensor, Any]:
         name = type(self).__name__
         if not isinstance(x, Tensor):
-            raise DTypeError(f"{name}: x must be a Tensor, got {type(x).__name__}; use tg.tensor")
+            raise DTypeError(f"{name}: x must be a Tensor, got {kind(x)}; use tg.tensor")
         axes = "(N, T, {})" if self.batch_first else "(T, N, {})"
         if x.ndim != 3 or x.shape[2] != self.input_size:
             raise ShapeError(f"{name}: x must be {axes.format(self.input_size)}, got {x.shape}")
