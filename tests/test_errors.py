@@ -134,7 +134,7 @@ ERRORS = {
     "integer grad": (lambda: tg.tensor([1], requires_grad=True), D, "only float tensors have"),
     "unknown attribute": (lambda: tg.sum(f32(2), dim=0), TypeError, "unknown dim"),
     "another attribute": (lambda: tg.flip(f32(2), dim=0), TypeError, r"flip\(x.*unknown dim"),
-    "missing attribute": (lambda: tg.cumsum(f32(2)), TypeError, r"cumsum\(x.*missing axis"),
+    "missing attribute": (lambda: tg.reshape(f32(2)), TypeError, r"reshape\(x.*missing shape"),
     "missing input": (lambda: tg.mul(f32(2)), TypeError, "missing b"),
     "seed": (lambda: tg.manual_seed(-1), S, "manual_seed: .* from 0"),
     "seed type": (lambda: tg.manual_seed("0"), D, "manual_seed: the seed must be an int"),
