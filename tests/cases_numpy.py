@@ -62,7 +62,7 @@ def product_cases() -> Iterator[Case]:
                    shapes, "real", tag)  # fmt: skip
     for tag, shapes, axes in (
         ("product", [(2, 3), (3, 4)], ([0, 1], [1, 2], [0, 2])),
-        ("alphabet", [(2, 3), (3, 4)], ([30, 1], [1, 26])),
+        ("alphabet", [(2, 3), (3, 4)], ([26, 1], [1, 25])),
         ("rest", [(2, 1, 3), (2, 3, 4)], ([..., 0, 1], [..., 1, 2], [..., 0, 2])),
     ):
         yield case("einsum", lambda a, b, n=axes: ops.einsum(a, n[0], b, n[1], *n[2:]),
