@@ -38,7 +38,9 @@ def to_array(value: Any, dtype: Any = None) -> Array:
         value = [np.asarray(v) for v in value]  # raises for what requires a gradient
     typed = _typed(value) or (isinstance(value, list | tuple) and any(map(_typed, value)))
     try:
-        array = np.array(value, order="C", subok=True)
+        foreign = hasattr(value, "__array__") and not isinstance(value, np.ndarray)
+        # in two steps: asked for a copy, PyTorch's tensors warn that they cannot promise one
+        array = np.array(np.asarray(value) if foreign else value, order="C", subok=True)
     except ValueError as error:
         raise ShapeError(f"tensor: rows of different lengths ({error})") from None
     except TypeError as error:  # PyTorch's bfloat16, for one

@@ -28,7 +28,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .errors import DTypeError, ShapeError
+from .errors import DTypeError, ShapeError, kind
 
 Array = np.ndarray[Any, Any]
 OPS: dict[str, "Op"] = {}
@@ -177,15 +177,20 @@ class Op:
             if isinstance(a, Traced):
                 return a.__apply_op__(self, args, attrs)
             if a is None:  # NumPy's sum of None is None
-                raise DTypeError(
-                    f"{self.name}: expected a tensor, an array or a number, got NoneType"
-                )
+                raise self._no_array(a)
+        for a in args:  # NumPy's tanh of another library's tensor is that library's
+            if a.__class__ is not np.ndarray and _foreign(a):
+                raise self._no_array(a)
         try:
             return self.kernel(*args, **attrs)
         except (ShapeError, DTypeError):
             raise
         except MISFITS as error:
             raise self.explain(args, attrs, error) from None
+
+    def _no_array(self, a: Any) -> DTypeError:
+        what = f"{self.name}: expected a tensor, an array or a number, got {kind(a)}"
+        return DTypeError(what if a is None else f"{what}; use tg.tensor")
 
     def apply(self, args: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
         """The call for complete arguments, whose attributes need no dict of their own."""
@@ -309,6 +314,11 @@ class Op:
 
     def __repr__(self) -> str:
         return f"<op {self.name}{self.__signature__}>"
+
+
+def _foreign(a: Any) -> bool:
+    """Whether this is another library's array; what is no array at all, a kernel refuses."""
+    return hasattr(a, "__dlpack__") and not isinstance(a, np.ndarray | np.generic)
 
 
 def broadcast(name: str, *shapes: tuple[int, ...]) -> tuple[int, ...]:

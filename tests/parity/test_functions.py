@@ -203,3 +203,12 @@ def test_pytorchs_tensors_are_taken_by_value_or_refused_by_name():
     for layer in (tg.nn.LSTM(3, 1), tg.nn.GRUCell(3, 1)):
         with pytest.raises(tg.DTypeError, match=r"x must be a Tensor, got torch\.Tensor; use tg"):
             layer(theirs)
+
+
+@pytest.mark.parametrize("op", [tg.tanh, tg.sum, tg.matmul, tg.softmax, tg.concat])
+@pytest.mark.parametrize("grad", [False, True])
+def test_a_tensor_of_pytorchs_alone_is_refused_with_the_way_in(op, grad):
+    x = torch.ones(2, 2, requires_grad=grad)
+    args = ([x, x],) if op is tg.concat else (x, x) if op is tg.matmul else (x,)
+    with pytest.raises(tg.DTypeError, match=r"got torch\.Tensor; use tg\.tensor"):
+        op(*args)
