@@ -12,13 +12,14 @@ for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMB
 
 def main() -> None:
     """Run one benchmark."""
-    from . import compile, depth, diagrams, eager, jit, kernels, memory, overhead, sentences
+    from . import compile, depth, diagrams, eager, jit, kernels, memory, overhead, sentences, tasks
 
     parser = argparse.ArgumentParser(prog="tools/bench", description=__doc__)
     which = parser.add_subparsers(required=True)
     modules = {
         "eager": eager, "jit": jit, "compile": compile, "overhead": overhead, "kernels": kernels,
         "depth": depth, "diagrams": diagrams, "sentences": sentences, "memory": memory,
+        "tasks": tasks,
     }  # fmt: skip
     for name, module in modules.items():
         one = which.add_parser(name, help=module.__doc__)
