@@ -220,9 +220,9 @@ def test_how_many_are_kept_must_make_sense(keep, tmp_path):
 
 
 def test_a_plain_state_dict_is_no_checkpoint(tmp_path):
-    from tinygrad_rnn import _storage
+    from tinygrad_rnn import storage
 
-    _storage.write(tmp_path / "a.st", Net().state_dict(), "tg.save")
+    storage.write(tmp_path / "a.st", Net().state_dict(), "tg.save")
     with pytest.raises(CheckpointError, match=r"was not written by train\.save"):
         train.load(tmp_path / "a.st", model=Net())
 

@@ -20,7 +20,7 @@ from processes import python
 from safetensors.numpy import save
 from test_checkpoint import parts, states, trained
 
-from tinygrad_rnn import _storage, train
+from tinygrad_rnn import storage, train
 from tinygrad_rnn.errors import CheckpointError
 
 
@@ -242,10 +242,10 @@ CHANGES = {
 
 @pytest.mark.parametrize("name", CHANGES)
 def test_whole_files_that_do_not_fit(name, good, tmp_path):
-    tree = copy.deepcopy(_storage.unpack(good))
+    tree = copy.deepcopy(storage.unpack(good))
     CHANGES[name](tree)
     path = tmp_path / "run.safetensors"
-    _storage.write(path, tree, "test")
+    storage.write(path, tree, "test")
     refused(path)
 
 

@@ -48,7 +48,7 @@ def test_every_name_is_documented(name):
 
 
 def test_every_method_is_a_function_too():
-    from tinygrad_rnn._record import METHODS
+    from tinygrad_rnn.recording import METHODS
 
     assert set(METHODS) <= set(tg.ops.__all__)
     for name in METHODS:

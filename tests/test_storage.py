@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as arrays
 from safetensors import safe_open
 from safetensors.numpy import save
 
-from tinygrad_rnn import _storage
+from tinygrad_rnn import storage
 from tinygrad_rnn.errors import CheckpointError
 
 DTYPES = ["?", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8", ">f4", ">i8"]
@@ -49,21 +49,21 @@ def same(a, b):
 
 @given(trees)
 def test_what_goes_in_comes_out(tree):
-    assert same(tree, _storage.unpack(_storage.pack(tree, "save x")))
+    assert same(tree, storage.unpack(storage.pack(tree, "save x")))
 
 
 def test_other_programs_read_the_arrays_and_we_read_theirs(tmp_path):
     path = tmp_path / "a.safetensors"
     weights = {"w": np.arange(6.0).reshape(2, 3).T, "net.b": np.float32([1, 2])}
-    _storage.write(path, weights, "save")
+    storage.write(path, weights, "save")
     with safe_open(path, "np") as file:
         assert {k: file.get_tensor(k).tolist() for k in file.keys()} == {  # noqa: SIM118
             k: v.tolist() for k, v in weights.items()
         }
     path.write_bytes(save({"w": np.ones(3)}))
-    assert same(_storage.read(path, "load", foreign=True), {"w": np.ones(3)})
+    assert same(storage.read(path, "load", foreign=True), {"w": np.ones(3)})
     with pytest.raises(CheckpointError, match=r"load .*a.safetensors: no file of this library"):
-        _storage.read(path, "load")
+        storage.read(path, "load")
 
 
 CANNOT = [
@@ -77,24 +77,24 @@ CANNOT = [
 
 @pytest.mark.parametrize(("tree", "message"), CANNOT)
 def test_what_cannot_be_stored_is_refused_and_the_old_file_stays(tree, message, tmp_path):
-    path = _storage.write(tmp_path / "a.st", {"x": 1}, "save")
+    path = storage.write(tmp_path / "a.st", {"x": 1}, "save")
     with pytest.raises(CheckpointError, match=message):
-        _storage.write(path, tree, "save")
-    assert _storage.read(path, "load") == {"x": 1}
+        storage.write(path, tree, "save")
+    assert storage.read(path, "load") == {"x": 1}
     assert [p.name for p in tmp_path.iterdir()] == ["a.st"]
 
 
 def test_files_of_one_name_are_kept_in_turn(tmp_path):
     path = tmp_path / "a.st"
     for n in range(5):
-        _storage.write(path, n, "save", keep=3)
-        kept = [_storage.read(_storage.older(path, k), "load") for k in range(min(n + 1, 3))]
+        storage.write(path, n, "save", keep=3)
+        kept = [storage.read(storage.older(path, k), "load") for k in range(min(n + 1, 3))]
         assert kept == list(range(n, max(n - 3, -1), -1))
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.1.st", "a.2.st", "a.st"]
-    os.unlink(_storage.older(path, 1))
-    os.link(path, _storage.older(path, 1))  # as a kill in the middle leaves it
-    _storage.write(path, 5, "save", keep=2)
-    assert _storage.read(_storage.older(path, 1), "load") == 4
+    os.unlink(storage.older(path, 1))
+    os.link(path, storage.older(path, 1))  # as a kill in the middle leaves it
+    storage.write(path, 5, "save", keep=2)
+    assert storage.read(storage.older(path, 1), "load") == 4
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.1.st", "a.2.st", "a.st"]
 
 
@@ -104,8 +104,8 @@ def test_without_hard_links_the_last_files_are_kept_too(tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "link", link)
     for n in range(3):
-        _storage.write(tmp_path / "a.st", n, "save", keep=2)
-    assert _storage.read(tmp_path / "a.1.st", "load") == 1
+        storage.write(tmp_path / "a.st", n, "save", keep=2)
+    assert storage.read(tmp_path / "a.1.st", "load") == 1
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.1.st", "a.st"]
 
 
@@ -113,7 +113,7 @@ def test_the_file_has_the_rights_the_umask_gives_and_links_stay_links(tmp_path):
     (tmp_path / "there").mkdir()
     link = tmp_path / "a.st"
     link.symlink_to(tmp_path / "there" / "b.st")
-    _storage.write(link, 1, "save")
+    storage.write(link, 1, "save")
     assert link.is_symlink()
     mode = stat.S_IMODE((tmp_path / "there" / "b.st").stat().st_mode)
     umask = os.umask(0)
@@ -126,7 +126,7 @@ def test_what_killed_writers_left_is_swept_and_living_ones_keep_theirs(tmp_path)
     living = tmp_path / f".a.st.{os.getppid()}-7.tmp"
     for p in (dead, living):
         p.touch()
-    _storage.write(tmp_path / "a.st", 1, "save")
+    storage.write(tmp_path / "a.st", 1, "save")
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted([living.name, "a.st"])
 
 
@@ -140,28 +140,28 @@ def test_what_killed_writers_left_is_swept_and_living_ones_keep_theirs(tmp_path)
 )
 def test_places_that_cannot_be_written(name, message, tmp_path):
     with pytest.raises(CheckpointError, match=message):
-        _storage.write(tmp_path / name, 1, "save")
+        storage.write(tmp_path / name, 1, "save")
     assert stat.S_ISCHR(os.stat("/dev/full").st_mode)
 
 
 def test_every_changed_byte_and_every_length_is_noticed():
-    data = _storage.pack({"w": np.arange(3, dtype=np.float32), "n": 7}, "save")
+    data = storage.pack({"w": np.arange(3, dtype=np.float32), "n": 7}, "save")
     for k in range(len(data)):
         for bit in range(8):
             changed = bytearray(data)
             changed[k] ^= 1 << bit
             for foreign in (False, True):
                 with pytest.raises(CheckpointError):
-                    _storage.unpack(bytes(changed), foreign)
+                    storage.unpack(bytes(changed), foreign)
         with pytest.raises(CheckpointError):
-            _storage.unpack(data[:k])
+            storage.unpack(data[:k])
     with pytest.raises(CheckpointError, match="damaged"):
-        _storage.unpack(data + b"\0")
+        storage.unpack(data + b"\0")
 
 
 def signed(arrays, head):
     """A file whose digest is right, whatever it says."""
-    data = save(arrays, {_storage._KEY: json.dumps({"format": 1, "sha256": "0" * 64, **head})})
+    data = save(arrays, {storage._KEY: json.dumps({"format": 1, "sha256": "0" * 64, **head})})
     return data.replace(b"0" * 64, hashlib.sha256(data).hexdigest().encode(), 1)
 
 
@@ -181,15 +181,15 @@ MALFORMED = [
 @pytest.mark.parametrize(("arrays", "head", "message"), MALFORMED)
 def test_malformed_files_with_the_right_digest(arrays, head, message):
     with pytest.raises(CheckpointError, match=message):
-        _storage.unpack(signed(arrays, head))
+        storage.unpack(signed(arrays, head))
 
 
 def test_a_file_as_deep_as_can_be_is_refused():
     deep = "[" * 100_000 + "]" * 100_000
-    data = save({}, {_storage._KEY: f'{{"format": 1, "sha256": "{"0" * 64}", "tree": {deep}}}'})
+    data = save({}, {storage._KEY: f'{{"format": 1, "sha256": "{"0" * 64}", "tree": {deep}}}'})
     data = data.replace(b"0" * 64, hashlib.sha256(data).hexdigest().encode(), 1)
     with pytest.raises(CheckpointError, match="malformed"):
-        _storage.unpack(data)
+        storage.unpack(data)
 
 
 def test_names_of_any_text_can_be_stored():
@@ -200,4 +200,4 @@ def test_names_of_any_text_can_be_stored():
         "a": {"": np.ones(3)},
         "numbered": {0: np.ones(1), -7: {"b": [1]}},
     }
-    assert same(tree, _storage.unpack(_storage.pack(tree, "save")))
+    assert same(tree, storage.unpack(storage.pack(tree, "save")))

@@ -132,7 +132,7 @@ def test_names_that_nobody_has():
 
 
 def test_every_hint_names_what_is_there():
-    from tinygrad_rnn._words import IN_NN, OF_MODULES, OF_TENSORS, OURS
+    from tinygrad_rnn.words import IN_NN, OF_MODULES, OF_TENSORS, OURS
 
     for theirs, ours in OURS.items():
         name = ours.split("(")[0]

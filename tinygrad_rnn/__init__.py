@@ -3,8 +3,15 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from . import _dtypes, nn as nn, ops as ops, optim as optim, testing as testing
-from ._creation import (
+from . import dtypes, nn as nn, ops as ops, optim as optim, testing as testing
+from .autodiff import (
+    detect_anomaly as detect_anomaly,
+    grad as grad,
+    no_grad as no_grad,
+    scope as scope,
+    step as step,
+)
+from .creation import (
     arange as arange,
     asarray as asarray,
     empty as empty,
@@ -23,17 +30,7 @@ from ._creation import (
     zeros as zeros,
     zeros_like as zeros_like,
 )
-from ._dtypes import *  # noqa: F403
-from ._states import load as load, save as save
-from ._tensor import Tensor as Tensor
-from ._words import hint
-from .autodiff import (
-    detect_anomaly as detect_anomaly,
-    grad as grad,
-    no_grad as no_grad,
-    scope as scope,
-    step as step,
-)
+from .dtypes import *  # noqa: F403
 from .errors import (
     AnomalyError as AnomalyError,
     AuditError as AuditError,
@@ -48,6 +45,9 @@ from .errors import (
     ShapeError as ShapeError,
 )
 from .ops import *  # noqa: F403
+from .states import load as load, save as save
+from .tensors import Tensor as Tensor
+from .words import hint
 
 if TYPE_CHECKING:
     from . import viz as viz
@@ -66,7 +66,7 @@ __all__ = [
     "logspace", "nn", "no_grad", "ones", "ones_like", "ops", "optim", "rand", "randn", "save",
     "scope", "set_num_threads", "step", "tensor", "testing", "viz", "zeros", "zeros_like",
 ]  # fmt: skip
-__all__ += _dtypes.__all__
+__all__ += dtypes.__all__
 __all__ += ops.__all__
 __version__ = "0.1.0"
 _COMPILER = ("clear_jit_cache", "disable_jit", "jit", "set_num_threads")

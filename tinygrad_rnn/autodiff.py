@@ -7,11 +7,11 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from . import _record  # gives Tensors their operators
-from ._tensor import Tensor, constant
+from . import recording  # gives Tensors their operators
 from .errors import CaptureError, DTypeError, GraphError, ShapeError
 from .graph import Node, Sweep, key_of, leading_to, run_hooks
 from .op import local
+from .tensors import Tensor, constant
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -28,7 +28,7 @@ def _lift(array: Any, source: Any) -> Any:
 def _seed(output: Tensor, gradient: Any, who: str) -> Tensor:
     if local.now.recorder is not None:
         raise CaptureError(
-            f"{who} was called inside a jitted function (at {_record.user_line()}); call it "
+            f"{who} was called inside a jitted function (at {recording.user_line()}); call it "
             "on what that function returns"
         )
     if not output.requires_grad:

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from ._tensor import Tensor, constant
 from .autodiff import grad, no_grad
 from .errors import DTypeError, GraphError
 from .op import Array
 from .ops.random import default_generator
+from .tensors import Tensor, constant
 
 
 class GradcheckError(AssertionError):

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from .._tensor import Tensor
+from ..tensors import Tensor
 from .ir import Instr, Loop, Value, reads
 
 # ops that may give a view of their first input, or that input itself

@@ -11,10 +11,10 @@ from operator import attrgetter
 from types import FunctionType
 from typing import Any
 
-from .._tensor import Tensor, count
 from ..autodiff import _Switch
 from ..errors import CaptureError, CaptureWarning
 from ..op import local
+from ..tensors import Tensor, count
 from . import explain as words
 from .arguments import flatten
 from .audit import audited

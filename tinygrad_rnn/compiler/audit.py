@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from .._tensor import Tensor
 from ..autodiff import grad
 from ..errors import AuditError
 from ..op import Array
 from ..ops.random import Generator, default_generator
+from ..tensors import Tensor
 from .arguments import pairs
 from .entry import Call, Entry
 from .ir import Loop

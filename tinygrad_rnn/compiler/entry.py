@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from copy import copy
 from typing import Any
 
-from .._record import versions_of
-from .._tensor import Tensor, constant, count
 from ..errors import GraphError
 from ..graph import Node
 from ..op import Array, Deferred, local, primitive
+from ..recording import versions_of
+from ..tensors import Tensor, constant, count
 from .aliases import share_version
 from .arguments import static
 from .names import names_of

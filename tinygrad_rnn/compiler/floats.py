@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .._record import user_line
-from .._tensor import Tensor
 from ..op import Array
+from ..recording import user_line
+from ..tensors import Tensor
 from .ir import Value
 
 FLOATS = frozenset([float, np.float64, np.float32])

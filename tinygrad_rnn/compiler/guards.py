@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from .._tensor import Tensor
+from ..tensors import Tensor
 from .places import PLAIN, Fixed, Group, Space, Whole
 
 _MOVED = (KeyError, AttributeError, ValueError, IndexError)  # a name or a cell is empty now

@@ -6,9 +6,9 @@ from collections.abc import Callable, Collection
 from types import FrameType
 from typing import Any
 
-from .._tensor import Tensor
 from ..errors import CaptureError
 from ..op import local
+from ..tensors import Tensor
 from . import leftovers
 from .arguments import contents, paths, rebuilt, results, static, written
 from .capture import Symbol, Tape, trace

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from .._tensor import Tensor
+from ..tensors import Tensor
 from .arguments import contains
 from .guards import Guards
 from .places import PLAIN, Content, Fixed, Group, Slots, Space, Whole

@@ -24,9 +24,9 @@ from typing import Any
 
 import numpy as np
 
-from .._tensor import Tensor
 from ..errors import CaptureError
 from ..op import Op
+from ..tensors import Tensor
 from .floats import Number
 from .names import is_ours, is_users, is_users_module
 from .places import (

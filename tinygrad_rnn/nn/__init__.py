@@ -2,7 +2,7 @@
 
 from typing import Any as _Any
 
-from .._words import IN_NN as _WORDS, hint as _hint
+from ..words import IN_NN as _WORDS, hint as _hint
 from . import init as init
 from .activations import (
     ELU as ELU,

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from .._tensor import Tensor
 from ..errors import ShapeError
 from ..ops.words import takes_axis
+from ..tensors import Tensor
 from .layers import sizes
 from .module import Module, Parameter
 

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from .._creation import zeros
-from .._tensor import Tensor
+from ..creation import zeros
 from ..errors import DTypeError, ShapeError, kind
 from ..ops.random import Generator
+from ..tensors import Tensor
 from . import init
 from .layers import sizes
 from .module import Module, Parameter

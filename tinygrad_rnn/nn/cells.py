@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from .._tensor import Tensor
 from ..errors import ShapeError
 from ..ops.random import Generator
+from ..tensors import Tensor
 from .cell import Cell
 from .module import Parameter
 

@@ -4,11 +4,11 @@ import warnings
 from typing import Any
 
 from .. import ops
-from .._tensor import Tensor, as_tensor
 from ..errors import DTypeError, ShapeError
 from ..op import local
 from ..ops.entropy import bernoulli_nll
 from ..ops.shape import one_axis
+from ..tensors import Tensor, as_tensor
 from .losses import keep_of, only, pair, reduce
 
 

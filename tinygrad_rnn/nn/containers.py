@@ -8,8 +8,8 @@ so on, that they refuse what is none, and that PyTorch's code and state dicts wo
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, MutableSequence
 from typing import Any
 
-from .._tensor import Tensor
 from ..errors import DTypeError, GraphError
+from ..tensors import Tensor
 from .module import Module, Parameter
 
 

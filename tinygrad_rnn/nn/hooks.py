@@ -4,8 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import ops
-from .._tensor import Tensor
 from ..errors import GraphError
+from ..tensors import Tensor
 
 Hooks = dict[str, dict[int, Callable[..., Any]]]  # plain, so that jitted functions see changes
 

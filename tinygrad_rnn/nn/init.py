@@ -8,10 +8,10 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from .._tensor import Tensor
 from ..errors import ShapeError
 from ..op import Array
 from ..ops.random import Generator, default_generator
+from ..tensors import Tensor
 
 T = TypeVar("T", bound=Tensor)
 GAINS = {"linear": 1.0, "sigmoid": 1.0, "tanh": 5 / 3, "relu": math.sqrt(2), "selu": 3 / 4}

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from .._tensor import Tensor, as_tensor
 from ..errors import ShapeError
 from ..ops.random import Generator
 from ..ops.shape import one_axis
+from ..tensors import Tensor, as_tensor
 from . import init
 from .module import Module, Parameter
 

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from .. import ops
-from .._tensor import Tensor, as_tensor
 from ..errors import DTypeError, ShapeError
 from ..op import local
 from ..ops.words import takes_axis
+from ..tensors import Tensor, as_tensor
 
 
 def keep_of(name: str, mask: Any, shape: tuple[int, ...]) -> Tensor | None:

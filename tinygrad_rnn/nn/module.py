@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from .._hooks import Handle
-from .._tensor import Tensor, as_tensor, to_array
-from .._words import OF_MODULES, hint
 from ..errors import DTypeError, GraphError
+from ..hooks import Handle
 from ..op import Array, local
+from ..tensors import Tensor, as_tensor, to_array
+from ..words import OF_MODULES, hint
 from .hooks import Hooks, around, none_yet
 from .state import every_name, load
 

@@ -3,11 +3,11 @@
 import copy
 from typing import Any, NamedTuple
 
-from .._creation import tensor
-from .._tensor import Tensor
 from ..autodiff import no_grad
+from ..creation import tensor
 from ..errors import GraphError
 from ..ops.random import default_generator
+from ..tensors import Tensor
 from .hooks import none_yet
 from .module import Module
 

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from .._tensor import Tensor, as_tensor
 from ..autodiff import step
 from ..errors import DTypeError, ShapeError, kind
 from ..op import primitive
 from ..ops.random import Generator
+from ..tensors import Tensor, as_tensor
 from . import init
 from .cell import Cell
 from .layers import sizes

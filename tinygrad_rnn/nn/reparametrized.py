@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from .._tensor import Tensor
 from ..errors import GraphError
 from ..op import local
 from ..ops.shape import one_axis
+from ..tensors import Tensor
 from .module import Module, Parameter
 
 

@@ -5,9 +5,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .._tensor import Tensor
 from ..errors import DTypeError, GraphError, ShapeError
 from ..op import Array
+from ..tensors import Tensor
 
 
 class Held(NamedTuple):

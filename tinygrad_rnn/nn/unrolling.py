@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from .._tensor import Tensor, constant
 from ..autodiff import scope
 from ..op import local
+from ..tensors import Tensor, constant
 from .reparametrized import computed_once
 
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from .._tensor import Tensor
 from ..errors import DTypeError, GraphError, ShapeError
 from ..kernels.update import Update
 from ..op import Array
+from ..tensors import Tensor
 from .by_rule import one_by_one
 from .optimizer import as_array, leaves, not_recorded
 from .options import below_1, checked, count_or_0

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from .._tensor import Tensor
 from ..errors import DTypeError, ShapeError
 from ..kernels.update import Rule, Update
 from ..op import Array
+from ..tensors import Tensor
 from .optimizer import Optimizer, as_array, not_recorded
 from .options import Group, Option, at_least_0, flag
 

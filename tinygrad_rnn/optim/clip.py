@@ -6,10 +6,10 @@ from numbers import Real
 
 import numpy as np
 
-from .._tensor import Tensor
 from ..errors import AnomalyError, GraphError
 from ..kernels import gemm, update
 from ..op import Array
+from ..tensors import Tensor
 
 
 def _groups(params: Iterable[Tensor] | Tensor) -> tuple[list[list[Array]], float]:

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from .._tensor import Tensor
 from ..errors import AnomalyError, GraphError
 from ..op import Array
+from ..tensors import Tensor
 from .optimizer import Optimizer, Params, as_array, not_recorded
 from .options import Group, Option, at_least_0, count
 from .wolfe import Point, Search

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from .._tensor import Tensor
 from ..errors import CaptureError, GraphError, ShapeError
 from ..op import Array, local
+from ..tensors import Tensor
 from .options import EXTRA, Group, Option, at_least_0, options
 
 # how PyTorch runs an update, or what its schedules note in a group: no matter here

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from .._tensor import Tensor
 from ..errors import GraphError
+from ..tensors import Tensor
 
 Check = Callable[[Any], Any]  # gives the value to keep, or raises ValueError: "must be ..."
 

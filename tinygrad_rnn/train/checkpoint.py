@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from .. import nn
-from .._storage import older, read, write
 from ..errors import CheckpointError
 from ..ops.random import Generator, default_generator
+from ..storage import older, read, write
 from .nested import map_leaves
 
 _KINDS, _RANDOM, _SETTINGS = "kinds", "random", "settings"

@@ -3,9 +3,9 @@
 from typing import Any
 
 from .. import nn, ops
-from .._tensor import Tensor
 from ..errors import ShapeError
 from ..ops.random import Generator
+from ..tensors import Tensor
 
 CELLS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 

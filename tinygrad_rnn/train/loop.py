@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import nn, optim
-from .._tensor import Tensor, constant
 from ..autodiff import no_grad
 from ..compiler import jit
 from ..errors import DataError
 from ..op import Array
 from ..ops.random import Generator
+from ..tensors import Tensor, constant
 from .run import Run
 
 Pass = Callable[[Tensor, Tensor], Tensor]

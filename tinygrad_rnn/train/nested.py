@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .._tensor import Tensor, constant
+from ..tensors import Tensor, constant
 
 
 def map_leaves(fn: Callable[[Any], Any], tree: Any) -> Any:

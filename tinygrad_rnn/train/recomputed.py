@@ -5,11 +5,11 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import ops
-from .._record import user_line
-from .._tensor import Tensor
 from ..errors import CaptureError, ShapeError
 from ..op import local
 from ..optim.options import checked, count
+from ..recording import user_line
+from ..tensors import Tensor
 from .nested import cut, leaves, like, steps_of
 from .segment import Segment
 

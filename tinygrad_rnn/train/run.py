@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from .._tensor import Tensor
 from ..errors import CheckpointError
 from ..optim.options import checked, count, count_or_0
+from ..tensors import Tensor
 from .checkpoint import files, load, save
 
 

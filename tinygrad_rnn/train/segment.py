@@ -14,12 +14,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .._record import versions_of
-from .._tensor import Tensor, count
 from ..autodiff import _recording
 from ..errors import GraphError
 from ..graph import FREED, Node, Sweep, check_intact, leading_to
 from ..op import Array, local, primitive
+from ..recording import versions_of
+from ..tensors import Tensor, count
 from .nested import leaves
 
 FAR = 1e-3  # of a state's largest value: further off, and the segment did something else

@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 
 from tqdm import tqdm
 
-from .._tensor import Tensor, count
 from ..autodiff import no_grad
 from ..compiler import disable_jit
 from ..errors import GraphError
 from ..graph import Node
 from ..optim import options
+from ..tensors import Tensor, count
 from .nested import cut, detach, steps_of
 
 Run = Callable[[Any, Any], tuple[Tensor, Any]]

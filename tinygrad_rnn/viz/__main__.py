@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from .._tensor import Tensor
 from ..errors import GraphError, RenderError
+from ..tensors import Tensor
 from . import OPTIONS, Diagram, gradient_flow, rolled, unrolled
 
 

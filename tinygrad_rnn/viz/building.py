@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from .._tensor import Tensor, constant
 from ..errors import GraphError
 from ..graph import FREED, Node, key_of
+from ..tensors import Tensor, constant
 from .graph import Edge, Graph, Vertex, nodes_below, roots_of
 from .steps import Steps, find_steps, row_of
 

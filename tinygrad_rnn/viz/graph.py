@@ -8,9 +8,9 @@ import functools
 from dataclasses import dataclass, field
 from typing import Any
 
-from .._tensor import Tensor
 from ..errors import GraphError
 from ..graph import Node
+from ..tensors import Tensor
 
 Shape = tuple[int, ...]
 

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import rolling
-from .._tensor import Tensor
 from ..graph import Node, key_of
+from ..tensors import Tensor
 
 SHORTEST = 2  # steps that are worth a column each
 

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from .._tensor import Tensor, constant
 from ..autodiff import no_grad
 from ..errors import GraphError
 from ..graph import FREED, Node, Sweep, leading_to
 from ..kernels.measure import Measured, measure_all
 from ..op import local
+from ..tensors import Tensor, constant
 from .building import collect
 from .flow import Flow
 from .graph import Graph, Vertex, nodes_below, root_of

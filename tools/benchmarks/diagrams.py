@@ -43,8 +43,8 @@ def draw(T: int, steps: str) -> dict[str, Any]:
 def swept(size: tuple[int, ...], measured: bool) -> float:
     """Seconds of one sweep, the recording of the graph and what comes before not counted."""
     import tinygrad_rnn as tg
-    from tinygrad_rnn._tensor import constant
     from tinygrad_rnn.graph import Sweep
+    from tinygrad_rnn.tensors import constant
     from tinygrad_rnn.viz.building import collect
     from tinygrad_rnn.viz.flow import Flow
 

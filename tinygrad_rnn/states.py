@@ -23,7 +23,7 @@ def save(path: str | os.PathLike[str], state: Any) -> None:
     >>> twin = tg.nn.Linear(3, 2)
     >>> twin.load_state_dict(tg.load(path))
     """
-    from ._storage import write  # safetensors is loaded by whoever saves or loads
+    from .storage import write  # safetensors is loaded by whoever saves or loads
 
     if not isinstance(path, str | os.PathLike):
         raise CheckpointError(
@@ -43,7 +43,7 @@ def load(path: str | os.PathLike[str]) -> Any:
     Nothing in a file is ever executed. Raises CheckpointError for a file that is missing, cut,
     changed in any bit since `save`, or no safetensors file.
     """
-    from ._storage import read
+    from .storage import read
 
     if not isinstance(path, str | os.PathLike):
         raise CheckpointError(f"tg.load: needs a path, got a {type(path).__name__}")

@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from ._tensor import Tensor, to_array
 from .errors import DTypeError, ShapeError
 from .ops import stack
 from .ops.names import on_cpu
 from .ops.random import Generator, default_generator, draw, normal, uniform
+from .tensors import Tensor, to_array
 
 Shape = int | Sequence[int]
 

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import ops
-from ._convert import index_key as index_key, supported, to_array as to_array
-from ._hooks import register_hook, retain_grad
-from ._words import OF_TENSORS, hint
+from .conversion import index_key as index_key, supported, to_array as to_array
 from .errors import DTypeError, GraphError, ShapeError
 from .graph import Node
+from .hooks import register_hook, retain_grad
 from .kernels import gemm
 from .op import Array, Traced, local
 from .ops.names import on_cpu
+from .words import OF_TENSORS, hint
 
 _F32, _F64 = np.dtype(np.float32), np.dtype(np.float64)
 count = itertools.count(1).__next__  # atomic under the interpreter's lock

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from . import ops
-from ._tensor import Tensor, constant, count, to_array
 from .errors import AnomalyError, DTypeError, ShapeError
 from .graph import Node
 from .op import MISFITS, Array, Op, local
+from .tensors import Tensor, constant, count, to_array
 
 _F32, _F64 = np.dtype(np.float32), np.dtype(np.float64)
 _new_tensor, _new_node, _ndarray = Tensor.__new__, Node.__new__, np.ndarray
