@@ -6,9 +6,9 @@ import pytest
 import tinygrad_rnn as tg
 from tinygrad_rnn import nn, viz
 from tinygrad_rnn.kernels.measure import Measured
-from tinygrad_rnn.viz.attention import attentions
-from tinygrad_rnn.viz.building import collect
-from tinygrad_rnn.viz.table import brief
+from tinygrad_rnn.viz.flow.table import brief
+from tinygrad_rnn.viz.graph.attention import attentions
+from tinygrad_rnn.viz.graph.building import collect
 
 T, N, H = 4, 2, 3
 

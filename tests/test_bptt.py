@@ -13,14 +13,15 @@ from test_contributions import lstm, textbook
 import tinygrad_rnn as tg
 from tinygrad_rnn import nn, viz
 from tinygrad_rnn.errors import RenderError
-from tinygrad_rnn.viz import bptt, engine
-from tinygrad_rnn.viz.building import collect
-from tinygrad_rnn.viz.columns import arrange
-from tinygrad_rnn.viz.contributions import contributions
-from tinygrad_rnn.viz.elide import slots
-from tinygrad_rnn.viz.grid import Grid
-from tinygrad_rnn.viz.labels import lines_of
-from tinygrad_rnn.viz.unrolled import paint
+from tinygrad_rnn.viz.flow.contributions import contributions
+from tinygrad_rnn.viz.graph.building import collect
+from tinygrad_rnn.viz.graph.columns import arrange
+from tinygrad_rnn.viz.graph.elide import slots
+from tinygrad_rnn.viz.layout import engine
+from tinygrad_rnn.viz.layout.grid import Grid
+from tinygrad_rnn.viz.layout.labels import lines_of
+from tinygrad_rnn.viz.page import bptt
+from tinygrad_rnn.viz.paint.unrolled import paint
 
 
 def filmed(loss, steps="all"):

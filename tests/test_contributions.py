@@ -5,8 +5,8 @@ import pytest
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import nn
-from tinygrad_rnn.viz.building import collect
-from tinygrad_rnn.viz.contributions import RULES, contributions, numbers
+from tinygrad_rnn.viz.flow.contributions import RULES, contributions, numbers
+from tinygrad_rnn.viz.graph.building import collect
 
 
 def told(loss):
@@ -89,7 +89,7 @@ def test_the_sums_told_are_the_gradients(loss):
         if v.kind == "parameter":
             continue
         assert c.nth == len(graph.outof[number])
-    from tinygrad_rnn.viz.sweep import sweep
+    from tinygrad_rnn.viz.flow.sweep import sweep
 
     flow = sweep(loss, graph, None)
     for number, c in last.items():

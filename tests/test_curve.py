@@ -9,10 +9,11 @@ from test_fates import cut, fading
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import nn, viz
-from tinygrad_rnn.viz import curve, fates
-from tinygrad_rnn.viz.picture import Picture
-from tinygrad_rnn.viz.rates import Rate
-from tinygrad_rnn.viz.table import Table
+from tinygrad_rnn.viz.flow import fates
+from tinygrad_rnn.viz.flow.rates import Rate
+from tinygrad_rnn.viz.flow.table import Table
+from tinygrad_rnn.viz.layout.picture import Picture
+from tinygrad_rnn.viz.paint import curve
 
 NOTHING: dict = {}
 

@@ -8,7 +8,8 @@ import pytest
 import tinygrad_rnn as tg
 from tinygrad_rnn import nn, viz
 from tinygrad_rnn.kernels.measure import Measured, measure_all, measure_products
-from tinygrad_rnn.viz import building, fates, rates, sweep
+from tinygrad_rnn.viz.flow import fates, rates, sweep
+from tinygrad_rnn.viz.graph import building
 
 T, N, I, H = 24, 3, 2, 6
 

@@ -8,9 +8,9 @@ import pytest
 import tinygrad_rnn as tg
 from tinygrad_rnn import nn, optim, viz
 from tinygrad_rnn.errors import GraphError
-from tinygrad_rnn.viz import filming
-from tinygrad_rnn.viz.building import collect
-from tinygrad_rnn.viz.flow import Flow
+from tinygrad_rnn.viz.flow.flow import Flow
+from tinygrad_rnn.viz.graph.building import collect
+from tinygrad_rnn.viz.page import filming
 
 T, N, I, H = 6, 2, 3, 4
 

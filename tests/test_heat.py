@@ -9,9 +9,11 @@ from hypothesis import given, settings, strategies as st
 import tinygrad_rnn as tg
 from tinygrad_rnn import nn, ops, viz
 from tinygrad_rnn.errors import GraphError, RenderError
-from tinygrad_rnn.viz import heat, lags, panels, stacked, values
-from tinygrad_rnn.viz.building import collect
-from tinygrad_rnn.viz.graph import nodes_below
+from tinygrad_rnn.viz.flow import lags, stacked
+from tinygrad_rnn.viz.graph import values
+from tinygrad_rnn.viz.graph.building import collect
+from tinygrad_rnn.viz.graph.graph import nodes_below
+from tinygrad_rnn.viz.page import heat, panels
 
 T, N, I, H = 7, 2, 3, 4
 

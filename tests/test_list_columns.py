@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import tinygrad_rnn as tg
-from tinygrad_rnn.viz.building import collect
-from tinygrad_rnn.viz.columns import arrange
-from tinygrad_rnn.viz.rolled import roll_up
+from tinygrad_rnn.viz.graph.building import collect
+from tinygrad_rnn.viz.graph.columns import arrange
+from tinygrad_rnn.viz.paint.rolled import roll_up
 
 
 def squared(S: Any, Wy: Any, y: Any) -> Any:

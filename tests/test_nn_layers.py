@@ -9,10 +9,10 @@ import pytest
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import nn, viz
-from tinygrad_rnn.viz import engine
-from tinygrad_rnn.viz.building import collect
-from tinygrad_rnn.viz.contributions import contributions
-from tinygrad_rnn.viz.sweep import sweep
+from tinygrad_rnn.viz.flow.contributions import contributions
+from tinygrad_rnn.viz.flow.sweep import sweep
+from tinygrad_rnn.viz.graph.building import collect
+from tinygrad_rnn.viz.layout import engine
 
 spec = importlib.util.spec_from_file_location(
     "gallery", Path(__file__).parent.parent / "examples" / "gallery.py"

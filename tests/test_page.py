@@ -8,7 +8,7 @@ import pytest
 from diagrams import gallery
 
 from tinygrad_rnn import nn, viz
-from tinygrad_rnn.viz import building
+from tinygrad_rnn.viz.graph import building
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs the extra `browser`")
 BROWSER = next(

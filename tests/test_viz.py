@@ -25,7 +25,7 @@ from diagrams import (
 import tinygrad_rnn as tg
 from tinygrad_rnn import nn, viz
 from tinygrad_rnn.errors import GraphError
-from tinygrad_rnn.viz import building, columns
+from tinygrad_rnn.viz.graph import building, columns
 
 # the same picture every time ------------------------------------------------------
 

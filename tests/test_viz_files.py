@@ -15,8 +15,8 @@ from hypothesis import given, settings, strategies as st
 import tinygrad_rnn as tg
 from tinygrad_rnn import nn, viz
 from tinygrad_rnn.errors import RenderError
-from tinygrad_rnn.viz import engine
 from tinygrad_rnn.viz.__main__ import main as draw_main
+from tinygrad_rnn.viz.layout import engine
 
 # files and engines ----------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from diagrams import MODELS, boxes, check_geometry, curve, gallery, rolled, trun
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import nn, viz
-from tinygrad_rnn.viz.picture import text_width
+from tinygrad_rnn.viz.layout.picture import text_width
 
 
 @pytest.mark.parametrize("T", [2, 3, 4, 8])

@@ -11,32 +11,30 @@ from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 from ..errors import GraphError, RenderError
-from . import (
-    bptt as _bptt,
+from .diagram import Diagram as Diagram, GradientDiagram as GradientDiagram
+from .flow import (
     contributions as _contributions,
-    dot as _dot,
-    exhibits as _exhibits,
     fates as _fates,
     numbers as _numbers,
-    page as _page,
     sweep as _sweep,
     table as _figures,
 )
-from .building import collect
-from .diagram import Diagram as Diagram, GradientDiagram as GradientDiagram
-from .elide import Slot, slots
-from .filming import Film as Film, film as film
-from .flow import Flow as Flow
-from .flowing import Flowing, Measured
-from .graph import Graph, root_of
-from .grid import Grid
-from .heat import Heatmap as Heatmap, heatmap as heatmap
-from .labels import Text
-from .losses import other_losses
-from .picture import Picture
-from .rolled import paint_rolled, roll_up
-from .sweep import record as record
-from .unrolled import paint
+from .flow.flow import Flow as Flow
+from .flow.sweep import record as record
+from .graph.building import collect
+from .graph.elide import Slot, slots
+from .graph.graph import Graph, root_of
+from .graph.losses import other_losses
+from .layout.grid import Grid
+from .layout.labels import Text
+from .layout.picture import Picture
+from .page import bptt as _bptt, exhibits as _exhibits, page as _page
+from .page.filming import Film as Film, film as film
+from .page.heat import Heatmap as Heatmap, heatmap as heatmap
+from .paint import dot as _dot
+from .paint.flowing import Flowing, Measured
+from .paint.rolled import paint_rolled, roll_up
+from .paint.unrolled import paint
 from .views import LEVELS, OPTIONS as OPTIONS, View, summary, view
 
 LARGE = 2_000  # boxes of a finer level that a page holds beside the one asked for

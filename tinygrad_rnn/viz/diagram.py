@@ -11,8 +11,10 @@ from typing import Any
 import graphviz
 
 from ..errors import RenderError
-from . import dot, engine, page
-from .picture import Picture
+from .layout import engine
+from .layout.picture import Picture
+from .page import page
+from .paint import dot
 
 FORMS = (".svg", ".png", ".pdf", ".gv", ".dot", ".html")
 

@@ -4,10 +4,10 @@ from collections import Counter
 from typing import Any, NamedTuple
 
 from ..errors import GraphError
-from .columns import Columns, arrange
-from .fold import cells, units
-from .graph import Graph, Vertex
-from .labels import check_show, lines_of
+from .graph.columns import Columns, arrange
+from .graph.fold import cells, units
+from .graph.graph import Graph, Vertex
+from .layout.labels import check_show, lines_of
 
 OPTIONS = {
     "params": ("auto", "stub", "node", "edges", "hide"),

@@ -44,9 +44,8 @@ def swept(size: tuple[int, ...], measured: bool) -> float:
     """Seconds of one sweep, the recording of the graph and what comes before not counted."""
     import tinygrad_rnn as tg
     from tinygrad_rnn.graph import Sweep
-    from tinygrad_rnn.tensors import constant
-    from tinygrad_rnn.viz.building import collect
-    from tinygrad_rnn.viz.flow import Flow
+    from tinygrad_rnn.viz.flow.flow import Flow
+    from tinygrad_rnn.viz.graph.building import collect
 
     loss, flow = loss_of(*size), Flow() if measured else None
     if flow is not None:

@@ -1,0 +1,1 @@
+"""What the gradient does: a sweep that measures every edge, and the figures made of it."""

@@ -1,0 +1,289 @@
+"""Measure the gradient on every edge of a graph while a backward sweep runs.
+
+Only scalars are kept: four figures for each contribution and each node's total. Where a
+step's contributions to a parameter, or those of the next step to a state, come over
+several edges, their sum is held until the last has come.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from ...graph import Node, key_of
+from ...kernels.measure import Measured
+from ...op import Array, Deferred, Op
+from ..graph.arrivals import groups_of, is_carried, together, value_of
+from ..graph.graph import Edge, Graph, Vertex
+from ..graph.losses import edge_key, other_losses, reached
+from ..graph.values import Values
+from .figures import TERMS, Figures
+from .rates import Rate, fit, groups, loss_steps
+
+NOTHING = Measured(0.0, 0.0, 1.0, 0)
+
+
+class Flow(Figures):
+    """The figures of one sweep; `record` or `gradient_flow` fills it."""
+
+    def __init__(self) -> None:
+        super().__init__()  # of edges, of totals by key of a node or leaf, of groups
+        self.graph: Graph | None = None
+        self.from_step: int | None = None  # the only one whose loss is let through
+        # by step: what its loss alone sends to the states, where several losses enter
+        self.by_loss: dict[int | None, dict[int, Measured]] = {}
+        self._alone: dict[Any, Any] = {}  # the edge, or group, that is all of a sum or a total
+        # of named nodes in steps: the arrays themselves, for heat maps
+        self.values: dict[int, Array] = {}
+        self.gradients: dict[int, Array] = {}
+        self._shown: set[int] = set()
+        self.slices: set[int] = set()  # keys of index nodes of which we must see the gradient
+        self._special: dict[int, list[Any]] = defaultdict(list)  # edge: groups; none if blocked
+        self._blocked: set[int] = set()
+        self._reached: set[int] | None = None  # vertices that a path leads to; None: all
+        self._steps: dict[int, set[int]] = defaultdict(set)  # of parameters, by vertex
+        self._to_come: dict[Any, int] = {}
+        self._partial: dict[Any, Array] = {}
+        self._joining: dict[Any, list[int]] = defaultdict(list)  # edges of terms put off
+
+    def begin(self, graph: Graph, from_step: int | None = None) -> None:
+        """Get ready for a sweep over a graph."""
+        self.graph, self.from_step = graph, from_step
+        edges: dict[Any, list[int]] = defaultdict(list)
+        for e in graph.edges:
+            for group in groups_of(graph, e):
+                edges[group].append(edge_key(graph, e))
+                if group[0] == "parameter" and group[2] is not None:
+                    self._steps[group[1]].add(group[2])
+        known: dict[tuple[int, ...], Any] = {}  # what comes over the same edges is summed once
+        for group, names in edges.items():
+            alike = known.setdefault(tuple(names), group)
+            if len(names) == 1:
+                self._alone[group] = names[0]
+            elif alike is not group:
+                self._alone[group] = alike
+            else:
+                for name in names:
+                    self._special[name].append(group)
+                self._to_come[group] = len(names)
+        if from_step is not None:
+            self._blocked = other_losses(graph, from_step)
+            self._reached = reached(graph, self._blocked)
+            for name in self._blocked:
+                self._special[name]  # so that `passes` looks twice
+        self._find_alone(graph)
+
+    def show(self, root: Node) -> None:
+        """Keep the values of all named nodes in steps, and their gradients as they pass."""
+        assert self.graph is not None
+        values = Values(root)
+        named = set()
+        for v in self.graph.vertices:
+            if v.name and v.step is not None:
+                named |= {u.key for u in (v, self.activation(v)) if u is not None}
+        carried = {v.key for members in self.states().values() for _, v in members}
+        self._shown = {key for key in named | carried if key > 0}  # leaves have keys below 0
+        self.values = {key: values.of(key) for key in self._shown}
+
+    def activation(self, v: Vertex) -> Vertex | None:
+        """The sigmoid or tanh that alone reads a piece of a chunk: the gate itself."""
+        assert self.graph is not None
+        out = self.graph.outof[v.number]
+        if v.op != "index" or len(out) != 1:
+            return None
+        reader = self.graph.vertices[out[0].target]
+        return reader if reader.op in ("sigmoid", "tanh") else None
+
+    def _find_alone(self, graph: Graph) -> None:
+        """Find what need not be noted: it is just what comes over one edge."""
+        for v in graph.vertices:
+            if v.kind != "op":
+                continue
+            out = [(graph.vertices[e.target], e) for e in graph.outof[v.number]]
+            single = len(out) == 1 and v.number != graph.output
+            # zeros around a slice count in the total, not on the edge
+            if single and out[0][0].op != "index":
+                self._alone[v.key] = edge_key(graph, out[0][1])
+            if v.op == "index":
+                own = v.key << 32
+                if single and own not in self._special and v.key in self._alone:
+                    self._alone[own] = self._alone[v.key]  # a slice hands on what it gets
+                else:
+                    self.slices.add(v.key)
+
+    # what the sweep calls -----------------------------------------------------
+
+    def total(self, node: Any, g: Any) -> None:
+        """A node's whole cotangent, where it is not just what came over its only edge."""
+        key = node.seq
+        if key in self._shown:
+            self.gradients[key] = g
+        if key not in self._alone or (node.extra is not None and "hooks" in node.extra):
+            self._alone.pop(key, None)
+            self._alone.pop(key << 32, None)  # a slice hands on what the hook made of it
+            self.note(key, g)
+
+    def passes(self, node: Any, k: int, c: Any) -> Any:
+        """Note what goes from a node to its operand k; None to stop it there.
+
+        Nearly all go the first, short ways: a call here costs a third of an op's own rule.
+        """
+        name, p = node.seq << 32 | k, node.inputs[k]
+        if name not in self._special:
+            if c.__class__ is np.ndarray and c.shape == p.shape:  # `note` in place
+                self._keys.append(name)
+                self._waiting.append(c)
+                self._room -= c.size
+                if self._room < 0:
+                    self.measure()
+                return c
+            if c.__class__ is Deferred and c.op in TERMS:
+                self._joining[key_of(p), c.op].append(name)
+                return c
+        if name in self._blocked:
+            return None
+        c, value = value_of(c, p)
+        if value is not None and value.dtype.kind == "f":
+            self.note(name, value)
+            for group in self._special.get(name, ()):
+                self._gather(group, value)
+        return c
+
+    def joined(self, key: int, op: Op, parts: list[Any]) -> Any:
+        """The sum of the terms of an input's cotangent that were put off, each measured."""
+        names = self._joining.pop((key, op), None)
+        return op(*parts) if names is None else self.terms(names, op, parts)
+
+    def _gather(self, group: Any, value: Array) -> None:
+        self._to_come[group] -= 1
+        held = self._partial.pop(group, None)
+        if self._to_come[group] > 0:
+            self._partial[group] = value.copy() if held is None else held + value
+        else:
+            self.note(group, value if held is None else held + value)
+
+    def end(self, leaves: Any) -> None:
+        """Note the totals of the leaves, and sums of which a part never came."""
+        for leaf, g, _ in leaves:
+            self.note(-id(leaf), g)
+        for group, value in self._partial.items():
+            self.note(group, value)
+        self._partial.clear()
+        self.measure()
+
+    # what diagrams read -------------------------------------------------------
+
+    def _of(self, key: Any) -> Measured | None:
+        while key in self._alone:
+            key = self._alone[key]
+        return self.get(key)
+
+    def _leads_to(self, v: Vertex) -> bool:
+        """Whether a path does: zeros that stand around a slice on their way are none."""
+        return self._reached is None or v.number in self._reached
+
+    def total_of(self, v: Vertex) -> Measured | None:
+        """A vertex's whole gradient, None where no path leads to it."""
+        if v.rows:
+            assert self.graph is not None
+            into = self.graph.into[v.number]
+            shapes = [self.graph.vertices[e.source].shape for e in into]
+            return together([self.of_edge(self.graph, e) for e in into], shapes)
+        return self._of(v.key) if self._leads_to(v) else None
+
+    def part_of(self, v: Vertex, step: int) -> Measured | None:
+        """A parameter's gradient from one step."""
+        return self._of(("parameter", v.number, step))
+
+    def carried_to(self, v: Vertex) -> Measured | None:
+        """What arrives at a state from other steps."""
+        return self._of(("carried", v.number, v.step)) if self._leads_to(v) else None
+
+    def steps_of(self, v: Vertex) -> list[int]:
+        """The steps that send a gradient to a parameter."""
+        return sorted(self._steps[v.number])
+
+    def of_edge(self, graph: Graph, e: Edge) -> Measured | None:
+        """An edge's own contribution, None where none flowed."""
+        return self._of(edge_key(graph, e)) if self._leads_to(graph.vertices[e.target]) else None
+
+    def of_edges(self, graph: Graph, edges: Sequence[Edge]) -> Measured | None:
+        """What edges of one source into one column contribute together.
+
+        Where only some of those into a step are given, the largest of them stands for the sum.
+        """
+        if len(edges) == 1 or not any(self._leads_to(graph.vertices[e.target]) for e in edges):
+            return self.of_edge(graph, edges[0]) if edges else None
+        source, step = graph.vertices[edges[0].source], graph.vertices[edges[0].target].step
+        into = [e for e in graph.outof[source.number] if graph.vertices[e.target].step == step]
+        if len(into) == len(edges):
+            return self._of(("to", source.number, step))
+        found = [m for e in edges if (m := self.of_edge(graph, e)) is not None]
+        return max(found, key=lambda m: m.norm, default=None)
+
+    def of_vertex(self, v: Vertex, step: int | None) -> Measured | None:
+        """A vertex's whole gradient; of a parameter used in a step, that step's part."""
+        part = self.part_of(v, step) if step is not None else None
+        return part or self.total_of(v)
+
+    def states(self) -> dict[str, list[tuple[int, Vertex]]]:
+        """The carried states by name: (step, vertex) as recorded, against time if it ran so.
+
+        In a step where several bear the name, masked and not, the one carried on counts.
+        """
+        return self._states
+
+    @cached_property
+    def _states(self) -> dict[str, list[tuple[int, Vertex]]]:
+        assert self.graph is not None
+        alike: dict[str, dict[int, Vertex]] = defaultdict(dict)
+        carried: set[tuple[str, int]] = set()
+        ordinals: dict[Any, int] = defaultdict(int)
+        for v in self.graph.vertices:
+            if v.kind != "op" or v.step is None:
+                continue
+            name = f"{v.scope}.{v.name or v.op}" if v.scope else v.name or v.op
+            if not v.name:
+                ordinals[name, v.step] += 1
+                name += f" {ordinals[name, v.step]}, unnamed"
+            goes_on = any(is_carried(self.graph, e) for e in self.graph.outof[v.number])
+            if goes_on or (name, v.step) not in carried:
+                alike[name][v.step] = v
+            if goes_on:
+                carried.add((name, v.step))
+        names = {name for name, _ in carried}
+        return {
+            name: sorted(found.items(), key=lambda item: item[1].number)
+            for name, found in alike.items()
+            if name in names and len(found) > 1
+        }
+
+    @cached_property
+    def loss_steps(self) -> dict[str, int | None]:
+        """For each state the step whose loss alone tells its rate."""
+        assert self.graph is not None
+        if self.from_step is not None:
+            return dict.fromkeys(self.states(), self.from_step)
+        return loss_steps(self.graph, self.states())
+
+    @cached_property
+    def alone(self) -> dict[str, list[Measured | None]]:
+        """What that one loss sends to each member of a state, along time."""
+        found = {}
+        for name, members in self.states().items():
+            figures = self.by_loss.get(self.loss_steps[name])
+            found[name] = [
+                self.total_of(v) if figures is None else figures.get(v.key) for _, v in members
+            ]
+        return found
+
+    def rates(self) -> dict[str, Rate]:
+        """How the gradient fades from step to step; states that feed each other have one rate."""
+        assert self.graph is not None
+        found = {}
+        for group in groups(self.graph, self.states()):
+            step = self.loss_steps[group[0]]
+            found.update(dict.fromkeys(group, fit(group, self.states(), self.alone, step)))
+        return found

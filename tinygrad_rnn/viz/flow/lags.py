@@ -1,0 +1,132 @@
+"""The triangle |dL_s/dh_t|: what the loss of each step s alone sends to the state of each step t.
+
+All seeds run in one sweep, stacked along a first axis, as many at a time as stay in the
+cache. A graph with gradient hooks, which see one gradient, is swept once for each loss.
+"""
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ...errors import GraphError
+from ...graph import Node, leading_to
+from ...kernels.measure import Measured, measure_all
+from ...op import Array, Deferred
+from ..graph.graph import Graph, nodes_below
+from ..graph.losses import Entry, edges_but_of, entries, reached
+from .flow import Flow
+from .rates import Members
+from .stacked import Stacked
+from .sweep import Gate, own_sweep
+
+CACHED = 1 << 18  # numbers of all seeds in a step's largest array: in the cache still
+MEMORY = 1 << 26  # the same of any array: a series read otherwise than step by step
+
+
+class Lags(NamedTuple):
+    """Norms by loss and by step of one state; NaN where no path leads from the loss."""
+
+    loss_step: Array  # (S,)
+    step: Array  # (T,)
+    norm: Array  # (S, T)
+
+
+class _Seeds(Gate):
+    """Turns what enters from each step's loss into the row of its own seed."""
+
+    def __init__(self, rows: dict[int, int], blocked: set[int]):
+        super().__init__(blocked)
+        self.rows = rows  # by edge
+
+    def passes(self, node: Any, k: int, c: Any) -> Any:
+        """A contribution, on the edges where a loss enters with its seed."""
+        edge = node.seq << 32 | k
+        if edge in self.blocked:
+            return None
+        row = self.rows.get(edge)
+        if row is None:
+            return c
+        return Stacked(_whole(c, node.inputs[k].shape)[None], row)
+
+
+def lags_of(root: Node, graph: Graph) -> dict[str, Lags]:
+    """The triangle of each carried state, by name.
+
+    Raises GraphError where no loss enters the steps.
+    """
+    flow = Flow()
+    flow.graph = graph
+    states = flow.states()
+    found = entries(graph)
+    losses = sorted({entry.step for entry in found if entry.step is not None})
+    if not losses or not states:
+        raise GraphError(
+            "viz.heatmap: there is no loss of a step to follow back; are there steps and named "
+            "states? See viz.unrolled(loss)"
+        )
+    keys = {v.key for members in states.values() for _, v in members}
+    nodes = nodes_below(root)
+    useful = leading_to([root], keys)
+    hooked = any(n.extra is not None and "hooks" in n.extra for n in nodes)
+    block = 1 if hooked else _block(graph, useful)
+    figures: dict[int, dict[int, Measured]] = {key: {} for key in keys}
+    for k in range(0, len(losses), block):
+        chosen = losses[k : k + block]
+        blocked = edges_but_of(found, set(chosen))
+        rows = {e.edge: k + chosen.index(e.step) for e in found if e.step in chosen}
+        watch = Gate(blocked) if hooked else _Seeds(rows, blocked)
+        run = own_sweep(root, stacked=not hooked, only=useful, wanted=frozenset(keys), watch=watch)
+        _measure(run.found, k, figures)
+    _forget_pathless(graph, found, losses, figures)
+    return {name: _lags(members, losses, figures) for name, members in states.items()}
+
+
+def _block(graph: Graph, useful: set[int]) -> int:
+    """How many seeds run together: what one step makes stays in the cache, a series in memory."""
+    sizes = [(math.prod(v.shape), v.step) for v in graph.vertices if v.key in useful]
+    one = max((size for size, step in sizes if step is not None), default=1)
+    whole = max((size for size, _ in sizes), default=1)
+    return max(1, min(CACHED // max(one, 1), MEMORY // max(whole, 1)))
+
+
+def _whole(c: Any, shape: tuple[int, ...]) -> Any:
+    """A contribution put together at once, also if it was put off."""
+    if not isinstance(c, Deferred):
+        return c
+    if c.key is None:
+        return c.op(*c.piece)
+    return c.op(*c.piece, keys=(c.key,), shape=shape)
+
+
+def _measure(found: dict[int, Any], row: int, figures: dict[int, dict[int, Measured]]) -> None:
+    """Note the norm of every row of what a sweep found at the states."""
+    for key, g in found.items():
+        first, rows = (g.first, list(g.array)) if isinstance(g, Stacked) else (row, [np.asarray(g)])
+        for k, figure in enumerate(measure_all(rows).tolist(), first):
+            figures[key][k] = Measured(*figure)
+
+
+def _forget_pathless(
+    graph: Graph, found: list[Entry], losses: list[int], figures: dict[int, dict[int, Measured]]
+) -> None:
+    """Drop zeros where no path leads: rows that stand between others' in a stack."""
+    zeros: dict[int, list[int]] = {}
+    for key, rows in figures.items():
+        for s, figure in rows.items():
+            if figure.largest == 0:
+                zeros.setdefault(s, []).append(key)
+    for s, keys in zeros.items():
+        paths = reached(graph, edges_but_of(found, {losses[s]}))
+        kept = {graph.vertices[number].key for number in paths}
+        for key in keys:
+            if key not in kept:
+                del figures[key][s]
+
+
+def _lags(members: Members, losses: list[int], figures: dict[int, dict[int, Measured]]) -> Lags:
+    norm = np.full((len(losses), len(members)), np.nan)
+    for t, (_, v) in enumerate(members):
+        for s, figure in figures[v.key].items():
+            norm[s, t] = figure.norm
+    return Lags(np.array(losses), np.array([t for t, _ in members]), norm)

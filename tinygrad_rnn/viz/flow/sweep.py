@@ -1,0 +1,147 @@
+"""Run the backward sweep that is measured: the caller's own, or one of ours."""
+
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from ...autodiff import no_grad
+from ...errors import GraphError
+from ...graph import FREED, Node, Sweep, leading_to
+from ...kernels.measure import Measured, measure_all
+from ...op import local
+from ...tensors import Tensor, constant
+from ..graph.building import collect
+from ..graph.graph import Graph, Vertex, nodes_below, root_of
+from ..graph.losses import edges_but_of, entries, reached
+from .flow import Flow
+
+
+@contextmanager
+def record() -> Iterator[Flow]:
+    """Measure the gradients of the `backward()` call inside; draw them with `viz.gradient_flow`.
+
+    >>> import tinygrad_rnn as tg
+    >>> from tinygrad_rnn import viz
+    >>> w = tg.tensor([2.0], requires_grad=True, name="w")
+    >>> loss = (w * w).sum()
+    >>> with viz.record() as flow:
+    ...     loss.backward()
+    >>> viz.gradient_flow(loss, flow=flow).table().totals["w"]
+    4.0
+    """
+    flow, now = Flow(), local.now
+    before, now.watch = now.watch, _Recorder(flow)
+    try:
+        yield flow
+    finally:
+        now.watch = before
+
+
+class _Recorder:
+    """Learns the graph from the first thing that passes, then measures."""
+
+    def __init__(self, flow: Flow):
+        self.flow = flow
+        self.total, self.passes, self.joined = flow.total, flow.passes, flow.joined
+        self.slices, self.end = flow.slices, flow.end
+
+    def start(self, output: Any) -> "_Recorder":
+        """A sweep begins at `output`; what is to watch it."""
+        if self.flow.graph is not None:
+            raise GraphError("viz.record: takes one backward() call, this is the second")
+        self.flow.begin(collect(output, "viz.record"))
+        self.flow.show(output.node)
+        follow_losses(self.flow, output.node)
+        return self
+
+
+class Gate:
+    """Lets through all but some edges; watches nothing."""
+
+    slices: frozenset[int] = frozenset()
+
+    def __init__(self, blocked: Collection[int]):
+        self.blocked = blocked
+
+    def total(self, node: Any, g: Any) -> None:
+        """A node's cotangent: not looked at."""
+
+    def passes(self, node: Any, k: int, c: Any) -> Any:
+        """What goes on to operand k: nothing where it is blocked."""
+        return None if node.seq << 32 | k in self.blocked else c
+
+    def joined(self, key: int, op: Any, parts: list[Any]) -> Any:
+        """The sum of terms put off."""
+        return op(*parts)
+
+
+def follow_losses(flow: Flow, root: Node) -> None:
+    """Where losses of several steps enter, measure what one alone sends to each state."""
+    assert flow.graph is not None
+    found = entries(flow.graph)
+    if len({entry.step for entry in found}) < 2:
+        return
+    by_step: dict[int, list[Vertex]] = {}
+    for name, members in flow.states().items():
+        step = flow.loss_steps[name]
+        if step is not None:
+            by_step.setdefault(step, []).extend(v for _, v in members)
+    for step, vertices in by_step.items():
+        gate = Gate(edges_but_of(found, {step}))
+        paths = reached(flow.graph, gate.blocked)
+        wanted = frozenset(v.key for v in vertices if v.number in paths)
+        useful = leading_to([root], set(wanted))
+        run = own_sweep(root, only=useful, wanted=wanted, watch=gate)
+        rows = measure_all([np.asarray(g) for g in run.found.values()])
+        figures = [Measured(*row) for row in rows.tolist()]
+        flow.by_loss[step] = dict(zip(run.found, figures, strict=True))
+
+
+def own_sweep(root: Node, stacked: bool = False, **how: Any) -> Sweep:
+    """A sweep from `root` that keeps what backward needs.
+
+    `stacked`: through the rules as they are written, in ops, for cotangents that are no
+    plain arrays.
+    """
+    lift = (lambda a, _: a) if stacked else (lambda a, _: constant(a))
+    now = local.now
+    anomaly, now.anomaly = now.anomaly, False
+    try:
+        with no_grad():
+            run = Sweep(lift, retain=True, create_graph=stacked, **how)
+            run.run([(root, np.ones(root.shape, root.dtype))])
+    finally:
+        now.anomaly = anomaly
+    return run
+
+
+def sweep(loss: Any, graph: Graph, from_step: int | None, shown: bool = False) -> Flow:
+    """Run a backward sweep of our own, which leaves every `.grad` and saved value alone.
+
+    `shown`: keep the arrays of what is named, for heat maps.
+    """
+    root = root_of(loss, "viz.gradient_flow")
+    if any(n.saved is FREED for n in nodes_below(root)):
+        raise GraphError(
+            "viz.gradient_flow: backward() has freed this graph; draw before it, or record it: "
+            "with viz.record() as flow: loss.backward(), then viz.gradient_flow(loss, flow=flow)"
+        )
+    flow = Flow()
+    flow.begin(graph, from_step)
+    if shown:
+        flow.show(root)
+    if from_step is None:
+        follow_losses(flow, root)
+    flow.end(own_sweep(root, watch=flow).leaves())
+    return flow
+
+
+def check_scalar(loss: Any) -> None:
+    """Raise unless `loss` is a single value."""
+    if isinstance(loss, Tensor) and loss.size != 1:
+        raise GraphError(
+            f"viz.gradient_flow: the loss must be a single value, the shape is {loss.shape}; "
+            "reduce it with .sum() or .mean()"
+        )

@@ -1,0 +1,61 @@
+"""Which columns are shown, and where a stretch of hidden ones stands."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from ...errors import GraphError
+from .columns import Columns
+
+EDGE_STEPS = 3  # shown at either end of a long sequence
+
+
+class Slot(NamedTuple):
+    """One place along the time axis: a column, or columns left out."""
+
+    first: int
+    last: int  # the column itself, or the last one hidden
+    shown: bool
+
+
+def slots(columns: Columns, steps: Any, max_steps: int, who: str) -> list[Slot]:
+    """Which columns are shown: `steps` is "auto", "all", a slice or a list of step numbers."""
+    if not isinstance(max_steps, int) or max_steps < 1:
+        raise GraphError(f"{who}: max_steps must be a whole number above 0, got {max_steps!r:.40}")
+    by_section: dict[float, list[int]] = defaultdict(list)
+    for k, c in enumerate(columns.columns):
+        if c.step is not None:
+            by_section[c.section].append(k)
+    if not by_section:
+        _chosen(1, steps, max_steps, who)  # nonsense is refused where there are no steps, too
+    shown = {k for k, c in enumerate(columns.columns) if c.step is None}
+    for members in by_section.values():
+        shown.update(members[i] for i in _chosen(len(members), steps, max_steps, who))
+    found: list[Slot] = []
+    for k in range(len(columns.columns)):
+        if k in shown:
+            found.append(Slot(k, k, True))
+        elif found and not found[-1].shown:
+            found[-1] = Slot(found[-1].first, k, False)
+        else:
+            found.append(Slot(k, k, False))
+    return found
+
+
+def _chosen(n: int, steps: Any, max_steps: int, who: str) -> Iterable[int]:
+    if isinstance(steps, slice):
+        return range(n)[steps]
+    if isinstance(steps, str) and steps == "all":
+        return range(n)
+    if isinstance(steps, str) and steps == "auto":
+        if n <= max_steps:
+            return range(n)
+        ends = max(1, min(EDGE_STEPS, max_steps // 2))
+        return [*range(ends), *range(n - ends, n)]
+    if isinstance(steps, Sequence) and not isinstance(steps, str):
+        if all(isinstance(t, int) and -n <= t < n for t in steps) and len(steps):
+            return [t % n for t in steps]
+    raise GraphError(
+        f"{who}: steps must be 'auto', 'all', a slice or a list of numbers from {-n} to {n - 1}; "
+        f"got {steps!r:.80}"
+    )

@@ -1,0 +1,131 @@
+"""The recorded graph as people think of it: ops, parameters, inputs and constants, with names.
+
+Numbers are given in the order of recording, never from `id()`, so that the same
+graph gives the same picture in another process.
+"""
+
+import functools
+from dataclasses import dataclass, field
+from typing import Any
+
+from ...errors import GraphError
+from ...graph import Node
+from ...tensors import Tensor
+
+Shape = tuple[int, ...]
+ACTIVATIONS = ("tanh", "sigmoid", "relu", "gelu", "silu", "softplus", "elu", "leaky_relu")
+
+
+@dataclass(slots=True)
+class Vertex:
+    """An op call, or something from outside: a parameter, an input, a constant."""
+
+    number: int
+    kind: str  # "op", "parameter", "input", "constant", "cut"
+    op: str
+    name: str
+    shape: Shape
+    dtype: str
+    step: int | None
+    scope: str
+    key: int  # how the sweep knows it: the node's sequence number, -id of a leaf
+    saved: int | None = 0  # bytes kept for backward; None once they are freed
+    note: str = ""  # what a slice takes
+    start: bool = False  # a state begins with it
+    path: str = ""  # of a parameter: its name after that of the module that uses it first
+    mark: str = ""  # the number at the end of its name, `3` of `S_3`
+    numbers: dict[int, str] = field(default_factory=dict)  # among its operands, by place
+    earlier: dict[int, str] = field(default_factory=dict)  # in a rolled graph: of other steps
+    head: int = -1  # in a folded graph: the op whose value it is, by its number before
+    parts: tuple[int, ...] = ()  # and all that it stands for
+    rows: tuple[int, ...] = ()  # of a row put together: the keys of all nodes that take it
+
+    def __post_init__(self) -> None:
+        if self.head < 0:
+            self.head = self.number
+
+
+@dataclass(slots=True)
+class Edge:
+    """`source` is operand number `place` of `target`."""
+
+    source: int
+    target: int
+    place: int
+    delay: int = 0  # in a rolled graph: steps from source to target
+    label: str = ""  # a parameter that acts along it
+    via: str = ""  # in a folded graph: the state that runs here, where a box has several
+    origin: "tuple[Edge, ...]" = ()  # in a folded graph: the edges it stands for
+    key: int = -1  # how the sweep knows it, where it is not by its target and place
+
+
+@dataclass
+class Graph:
+    """All that `output` depends on, inputs before what uses them."""
+
+    vertices: list[Vertex]
+    edges: list[Edge]
+    output: int
+    outputs: set[int] = field(default_factory=set)  # with the output all that was asked for
+    level: str = "op"  # "edges", "gate", "cell": what its vertices are
+    into: list[list[Edge]] = field(init=False)
+    outof: list[list[Edge]] = field(init=False)
+
+    carried: set[tuple[str, str]] = field(init=False)  # names and scopes of states
+
+    def __post_init__(self) -> None:
+        self.outputs.add(self.output)
+        self.into = [[] for _ in self.vertices]
+        self.outof = [[] for _ in self.vertices]
+        for e in self.edges:
+            self.into[e.target].append(e)
+            self.outof[e.source].append(e)
+        ends = [(self.vertices[e.source], self.vertices[e.target]) for e in self.edges]
+        self.carried = {
+            (a.name, a.scope)
+            for a, b in ends
+            if a.kind == "op" and a.name and None not in (a.step, b.step) and a.step != b.step
+        }
+
+    def moment(self, step: int | None) -> str:
+        """A step as the names in it have it, `S_3`, else as it was counted."""
+        marks = self._marks.get(step, set())
+        return next(iter(marks)) if len(marks) == 1 else str(step)
+
+    @functools.cached_property
+    def _marks(self) -> dict[int | None, set[str]]:
+        found: dict[int | None, set[str]] = {}
+        for v in self.vertices:
+            if v.kind == "op" and v.mark:
+                found.setdefault(v.step, set()).add(v.mark)
+        return found
+
+
+def root_of(output: Any, who: str) -> Node:
+    """The node of what is to be drawn."""
+    if not isinstance(output, Tensor):
+        raise GraphError(f"{who}: expected a Tensor, got {type(output).__name__}")
+    if output.node is None:
+        raise GraphError(
+            f"{who}: this tensor has no graph: nothing it was made of requires a gradient (is a "
+            "parameter missing, or was it made under no_grad?)"
+        )
+    return output.node
+
+
+def roots_of(output: Any, who: str) -> list[Node]:
+    """The nodes of one tensor, or of several in a tuple or list."""
+    several = isinstance(output, tuple | list) and output
+    return [root_of(o, who) for o in output] if several else [root_of(output, who)]
+
+
+def nodes_below(*roots: Node) -> list[Node]:
+    """Every node that `roots` depend on, in the order of recording; no recursion."""
+    found: dict[int, Node] = {root.seq: root for root in roots}
+    stack = list(roots)
+    while stack:
+        for p in stack.pop().inputs:
+            if p.__class__ is Node and p.seq not in found:
+                found[p.seq] = p
+                stack.append(p)
+    return [found[seq] for seq in sorted(found)]

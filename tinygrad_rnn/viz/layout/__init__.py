@@ -1,0 +1,1 @@
+"""Where it stands: templates laid out by Graphviz, stamped once a step."""

@@ -1,0 +1,203 @@
+"""Have `dot` lay columns out: their states as points at the border, and highways level."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import replace
+from itertools import combinations, pairwise
+from typing import Any
+
+import graphviz
+
+from . import engine
+from .answer import kept, nodes_of, placed
+from .picture import FONT, SIZE, SMALL
+from .template import Highways, Placed, Template
+
+RANKS = {"up": "BT", "down": "TB", "right": "LR"}
+
+
+def place(templates: list[Template]) -> list[Placed]:
+    """Lay out columns, all in two runs of `dot`: the first finds the ranks.
+
+    In the second the points where states enter and leave are first and last in their ranks.
+    Where `dot` could not keep a highway free, its column is laid out without one.
+    Raises RenderError where there is no engine or a column is too large for it.
+    """
+    found = engine.layout(tuple(_source(t) for t in templates))
+    for t, graph in zip(templates, found, strict=True):
+        _fix_order(t, graph)
+    if any(t.order for t in templates):
+        found = engine.layout(tuple(_source(t) for t in templates))
+    done = [placed(t, graph) for t, graph in zip(templates, found, strict=True)]
+    return [
+        p if kept(t, p) else place([replace(t, ways=Highways(), order=[], straight={})])[0]
+        for t, p in zip(templates, done, strict=True)
+    ]
+
+
+def _fix_order(t: Template, graph: dict[str, Any]) -> None:
+    """Keep what stands in a rank there, with the points at the border outermost.
+
+    What a node at the end of its rank alone reads or gives goes straight into its side.
+    """
+    if t.direction == "right" or not t.ports:
+        return
+    ranks: dict[str, list[tuple[float, str]]] = defaultdict(list)
+    for name, at in nodes_of(graph).items():
+        x, y = at["pos"].split(",")
+        ranks[y].append((float(x), name))
+    ports, straight = t.names(), t.straight
+    low = {out: into for into, out in _rails(t)}
+    for row in ranks.values():
+        row.sort()
+        nodes = [name for _, name in row if name[0] == "n"]
+        for name, port in ports.items():
+            end = nodes[0 if port.side < 0 else -1] if nodes else ""
+            if [f"n{k}" for k in t.ports[port]] == [end] and name not in low:
+                straight.setdefault(name, end)
+    for row in ranks.values():
+        bent = set(ports) - set(straight) - set(low)
+        names = [n for _, n in row if n[0] == "n" or n in bent]
+        names += [name for name, end in straight.items() if end in names]
+        names += [out for out, into in low.items() if into in names]
+        side: dict[str, float] = {n: ports[n].side if n in ports else 0 for n in names}
+        side |= {f"n{k}": out.side / 2 for _, out, k in t.ways.rails if f"n{k}" in side}
+        if any(side.values()):
+            t.order.append(sorted(names, key=lambda n: side[n]))
+
+
+def _rails(t: Template) -> list[tuple[str, str]]:
+    """Points where one state enters and leaves, by name."""
+    names = {port: name for name, port in t.names().items()}
+    return [(names[into], names[out]) for into, out, _ in t.ways.rails]
+
+
+def _source(t: Template) -> str:
+    """The column in DOT: nodes n, points at the border p, and b between rows."""
+    g = graphviz.Digraph(
+        graph_attr={"rankdir": RANKS[t.direction], "ranksep": "0.28",
+                    "nodesep": f"{t.apart:g}"},
+        node_attr={"fontname": FONT, "fontsize": f"{SMALL if t.close else SIZE:g}",
+                   "shape": "box", "height": "0.3",
+                   "width": "0.4", "margin": "0.04" if t.close else "0.08,0.045"},
+        edge_attr={"arrowsize": "0.5", "fontname": FONT, "fontsize": f"{SIZE:g}"},
+    )  # fmt: skip
+    ports = {port: name for name, port in t.names().items()}
+    for chain in t.ways.chains:
+        for name, k in zip(t.ends(chain), (chain[0], chain[-1]), strict=False):
+            t.straight[name] = f"n{k}"
+    first = [p for p in t.ports if p.side < 0]
+    point = {"shape": "point", "width": "0.01", "height": "0.01"}
+    for port in first:
+        g.node(ports[port], **point)
+    for k, (lines, shape) in enumerate(zip(t.lines, t.shapes, strict=True)):
+        kind, width, height = shape
+        g.node(f"n{k}", label=graphviz.escape("\n".join(lines)), shape=kind,
+               width=f"{width:g}", height=f"{height:g}")  # fmt: skip
+    for port in t.ports:
+        if port not in first:
+            g.node(ports[port], **point)
+    for n, (words, members) in enumerate(t.clusters.items()):
+        with g.subgraph(name=f"cluster{n}") as cluster:
+            cluster.attr(label=graphviz.escape(words), fontsize="13", margin="16",
+                         labelloc="b" if t.direction == "up" else "t")  # fmt: skip
+            for k in members:
+                cluster.node(f"n{k}")
+    leftwards = _leftwards(t)
+    for k, ((s, e), label) in enumerate(zip(t.edges, t.labels, strict=True)):
+        # spaces keep what is written off the line
+        padded = "\n".join(f"  {line}  " for line in label.split("\n"))
+        about = {"label": graphviz.escape(padded)} if label else {}
+        if k in t.back or (s, e) in t.ways.hanging:
+            about["constraint"] = "false"
+        if t.rows[s] != t.rows[e] and t.rows[s][0] == t.rows[e][0]:
+            about["constraint"] = "false"  # rows stand above each other, wherever edges go
+        ends = (s, e) if (e, s) not in leftwards else (e, s)
+        g.edge(f"n{ends[0]}", f"n{ends[1]}", comment=str(k), **about)
+    turned, joined = {out for _, out in _rails(t)}, set()
+    for port, name in ports.items():
+        # a way that we draw ourselves is none of dot's: with it dot breaks the order in a rank
+        for k in t.ports[port] if name not in turned else ():
+            beside = t.straight.get(name, f"n{k}") == f"n{k}"
+            # beside each other what is drawn first stands left
+            forward = port.side > 0 if name in t.straight and beside else port.leaves
+            ways = (f"n{k}", name) if forward else (name, f"n{k}")
+            joined.add(ways)
+            g.edge(*ways, comment=f"{name},{k}", arrowhead="none" if port.leaves else "normal",
+                   constraint="true" if beside else "false")  # fmt: skip
+    _level(g, t)
+    _keep_rows_apart(g, t)
+    if t.direction == "right":
+        for leaves, rank in ((False, "source"), (True, "sink")):
+            with g.subgraph() as same:
+                same.attr(rank=rank)
+                for port, name in ports.items():
+                    if port.leaves == leaves:
+                        same.node(name)
+    for names in t.order:
+        _in_order(g, names, joined, {f"n{k}" for *_, k in t.ways.rails})
+    return str(g.source)
+
+
+def _leftwards(t: Template) -> set[tuple[int, int]]:
+    """Edges of chains that run against time: in a rank what is drawn first stands left."""
+    turned = [c for c in t.ways.chains if t.towards(c) < 0]
+    return {(b, a) for chain in turned for a, b in pairwise(chain)}
+
+
+def _level(g: Any, t: Template) -> None:
+    """Chains with their ends in one rank; what hangs from them below, all else above."""
+    for chain in t.ways.chains:
+        _together(g, [f"n{k}" for k in chain] + t.ends(chain))
+    for row in t.ways.gates:
+        _together(g, [f"n{k}" for k in row])
+    for rail in _rails(t) if not t.order else ():
+        _together(g, rail)
+    for s, e in t.ways.hanging:
+        g.edge(f"n{e}", f"n{s}", style="invis")
+    for s, e in t.ways.above:
+        g.edge(f"n{s}", f"n{e}", style="invis")
+
+
+def _together(g: Any, names: Iterable[str]) -> None:
+    with g.subgraph() as same:
+        same.attr(rank="same")
+        for name in names:
+            same.node(name)
+
+
+def _in_order(g: Any, names: list[str], joined: set[tuple[str, str]], outer: set[str]) -> None:
+    """One rank, the points at the left border first, those at the right last.
+
+    `outer`: nodes that stand at an end of the rank, beside those points.
+    """
+    _together(g, names)
+    # dot heeds pairs that an edge joins, not what follows from several; too many confuse it
+    first = {b for a, b in joined if a in names and b in names and a[0] == "p"}
+    last = {a for a, b in joined if a in names and b in names and b[0] == "p"}
+    for a, b in combinations(names, 2):
+        if "p" in (a[0], b[0]) or a in first or b in last or outer & {a, b}:
+            if not {(a, b), (b, a)} & joined:
+                g.edge(a, b, style="invis")
+
+
+def _keep_rows_apart(g: Any, t: Template) -> None:
+    """A column's rows stand one after the other: what ends one leads to what begins the next."""
+    inside = [
+        (e, s) if (s, e) in t.ways.hanging else (s, e)
+        for k, (s, e) in enumerate(t.edges)
+        if k not in t.back and t.rows[s] == t.rows[e]
+    ]
+    inside += t.ways.above
+    ends = set(range(len(t.rows))) - {s for s, _ in inside}
+    begins = set(range(len(t.rows))) - {e for _, e in inside}
+    for n, (row, later) in enumerate(pairwise(sorted(set(t.rows)))):
+        if row[0] == later[0]:
+            around = [c for c, ks in enumerate(t.clusters.values()) if t.rows.index(row) in ks]
+            with g.subgraph(name=f"cluster{around[0]}" if around else None) as here:
+                here.node(f"b{n}", style="invis", shape="point", width="0.01", height="0.01")
+            for k, own in enumerate(t.rows):
+                if own == row and k in ends:
+                    g.edge(f"n{k}", f"b{n}", style="invis")
+                if own == later and k in begins:
+                    g.edge(f"b{n}", f"n{k}", style="invis")

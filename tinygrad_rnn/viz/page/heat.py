@@ -1,0 +1,221 @@
+"""Heat maps through time: units by steps, and the triangle of losses by steps."""
+
+import os
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...errors import GraphError, RenderError
+from ...op import Array
+from ..diagram import write_whole
+from ..flow.flow import Flow
+from ..flow.lags import Lags, lags_of
+from ..flow.sweep import sweep
+from ..graph.building import collect
+from ..graph.graph import Vertex, root_of
+from . import panels
+from .panels import Panel
+
+FORMS = (".svg", ".png", ".pdf")
+Members = list[tuple[int, Vertex]]
+
+
+class Heatmap:
+    """Heat maps on one time axis; made by `viz.heatmap` and by a film.
+
+    `.arrays` holds the numbers, by name; `.figure` is matplotlib's.
+    """
+
+    def __init__(self, shown: Sequence[Panel], arrays: Mapping[str, Any], title: str):
+        self.panels, self.arrays, self._title = list(shown), dict(arrays), title
+
+    @cached_property
+    def figure(self) -> Any:
+        """The figure; raises RenderError where matplotlib is not installed."""
+        return panels.figure(self.panels, self._title)
+
+    @cached_property
+    def svg(self) -> str:
+        """The heat maps as SVG."""
+        return panels.written(self.figure, "svg").decode()
+
+    def summary(self) -> str:
+        """What is shown, in words."""
+        return "\n".join([self._title, *(f"{p.title}: {p.bar}" for p in self.panels)])
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write a file, its form by the suffix: .svg, .png or .pdf, whole or not at all."""
+        target = Path(path)
+        if target.suffix.lower() not in FORMS:
+            raise RenderError(
+                f"save: the suffix of {target.name!r} must be one of {', '.join(FORMS)}"
+            )
+        write_whole(target, panels.written(self.figure, target.suffix.lower()[1:]))
+        return target
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        try:
+            return {"image/svg+xml": self.svg, "text/plain": self.summary()}
+        except RenderError as error:
+            return {"text/plain": f"{self.summary()}\n{error}"}
+
+    def __repr__(self) -> str:
+        return f"<Heatmap: {self._title}>"
+
+
+def heatmap(source: Any, what: str | Sequence[str] = "states", sequence: int = 0) -> Heatmap:
+    """Show states, gates and gradients through time: units by steps, on one time axis.
+
+    `source`: a loss, whose graph is swept once, leaving every `.grad` alone; an output of
+    several values, which has no gradients; or what `viz.record()` noted. `what`: "states",
+    every state carried from step to step, its values above its gradients dL/dh_t; "grad",
+    their gradients alone; "gates", every other named value of the steps; "lag", the
+    triangle |dL_s/dh_t| of what the loss of each step s alone sends to the state of step t,
+    all from one sweep; or names, given by `h.name = "h"`, with or without the module before
+    them. `sequence`: which of a batch is shown. Values are those of `.numpy()` bit for bit,
+    on a linear scale about 0, gradients on a logarithmic one. `.save(path)` writes .svg,
+    .png or .pdf; `.arrays` has the numbers: "step", "value" and "gradient" (steps first), or
+    "loss_step", "step" and "norm". Raises GraphError for a freed graph, where no such name
+    is found, or no loss of a step; RenderError where matplotlib, of the extra `examples`, is
+    not installed and a picture is asked for.
+
+    >>> import tinygrad_rnn as tg
+    >>> y, _ = tg.nn.LSTM(3, 4)(tg.ones(9, 2, 3))
+    >>> heatmap((y ** 2).mean(), "h").arrays["LSTM.l0.h"]["gradient"].shape
+    (9, 2, 4)
+    >>> heatmap((y ** 2).mean(), "lag").arrays["LSTM.l0.h"]["norm"].shape
+    (9, 9)
+    """
+    if isinstance(source, Flow):
+        if what == "lag":
+            raise GraphError(
+                "viz.heatmap: 'lag' sweeps the graph, which a flow no longer has; call "
+                "viz.heatmap(loss, 'lag') before loss.backward()"
+            )
+        if source.graph is None:
+            raise GraphError(
+                "viz.heatmap: the flow given holds nothing; call loss.backward() inside record()"
+            )
+        return of_flow(source, what, sequence)
+    root = root_of(source, "viz.heatmap")
+    graph = collect(source, "viz.heatmap")
+    if what == "lag":
+        return _triangle(lags_of(root, graph))
+    if source.size == 1:
+        return of_flow(sweep(source, graph, None, shown=True), what, sequence)
+    flow = Flow()
+    flow.graph = graph
+    flow.show(root)
+    return of_flow(flow, what, sequence)
+
+
+def of_flow(flow: Flow, what: str | Sequence[str], sequence: int) -> Heatmap:
+    """Values and gradients of some named vertices, from a flow that kept them."""
+    shown: list[Panel] = []
+    arrays: dict[str, dict[str, Array]] = {}
+    for name, members in _chosen(flow, what).items():
+        ordered = sorted(members, key=lambda member: member[0])
+        steps = np.array([t for t, _ in ordered])
+        found = {"step": steps}
+        if what != "grad":
+            found["value"] = np.stack([flow.values[v.key] for _, v in ordered])
+        if flow.gradients:
+            like = flow.values[ordered[0][1].key]
+            found["gradient"] = np.stack(
+                [flow.gradients.get(v.key, np.full_like(like, np.nan)) for _, v in ordered]
+            )
+        arrays[name] = found
+        shown += _panels(name, found, sequence)
+    return Heatmap(shown, arrays, _title(arrays, sequence))
+
+
+def _panels(name: str, found: dict[str, Array], sequence: int) -> list[Panel]:
+    """The values of a vertex above its gradients, both of one sequence of the batch."""
+    short = name.rpartition(".")[2]
+    looks = {
+        "value": ("values", panels.symbol(short), "value"),
+        "gradient": ("gradient of the loss", panels.symbol(short, "L"), "log"),
+    }
+    shown = []
+    for kind, (words, bar, scale) in looks.items():
+        if kind in found:
+            cells = found[kind]
+            units = cells.shape[-1] if cells.ndim > 1 else 1
+            rows = cells.reshape(len(cells), -1, units)
+            if not -rows.shape[1] <= sequence < rows.shape[1]:
+                raise GraphError(
+                    f"viz.heatmap: sequence must be from {-rows.shape[1]} to {rows.shape[1] - 1}, "
+                    f"got {sequence}"
+                )
+            title = f"{name}: {words}"
+            shown.append(Panel(title, "unit", bar, rows[:, sequence].T, found["step"], scale))
+    return shown
+
+
+def _title(arrays: Mapping[str, dict[str, Array]], sequence: int) -> str:
+    first = next(iter(arrays.values()))
+    some = first.get("value", first.get("gradient"))
+    assert some is not None
+    many = some[0].size // some.shape[-1] if some.ndim > 1 else 1
+    batch = f", sequence {sequence} of {many}" if many > 1 else ""
+    return f"{len(first['step'])} steps{batch}"
+
+
+def _chosen(flow: Flow, what: str | Sequence[str]) -> dict[str, Members]:
+    """The vertices asked for, by name; GraphError with the names that exist if there are none."""
+    states, named = flow.states(), _named(flow)
+    if isinstance(what, str) and what in ("states", "grad"):
+        found = {name: list(members) for name, members in states.items()}
+    elif isinstance(what, str) and what == "gates":
+        found = {name: _activated(flow, m) for name, m in named.items() if name not in states}
+    else:
+        wanted = [what] if isinstance(what, str) else list(what)
+        known = named | {name: list(members) for name, members in states.items()}
+        found = {}
+        for word in wanted:
+            fit = {n: m for n, m in known.items() if word in (n, n.rpartition(".")[2])}
+            if not fit:
+                raise _unknown(word, known)
+            found |= fit
+    if not found:
+        raise _unknown(str(what), named)
+    return found
+
+
+def _unknown(word: str, known: Mapping[str, Any]) -> GraphError:
+    names = ", ".join(sorted(known)) or "none"
+    return GraphError(
+        f"viz.heatmap: nothing called {word!r:.60} in the steps; named there: {names}. Give a "
+        'tensor a name (h.name = "h"), or ask for "states", "gates", "grad" or "lag"'
+    )
+
+
+def _named(flow: Flow) -> dict[str, Members]:
+    """The named vertices of the steps, the last of a name in each step."""
+    assert flow.graph is not None
+    found: dict[str, dict[int, Vertex]] = {}
+    for v in flow.graph.vertices:
+        if v.kind == "op" and v.name and v.step is not None:
+            name = f"{v.scope}.{v.name}" if v.scope else v.name
+            found.setdefault(name, {})[v.step] = v
+    return {name: list(by_step.items()) for name, by_step in found.items()}
+
+
+def _activated(flow: Flow, members: Members) -> Members:
+    """Gates behind their sigmoid or tanh, where a piece of a chunk bears the name."""
+    return [(t, flow.activation(v) or v) for t, v in members]
+
+
+def _triangle(found: Mapping[str, Lags]) -> Heatmap:
+    """The norms by loss and by step of every state, the losses from below."""
+    shown, arrays = [], {}
+    for name, lags in found.items():
+        order = np.argsort(lags.step)
+        cells, bar = lags.norm[:, order], panels.symbol(name.rpartition(".")[2], "L_s")
+        arrays[name] = {"loss_step": lags.loss_step, "step": lags.step[order], "norm": cells}
+        steps, losses = lags.step[order], lags.loss_step
+        shown.append(Panel(name, "loss of step s", bar, cells, steps, "log", losses))
+    return Heatmap(shown, arrays, "what the loss of each step s alone sends to the state of step t")

@@ -1,0 +1,128 @@
+"""A diagram as a page in one file: the engine's SVG, the figures behind it as JSON, a script."""
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from html import escape
+from importlib.resources import files
+from typing import Any, NamedTuple
+
+from ..layout.picture import Box, Line, Picture
+
+
+class Shown(NamedTuple):
+    """A picture of the graph that a page can switch to."""
+
+    kind: str  # "gradient" or "forward"
+    level: str
+    picture: Picture
+
+
+class Page(NamedTuple):
+    """All that a page holds; the first view is shown at first."""
+
+    views: list[Shown]
+    below: Picture | None = None  # curves and legend, which stay where the graph moves
+    maps: Sequence[dict[str, Any]] = ()  # heat maps
+    tensors: Mapping[int, dict[str, Any]] = {}  # by vertex
+
+    def names(self) -> list[str]:
+        """The id of each view: its kind, and its level where that is not the first view's."""
+        first = self.views[0].level
+        return [v.kind if v.level == first else f"{v.kind}-{v.level}" for v in self.views]
+
+
+def write(summary: str, page: Page, paint: Callable[[Picture], str]) -> str:
+    """The page, its pictures painted, and the script that moves them."""
+    here = files(__package__)
+    views = dict(zip(page.names(), page.views, strict=True))
+    data = {
+        "views": {name: figures_of(v.picture) for name, v in views.items()},
+        "maps": page.maps,
+        "tensors": page.tensors,
+    }
+    parts = {
+        "title": escape(summary.splitlines()[0]),
+        "summary": escape(summary),
+        "style": here.joinpath("page.css").read_text(),
+        "script": here.joinpath("page.js").read_text(),
+        "data": json.dumps(data).replace("<", "\\u003c"),  # no text may end the block
+        "below": "" if page.below is None else paint(page.below),
+        "figures": "\n".join(
+            f'<section id="{name}" data-kind="{v.kind}" data-level="{v.level}"'
+            f"{' hidden' if k else ''}>{_own_ids(paint(v.picture), name)}</section>"
+            for k, (name, v) in enumerate(views.items())
+        ),
+    }
+    whole = here.joinpath("page.html").read_text()
+    # all at once: what is put in is never looked at again
+    return re.sub(r"\{\{(\w+)\}\}", lambda m: parts[m[1]], whole)
+
+
+def figures_of(picture: Picture) -> dict[str, Any]:
+    """What the script knows about nodes and links, by the ids that DOT gave them."""
+    nodes = {
+        b.name: {"facts": b.facts, "v": b.vertex} | ({"parts": b.parts} if len(b.parts) > 1 else {})
+        for b in picture.boxes
+        if b.vertex >= 0
+    }
+    links = {
+        f"e{k}": dict(zip(("from", "to"), _ends(line), strict=True))
+        for k, line in enumerate(picture.lines)
+        if line.edges
+    }
+    return {"nodes": nodes, "links": links, "stops": stops_of(picture)}
+
+
+def _ends(line: Line) -> tuple[str, str]:
+    """What a line leads from and to, forward in time also where the gradient is drawn."""
+    return (line.target, line.source) if line.look else (line.source, line.target)
+
+
+def stops_of(picture: Picture) -> list[dict[str, Any]]:
+    """The backward sweep in stops: what follows the loop, each step, what comes before it.
+
+    A parameter's or an input's box goes with what reads it. Where states run both ways, a step's
+    two directions are stops of their own; without steps each op is one.
+    """
+    boxes = {b.name: b for b in picture.boxes if b.vertex >= 0}
+    rank = {name: b.vertex for name, b in boxes.items()}
+    against = False
+    for line in picture.lines:
+        source, target = _ends(line)
+        a, b = boxes.get(source), boxes.get(target)
+        if a and b:
+            against |= a.column > b.column
+            if not any(kind in a.kind for kind in ("op", "state", "output")):
+                rank[source] = max(rank[source], b.vertex)
+    order = sorted(boxes, key=lambda name: -rank[name])
+    if all(b.step is None for b in boxes.values()):
+        keys = {name: rank[name] for name in order}
+    elif not against:
+        keys = {name: boxes[name].column for name in order}
+        order.sort(key=lambda name: -boxes[name].column)
+    else:
+        keys = {name: boxes[name].column for name in order}
+    stops: list[dict[str, Any]] = []
+    last = None
+    for name in order:
+        if keys[name] != last:
+            last = keys[name]
+            step = boxes[name].step
+            stops.append({"title": _title(boxes[name], picture), "step": step, "nodes": []})
+        stops[-1]["nodes"].append(name)
+    return stops
+
+
+def _title(b: Box, picture: Picture) -> str:
+    if b.step is not None:
+        return f"t = {b.step}"
+    steps = [c.column for c in picture.boxes if c.step is not None and c.vertex >= 0]
+    if not steps:
+        return b.lines[0] if b.lines else ""
+    return "before the loop" if b.column < min(steps) else "after the loop"
+
+
+def _own_ids(svg: str, view: str) -> str:
+    """Two views stand on one page; an id is found by its view."""
+    return re.sub(r'(<g[^>]*?) id="', rf'\1 id="{view}-', svg)

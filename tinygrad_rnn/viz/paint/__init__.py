@@ -1,0 +1,1 @@
+"""What is painted: the unrolled and the rolled view, the gradient, curves, and DOT."""

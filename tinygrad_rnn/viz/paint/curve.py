@@ -1,0 +1,227 @@
+"""Norms of the gradient by step as curves: a chart for each state and each shared parameter.
+
+All charts have one logarithmic scale. The whole gradient is a line; where losses enter at
+several steps, what the loss that was followed sends alone is a grey one; the rate fitted
+to it is dashed. What has no place on the scale stands at its edges: exactly 0 as a square on
+the lower edge, not finite on the upper one; where no path leads there is nothing.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from ...op import Array
+from ..flow.fates import BAD, RED
+from ..flow.rates import Rate
+from ..flow.table import Table, rate_text
+from ..layout.picture import Box, Line, Picture, Point, Text, text_width
+
+HEIGHT, APART = 44.0, 12.0  # of a chart, and between two
+BINS = 240  # a longer series is drawn as the least and the largest of each bin
+PIECE = 200  # corners in one path: Graphviz refuses strings of over 16,384 characters
+DOTS = 60  # up to so many steps each has a dot that tells its norm
+INK, GREY, GRID = "#1f6fb2", "#9a9a9a", "#e4e4e4"
+SMALL = 10.0
+
+
+def add_curves(picture: Picture, table: Table, y: float, moment: Callable[[int], str]) -> float:
+    """Charts under a picture, from `y` down, as wide as it is; where they end.
+
+    `moment`: what a step is called.
+    """
+    rows: list[tuple[str, Rate | None, dict[str, Array]]] = [
+        (name, table.rates[name], found) for name, found in table.states.items()
+    ]
+    rows += [(name, None, table.parameters[name]) for name in table.drawn]
+    if not rows:
+        return y
+    steps = np.concatenate([found["step"] for *_, found in rows])
+    values = np.concatenate(
+        [found[k] for *_, found in rows for k in ("norm", "alone") if k in found]
+    )
+    label = max(text_width(t, SMALL) for name, rate, _ in rows for t in _words(name, rate)) + 12
+    width = max(picture.width - label - 60, 360.0)
+    axes = _Axes(label + 48, width, int(steps.min()), int(steps.max()), values)
+    picture.width = max(picture.width, label + 60 + width)
+    left = len(table.parameters) - len(table.drawn)
+    words = f"; {left} more parameters in .table()" if left else ""
+    picture.texts.append(Text(0, y, _heading(rows) + words, 11.0, start=True))
+    for name, rate, found in rows:
+        y += APART
+        for k, text in enumerate(_words(name, rate)):
+            picture.texts.append(Text(0, y + 14 + 14 * k, text, SMALL, start=True))
+        axes.frame(picture, y)
+        _row(picture, axes, y, name, rate, found)
+        y += HEIGHT
+    return axes.below(picture, y, moment)
+
+
+def _words(name: str, rate: Rate | None) -> list[str]:
+    return [name, "by step"] if rate is None else [name, rate_text(rate)]
+
+
+def _heading(rows: Sequence[tuple[str, Rate | None, dict[str, Array]]]) -> str:
+    several = any("alone" in found and _differ(found) for *_, found in rows)
+    words = "norm of the gradient at every step"
+    if several:
+        words += "; grey: what the loss alone sends that the rate follows"
+    return words + ("; dashed: the rate fitted" if any(rate for _, rate, _ in rows) else "")
+
+
+def _differ(found: dict[str, Array]) -> bool:
+    return not np.array_equal(found["norm"], found["alone"], equal_nan=True)
+
+
+class _Axes:
+    """Where steps and norms lie on a chart."""
+
+    def __init__(self, x: float, width: float, first: int, last: int, values: Array):
+        usable = values[np.isfinite(values) & (values > 0)]
+        low, high = (float(usable.min()), float(usable.max())) if usable.size else (0.1, 1.0)
+        if high < 3 * low:  # all alike: not the noise blown up
+            low, high = low / math.sqrt(3), high * math.sqrt(3)
+        self.x, self.width, self.first, self.last = x, width, first, max(last, first + 1)
+        self.low, self.high = math.log(low), math.log(high)
+
+    def across(self, step: float) -> float:
+        return self.x + self.width * (step - self.first) / (self.last - self.first)
+
+    def down(self, y: float, norm: float) -> float:
+        part = (math.log(norm) - self.low) / (self.high - self.low)
+        return y + 4 + (HEIGHT - 8) * (1 - min(max(part, 0.0), 1.0))
+
+    def frame(self, picture: Picture, y: float) -> None:
+        """The chart's border, and a line for every norm on its scale."""
+        right = self.x + self.width
+        for norm in ticks(math.exp(self.low), math.exp(self.high)):
+            at = self.down(y, norm)
+            picture.lines.append(_path([(self.x, at), (right, at)], GRID, 0.6))
+            text = f"{norm:.0e}" if norm < 1e-2 or norm >= 1e3 else f"{norm:g}"
+            short = text.replace("e-0", "e-").replace("e+0", "e")
+            picture.texts.append(
+                Text(self.x - 6 - text_width(short, SMALL), at + 3.5, short, SMALL, start=True)
+            )
+        border = [(self.x, y), (self.x, y + HEIGHT), (right, y + HEIGHT)]
+        picture.lines.append(_path(border, "#888888", 0.8))
+
+    def below(self, picture: Picture, y: float, moment: Callable[[int], str]) -> float:
+        """The steps under the last chart."""
+        span = self.last - self.first
+        apart = next(k for k in _round_numbers() if span / k <= 10)
+        for t in range(-(-self.first // apart) * apart, self.last + 1, apart):
+            at = self.across(t)
+            picture.lines.append(_path([(at, y), (at, y + 4)], "#888888", 0.8))
+            picture.texts.append(Text(at, y + 15, moment(t), SMALL))
+        picture.texts.append(Text(self.x + self.width / 2, y + 29, "step t", SMALL))
+        return y + 34
+
+
+def _round_numbers() -> Iterator[int]:
+    """1, 2, 5, 10, 20, 50, ..."""
+    k = 1
+    while True:
+        yield from (k, 2 * k, 5 * k)
+        k *= 10
+
+
+def ticks(low: float, high: float) -> list[float]:
+    """At most three round numbers from `low` to `high` on a logarithmic scale.
+
+    >>> ticks(0.34, 1.5), ticks(3e-9, 2.0)
+    ([0.5, 1.0], [1e-08, 0.0001, 1.0])
+    """
+    first, last = math.ceil(math.log10(low) - 1e-9), math.floor(math.log10(high) + 1e-9)
+    if last - first < 1:
+        decades = range(first - 1, last + 1)
+        found = [m * 10.0**k for k in decades for m in (1, 2, 5)]
+        inside = [float(f"{t:.3g}") for t in found if low <= t <= high]
+        return inside[:: -(-len(inside) // 3)] if inside else []
+    apart = -(-(last - first) // 2)
+    return [float(f"1e{k}") for k in range(first, last + 1, apart)]
+
+
+def _row(
+    picture: Picture, axes: _Axes, y: float, name: str, rate: Rate | None, found: dict[str, Array]
+) -> None:
+    """The curves of one state or parameter."""
+    if rate is not None:
+        if _differ(found):
+            _curve(picture, axes, y, found["step"], found["alone"], GREY, 1.0)
+        line = fitted(rate, found)
+        if line is not None:
+            ends: list[Point] = [(axes.across(t), axes.down(y, norm)) for t, norm in line]
+            picture.lines.append(
+                _path(ends, "#444444", 1.0, "dashed", f"{name}: {rate_text(rate)}")
+            )
+    _curve(picture, axes, y, found["step"], found["norm"], INK, 1.6)
+    many = len(found["step"]) > DOTS
+    for t, norm, fate in zip(
+        found["step"].tolist(), found["norm"].tolist(), found["fate"], strict=True
+    ):
+        flows = fate in ("flows", "vanished", "exploding")
+        if fate == "absent" or (flows and many):
+            continue
+        edge = y + HEIGHT if fate == "zero" else y
+        at = axes.down(y, norm) if flows else edge
+        size, fill = (3.0, INK) if flows else (5.0, RED if fate == "zero" else BAD)
+        words = f"{name}, t = {t}: {'exactly 0' if fate == 'zero' else f'{norm:.3g}'} ({fate})"
+        picture.boxes.append(
+            Box(axes.across(t), at, size, size, "strip", fill=fill, title=words, step=t)
+        )
+
+
+def fitted(rate: Rate, found: dict[str, Array]) -> list[tuple[float, float]] | None:
+    """Both ends of the line fitted to a state, (step, norm): the rate through its median point."""
+    steps, alone = found["step"][::-1], found["alone"][::-1]  # from the last recorded back
+    usable = np.isfinite(alone) & (alone > 0)
+    if math.isnan(rate.factor) or rate.first_step is None or usable.sum() < 2:
+        return None
+    far = int(np.flatnonzero(steps == rate.first_step)[0])
+    near = int(np.flatnonzero(usable)[0])
+    k = np.arange(len(alone))
+    within = usable & (k <= far)
+    start = float(np.median(np.log(alone[within]) - math.log(rate.factor) * k[within]))
+    logs = [start + math.log(rate.factor) * end for end in (near, far)]
+    norms = [math.exp(min(max(log, -700.0), 700.0)) for log in logs]
+    return [(float(steps[end]), norm) for end, norm in zip((near, far), norms, strict=True)]
+
+
+def _curve(
+    picture: Picture, axes: _Axes, y: float, steps: Array, norms: Array, colour: str, pen: float
+) -> None:
+    """A line through all norms that are on the scale, broken where one is not."""
+    order = np.argsort(steps)
+    for t, norm in _runs(steps[order], norms[order]):
+        points: list[Any] = [
+            (axes.across(s), axes.down(y, n))
+            for s, n in zip(t.tolist(), norm.tolist(), strict=True)
+        ]
+        for k in range(0, len(points) - 1, PIECE):
+            picture.lines.append(_path(points[k : k + PIECE + 1], colour, pen))
+
+
+def _runs(steps: Array, norms: Array) -> Iterator[tuple[Array, Array]]:
+    """Stretches without a gap, thinned out to the least and the largest of each bin."""
+    usable = np.isfinite(norms) & (norms > 0)
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], usable, [False]]).astype(int)))
+    for a, b in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
+        t, norm = steps[a:b], norms[a:b]
+        if len(t) > 2 * BINS:
+            kept = {0, len(t) - 1}
+            for part in np.array_split(np.arange(len(t)), BINS):
+                kept |= {int(part[norm[part].argmin()]), int(part[norm[part].argmax()])}
+            chosen = sorted(kept)
+            t, norm = t[chosen], norm[chosen]
+        yield t, norm
+
+
+def _path(
+    corners: Sequence[Point], colour: str, pen: float, dash: str = "", title: str = ""
+) -> Line:
+    points = [corners[0]]
+    for a, b in pairwise(corners):
+        points += [a, b, b]
+    return Line(points, colour=colour, pen=pen, dash=dash, head="none", title=title)
