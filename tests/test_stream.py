@@ -56,6 +56,16 @@ def test_a_position_is_saved_and_gone_on_from(tmp_path: Path) -> None:
     assert len(list(first)) == 14 - 9  # the rest of the pass
 
 
+def test_none_in_the_data_stays_none() -> None:
+    stream = train.StreamBatches({"x": np.arange(9), "y": (None, np.arange(9))}, 2, 2)
+    assert stream.data["y"][0] is None
+    for chunk in stream:
+        assert chunk["y"][0] is None
+        np.testing.assert_array_equal(chunk["x"].numpy(), chunk["y"][1].numpy())
+    with pytest.raises(TypeError, match="got NoneType"):
+        train.StreamBatches((None, None), 2, 2)
+
+
 def test_tbptt_goes_through_its_lanes() -> None:
     cell = nn.RNNCell(1, 3)
     signal = np.sin(np.arange(41, dtype=np.float32))[:, None]

@@ -316,3 +316,18 @@ def test_bad_calls_say_what_to_do(change: Any, kind: Any, words: str) -> None:
     given = {"run": lambda x, s: (x.sum(), s), "data": np.ones((3, 1)), "state": None, **change}
     with pytest.raises(kind, match=words):
         next(train.tbptt(**given))
+
+
+def test_windows_inside_a_jitted_function_are_refused() -> None:
+    cell = nn.GRUCell(1, 2)
+
+    def run(part: Any, h: Any) -> Any:
+        y, h = nn.unroll(cell, part, h)
+        return (y * y).sum(), h
+
+    @tg.jit
+    def inside(x: Any) -> Any:
+        return [w.loss for w in train.tbptt(run, x, tg.zeros(1, 2), 2)][-1]
+
+    with pytest.raises(tg.CaptureError, match=r"test_truncated.py:\d+.*tbptt\(tg.jit\(run\)"):
+        inside(tg.ones(4, 1, 1))

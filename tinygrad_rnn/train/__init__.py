@@ -1,13 +1,15 @@
-"""Series, windows, scaling, baselines, metrics and the training loop."""
+"""Series, windows, texts, batches, scaling, baselines, metrics and the training loop."""
 
 from . import baselines as baselines, metrics as metrics
 from .checkpoint import load as load, save as save
 from .forecaster import Forecaster as Forecaster
 from .loop import Epoch as Epoch, Fit as Fit, evaluate as evaluate, fit as fit
 from .nested import detach as detach
+from .ragged import bucketed as bucketed, padded as padded
 from .recomputed import recompute as recompute
 from .run import Run as Run
 from .scaling import Scaling as Scaling
 from .series import Series as Series, read_csv as read_csv, split as split, windows as windows
 from .stream import StreamBatches as StreamBatches
 from .truncated import Window as Window, tbptt as tbptt
+from .vocabulary import Vocabulary as Vocabulary

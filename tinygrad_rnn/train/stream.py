@@ -19,11 +19,12 @@ class StreamBatches:
     the next; the last of a pass may be shorter. Row n of the state belongs to lane n, which in
     the next pass begins anew: take a fresh state then.
 
-    `data` is an array or tensor with the samples first, or a tuple or dict of such: for the
-    next symbol `(text[:-1], text[1:])`. `for chunk in stream:` gives the rest of this pass,
-    `stream.take()` the next chunk, pass after pass; `stream.data` is all of it as (L, lanes,
-    ...), for `train.tbptt`. `state_dict()` holds the position, for `train.save`. Raises
-    DataError for a stream shorter than its lanes, ValueError for numbers that are not counts.
+    `data` is an array or tensor with the samples first, or a tuple or dict of such, or of None,
+    which stays None: for the next symbol `(text[:-1], text[1:])`. `for chunk in stream:` gives
+    the rest of this pass, `stream.take()` the next chunk, pass after pass; `stream.data` is all
+    of it as (L, lanes, ...), for `train.tbptt`. `state_dict()` holds the position, for
+    `train.save`. Raises DataError for a stream shorter than its lanes, ValueError for numbers
+    that are not counts.
 
     >>> import numpy as np
     >>> stream = StreamBatches(np.arange(11), lanes=2, steps=3)
@@ -44,8 +45,10 @@ class StreamBatches:
         self.data = map_leaves(self._in_lanes, data)
         self.position = self.passes = 0  # the next chunk's first step; passes completed
 
-    def _in_lanes(self, leaf: Any) -> Array:
-        """(T, ...) as (L, lanes, ...), a view that nobody writes to."""
+    def _in_lanes(self, leaf: Any) -> Array | None:
+        """(T, ...) as (L, lanes, ...), a view that nobody writes to; None stays None."""
+        if leaf is None:
+            return None
         a = leaf.numpy() if isinstance(leaf, Tensor) else to_array(leaf)
         lanes = a[: self.lanes * self.length].reshape(self.lanes, self.length, *a.shape[1:])
         view: Array = lanes.swapaxes(0, 1)

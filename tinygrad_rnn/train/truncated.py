@@ -10,9 +10,11 @@ from tqdm import tqdm
 
 from ..autodiff import no_grad
 from ..compiler import disable_jit
-from ..errors import GraphError
+from ..errors import CaptureError, GraphError
 from ..graph import Node
+from ..op import local
 from ..optim import options
+from ..recording import user_line
 from ..tensors import Tensor, count
 from .nested import cut, detach, steps_of
 
@@ -48,7 +50,8 @@ def tbptt(
     the stream; with k1 < k2 the k2 - k1 steps before the new ones run once more, with
     the parameters as they are now. Raises ValueError for k1 > k2 and for parts of
     different lengths, GraphError where the loss still links to an earlier window
-    (a state kept in a module, say), naming what was kept and the steps it reaches.
+    (a state kept in a module, say), naming what was kept and the steps it reaches;
+    CaptureError inside a jitted function, which cannot update between windows: jit `run`.
 
     >>> import tinygrad_rnn as tg
     >>> cell = tg.nn.GRUCell(1, 4)
@@ -66,6 +69,12 @@ def tbptt(
     4 8
     8 10
     """
+    if local.now.recorder is not None:
+        raise CaptureError(
+            f"train.tbptt inside a jitted function (at {user_line()}): its windows would be one "
+            "program, with no update between them; call it outside, on a jitted run: "
+            "tbptt(tg.jit(run), data, state, k1)"
+        )
     checks = {"k1": options.count, "k2": options.count}
     k1, k2 = options.checked("tbptt", checks, k1=k1, k2=k1 if k2 is None else k2)
     if k1 > k2:

@@ -1,0 +1,78 @@
+"""Batches of sequences that differ in length."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..errors import DataError
+from ..op import Array
+from ..ops.random import Generator
+from ..optim.options import checked, count
+from ..tensors import Tensor, to_array
+
+
+def padded(sequences: Sequence[Any], value: Any = 0) -> tuple[Array, Array]:
+    """Stack N sequences (T_n, ...) side by side, time-major, short ones filled with `value`.
+
+    Returns the batch (T, N, ...), T the longest, in the sequences' dtype, and their lengths
+    (N,), int64, which recurrent layers take as `lengths=`. Where a loss is masked step by step,
+    `np.arange(T)[:, None] < lengths` is True within the sequences. Raises DataError for no
+    sequences, an empty one, and those that differ in dtype or in anything but their first axis.
+
+    >>> batch, lengths = padded([[1, 2, 3], [4]], value=-1)
+    >>> batch.tolist(), lengths.tolist()
+    ([[1, 4], [2, -1], [3, -1]], [3, 1])
+    """
+    arrays = [s.numpy() if isinstance(s, Tensor) else to_array(s) for s in sequences]
+    if not arrays:
+        raise DataError("padded: there are no sequences")
+    first = arrays[0]
+    for n, a in enumerate(arrays):
+        if not a.ndim or not len(a):
+            raise DataError(f"padded: sequence {n} has no steps (its shape is {a.shape})")
+        if (a.shape[1:], a.dtype) != (first.shape[1:], first.dtype):
+            raise DataError(
+                f"padded: sequence {n} has steps of shape {a.shape[1:]} and dtype {a.dtype}, "
+                f"sequence 0 of {first.shape[1:]} and {first.dtype}; all must be alike"
+            )
+    lengths = np.array([len(a) for a in arrays], dtype=np.int64)
+    batch = np.full((lengths.max(), len(arrays), *first.shape[1:]), value, first.dtype)
+    for n, a in enumerate(arrays):
+        batch[: len(a), n] = a
+    return batch, lengths
+
+
+def bucketed(
+    lengths: Sequence[int] | Array, size: int, generator: Generator, pool: int = 50
+) -> Iterator[Array]:
+    """Give the row numbers of shuffled batches of `size` sequences whose lengths are alike.
+
+    The rows are shuffled, then sorted by length within pools of `pool` batches; the batches
+    come in a random order. Each row comes once; one batch may be smaller. Little is padded
+    then, and little is sorted: with `pool=1` batches are at random, with one pool of all rows
+    each has one length only. The same generator state gives the same batches. Raises
+    DataError for lengths that are not a list of whole numbers from 1.
+
+    >>> import tinygrad_rnn as tg
+    >>> lengths = [5, 1, 5, 1, 3, 3]
+    >>> sorted(sorted(lengths[n] for n in rows) for rows in bucketed(lengths, 2, tg.Generator(0)))
+    [[1, 1], [3, 3], [5, 5]]
+    """
+    checked("bucketed", {"size": count, "pool": count}, size=size, pool=pool)
+    a = np.asarray(lengths)
+    if a.ndim != 1 or not len(a) or a.dtype.kind not in "iu" or a.min() < 1:
+        raise DataError(
+            f"bucketed: lengths must be whole numbers from 1 (N,), got {lengths!r:.100}"
+        )
+    return _bucketed(a, size, generator, pool)
+
+
+def _bucketed(lengths: Array, size: int, generator: Generator, pool: int) -> Iterator[Array]:
+    order, batches = generator.permutation(len(lengths)), []
+    for start in range(0, len(order), size * pool):
+        rows = order[start : start + size * pool]
+        rows = rows[np.argsort(lengths[rows], kind="stable")]
+        batches += [rows[k : k + size] for k in range(0, len(rows), size)]
+    for k in generator.permutation(len(batches)):
+        yield batches[k]
