@@ -22,6 +22,7 @@ from .activations import (
     Softsign as Softsign,
     Tanh as Tanh,
 )
+from .attention import Attention as Attention, Memory as Memory
 from .cells import GRUCell as GRUCell, LSTMCell as LSTMCell, RNNCell as RNNCell
 from .classification import (
     binary_cross_entropy as binary_cross_entropy,
@@ -36,6 +37,7 @@ from .containers import (
     ParameterList as ParameterList,
     Sequential as Sequential,
 )
+from .decoding import Hypothesis as Hypothesis, beam_search as beam_search
 from .layers import (
     Bilinear as Bilinear,
     Dropout as Dropout,

@@ -163,7 +163,7 @@ class Recurrent(Module):
         if lengths is None:
             return x, None
         with step(None):
-            return inside(x, _check_lengths(name, lengths, T, N))
+            return inside(x, check_lengths(name, lengths, T, N))
 
     def _initial(self, state: Any, N: int) -> list[Any]:
         """One start state for each layer and direction."""
@@ -186,7 +186,7 @@ class Recurrent(Module):
         return list(split[0]) if len(split) == 1 else list(zip(*split, strict=True))
 
 
-def _check_lengths(name: str, lengths: Any, T: int, N: int) -> Tensor:
+def check_lengths(name: str, lengths: Any, T: int, N: int) -> Tensor:
     known = as_tensor(lengths)
     if known.dtype.kind not in "iu":
         raise DTypeError(f"{name}: lengths must be integers, got {known.dtype}")
