@@ -102,7 +102,7 @@ class Decoder(nn.Module):
         return tg.stack(seen)
 
 
-@pytest.mark.parametrize("score", ["dot", "additive"])
+@pytest.mark.parametrize("score", [pytest.param("dot", marks=pytest.mark.long), "additive"])
 def test_a_decoder_with_attention_is_one_loop_when_jitted(score):
     decoder = Decoder(score)
     arguments = tg.randn(6, N, H), tg.randn(T, N, H), tg.tensor(LENGTHS)

@@ -3,10 +3,10 @@
 from typing import Any, NamedTuple
 
 from .. import ops
-from .._creation import arange
-from .._tensor import Tensor
+from ..creation import arange
 from ..errors import ShapeError
 from ..ops.random import Generator
+from ..tensors import Tensor
 from .layers import Linear, sizes
 from .module import Module, Parameter
 from .recurrent import check_lengths

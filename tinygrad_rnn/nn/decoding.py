@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import ops
-from .._tensor import Tensor, constant
 from ..autodiff import no_grad
 from ..errors import ShapeError
 from ..op import Array
+from ..tensors import Tensor, constant
 from .layers import sizes
 
 Step = Callable[[Tensor, Any], tuple[Any, Any]]
