@@ -190,18 +190,94 @@ def contrast(a, b):
     return (max(light) + 0.05) / (min(light) + 0.05)
 
 
-def test_a_cell_opens_into_gates_and_ops(load):
-    """The whole picture goes a level down; what was opened is marked, and in sight."""
+def vertices(page, selector):
+    """Which vertices the boxes there stand for."""
+    return page.locator(selector).evaluate_all("es => es.filter(e => e.about).map(e => e.about.v)")
+
+
+def test_a_click_opens_one_cell_a_level_finer(load):
+    """Beside the picture, which stays: gates of the cell, ops of the gate, and back again."""
     y, _ = nn.LSTM(3, 4, num_layers=2)(gallery.series(4))
     diagram = viz.gradient_flow((y**2).mean())
     page = load(diagram)
+    cell = page.locator("#gradient g.node.cell").nth(5)
+    parts = set(cell.evaluate("e => e.about.parts"))
+    cell.click()
+    assert page.locator("#gradient").is_visible()
+    assert page.locator("#panel b").text_content() == "LSTM.l1, t = 2: gates"
+    gates = vertices(page, "#panel g.node[tabindex]")
+    found = building.collect((y**2).mean()).vertices
+    assert set(gates) <= parts
+    assert {found[v].name for v in gates} >= {"i", "f", "g", "o", "c", "h"}
+    assert {found[v].step for v in gates} == {2}
+    assert {found[v].scope for v in gates} == {"LSTM.l1"}
+    assert "c₁" in page.locator("#panel text.from").all_text_contents()
+    assert [w.split(":")[0] for w in page.locator("#panel figcaption").all_text_contents()] == [
+        "value",
+        "gradient",
+    ]
+    page.locator("#panel g.node.gate", has_text="i₂").click()
+    assert page.locator("#panel b").text_content() == "i₂: ops"
+    assert {found[v].op for v in vertices(page, "#panel g.node[tabindex]")} == {"sigmoid", "index"}
+    page.locator("#panel g.node", has_text="sigmoid").click()
+    assert count(page, "#panel svg") == 0  # nothing is finer than an op
+    assert "op sigmoid" in page.locator("#panel").text_content()
+    for title in ("i₂: ops", "LSTM.l1, t = 2: gates"):
+        page.keyboard.press("Escape")
+        assert page.locator("#panel b").text_content() == title
+    page.click("#close")
+    assert page.locator("#panel").is_hidden()
+    assert count(page, "#gradient g.chosen") == 0
+
+
+def test_a_column_of_gates_opens_into_its_ops(load):
+    loss = gallery.lstm()
+    page = load(viz.unrolled(loss))
+    page.locator("g.column").nth(3).click(position={"x": 6, "y": 40})
+    assert page.locator("#panel b").text_content() == "t = 3: ops"
+    inside = vertices(page, "#panel g.node[tabindex]")
+    found = building.collect(loss).vertices
+    ops = {v.number for v in found if v.kind == "op" and v.step == 3}
+    assert {v for v in inside if found[v].kind == "op"} == ops
+    assert {found[v].name for v in inside if found[v].kind == "parameter"} == {
+        "weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0",
+    }  # fmt: skip
+    page.locator("section g.column").nth(1).click(position={"x": 6, "y": 40}, force=True)
+    assert page.locator("#panel b").text_content() == "t = 1: ops"
+
+
+def test_a_cell_opens_by_keyboard(load):
+    y, _ = nn.LSTM(3, 4, num_layers=2)(gallery.series(3))
+    page = load(viz.unrolled((y**2).mean()))
+    cell = page.locator("g.node.cell").first
+    cell.focus()
+    page.keyboard.press("Enter")
+    title = page.locator("#panel b")
+    assert title.text_content() == "LSTM.l0, t = 0: gates"
+    gate = page.locator("#panel g.node.gate").first
+    for _ in range(9):
+        page.keyboard.press("Tab")
+        if gate.evaluate("e => e === document.activeElement"):
+            break
+    page.keyboard.press("Enter")
+    assert title.text_content().endswith("ops")
+    page.keyboard.press("Escape")
+    page.keyboard.press("Escape")
+    assert page.locator("#panel").is_hidden()
+    assert cell.evaluate("e => e === document.activeElement")
+
+
+def test_levels_of_the_whole_picture(load):
+    """All of it goes a level down; what was chosen is marked, and in sight."""
+    y, _ = nn.LSTM(3, 4, num_layers=2)(gallery.series(4))
+    page = load(viz.gradient_flow((y**2).mean()))
     levels = page.locator("#level")
     assert levels.locator("option").all_text_contents() == ["cells", "gates", "ops"]
     cells = page.locator("#gradient g.node.cell")
     assert cells.count() == 8
     cells.nth(5).click()
     label = cells.nth(5).get_attribute("aria-label")
-    page.click("#open")
+    page.click("#all")
     assert page.locator("#gradient-gate").is_visible()
     assert not page.locator("#gradient").is_visible()
     opened = page.locator("#gradient-gate g.opened")
@@ -212,7 +288,8 @@ def test_a_cell_opens_into_gates_and_ops(load):
     box = page.locator("#stage").bounding_box()
     near = opened.nth(opened.count() // 2).bounding_box()
     assert box["x"] <= near["x"] <= box["x"] + box["width"]
-    page.locator("#gradient-gate g.node.gate").first.dblclick(force=True)
+    page.locator("#gradient-gate g.node.gate").first.click(force=True)
+    page.keyboard.press("o")
     assert page.locator("#gradient-op").is_visible()
     page.click("#switch")
     assert page.locator("#forward-op").is_visible()

@@ -15,6 +15,10 @@ const parts = new Map(views.map((v) => {
     element.setAttribute("aria-label", about.facts.join(", "));
     byId.set(id, element);
   }
+  for (const [id, about] of Object.entries(found.columns)) {
+    const element = document.getElementById(`${v.id}-${id}`);
+    if (element) Object.assign(element, { about, key: id });
+  }
   for (const [id, about] of Object.entries(found.links)) {
     const element = document.getElementById(`${v.id}-${id}`);
     if (!element) continue;
@@ -105,7 +109,7 @@ for (const end of ["pointerup", "pointercancel"]) {
 }
 const node_of = (target) => {
   const found = target.closest ? target.closest("g.node") : null;
-  return found && found.about ? found : null;
+  return found && found.about && (!found.about.members || finer_than(view)) ? found : null;
 };
 stage.addEventListener("wheel", (e) => {
   e.preventDefault();
@@ -130,35 +134,30 @@ function reach(id, links, far) {
 }
 function choose(node) {
   const p = now();
-  for (const e of [...p.nodes, ...p.links.map((l) => l.element)]) e.classList.remove("near", "chosen");
-  view.classList.toggle("focus", Boolean(node));
-  for (const n of p.nodes) n.classList.remove("opened");
+  for (const e of view.querySelectorAll(".near, .chosen, .opened")) e.classList.remove("near", "chosen", "opened");
+  view.classList.toggle("focus", Boolean(node) && !node.about.members);
+  trail = [];
   $("panel").hidden = !node;
   if (!node) return;
-  const up = reach(node.key, p.up, (l) => l.from), down = reach(node.key, p.down, (l) => l.to);
-  for (const id of [node.key, ...up.seen, ...down.seen]) p.byId.get(id)?.classList.add("near");
-  for (const l of [...up.used, ...down.used]) l.element.classList.add("near");
   node.classList.add("chosen");
-  const count = (r) => [...r.seen].filter((id) => p.byId.has(id)).length;
-  const words = `${node.about.facts.join("\n")}\n${count(up)} before it, ${count(down)} after it`;
-  $("panel").replaceChildren(words, ...tensors(data.tensors[node.about.v]));
-  if (node.about.parts && finer()) {
-    const button = document.createElement("button");
-    button.id = "open";
-    button.textContent = `open (${finer().dataset.level}s)`;
-    button.onclick = () => dive(node);
-    $("panel").append(document.createElement("br"), button);
+  if (!node.about.members) {
+    const up = reach(node.key, p.up, (l) => l.from), down = reach(node.key, p.down, (l) => l.to);
+    for (const id of [node.key, ...up.seen, ...down.seen]) p.byId.get(id)?.classList.add("near");
+    for (const l of [...up.used, ...down.used]) l.element.classList.add("near");
   }
+  const at = node.getBoundingClientRect(), b = stage.getBoundingClientRect();
+  $("panel").classList.toggle("left", at.x + at.width / 2 > b.x + b.width / 2);
+  open_in(view, node);
 }
 
 // levels: the whole picture changes, what was opened is marked in it
 const LEVELS = ["cell", "gate", "op"];
 const find = (kind, level) => views.find((v) => v.dataset.kind === kind && v.dataset.level === level);
-function beside(by) {
-  const all = LEVELS.filter((l) => find(view.dataset.kind, l));
-  return find(view.dataset.kind, all[all.indexOf(view.dataset.level) + by]);
+function beside(from, by) {
+  const all = LEVELS.filter((l) => find(from.dataset.kind, l));
+  return find(from.dataset.kind, all[all.indexOf(from.dataset.level) + by]);
 }
-const finer = () => beside(1);
+const finer_than = (from) => beside(from, 1);
 function enter(next) {
   if (!next || next === view) return;
   choose(null);
@@ -171,13 +170,14 @@ function enter(next) {
   if (same) place(); else open();
   start();
 }
+// all of it a level finer, what was chosen marked in it
 function dive(node) {
-  if (!node || !node.about.parts || !finer()) return;
-  const inside = new Set(node.about.parts);
-  enter(finer());
-  const found = now().nodes.filter((n) => inside.has(n.about.v));
-  for (const n of found) n.classList.add("opened");
-  if (found.length) show(found[Math.floor(found.length / 2)]);
+  const found = node && inside_of(view, node);
+  if (!found) return;
+  enter(found.next);
+  const inside = now().nodes.filter((n) => found.own.has(n.key));
+  for (const n of inside) n.classList.add("opened");
+  if (inside.length) show(inside[Math.floor(inside.length / 2)]);
 }
 
 // numbers as colours: values from blue over white to red, sizes of gradients on a logarithmic scale
@@ -332,49 +332,3 @@ function dark() {
   $("theme").textContent = on ? "light" : "dark";
 }
 
-$("switch").hidden = !views.some((v) => v !== view && v.dataset.level === view.dataset.level);
-const levels = [...new Set(views.map((v) => v.dataset.level))];
-$("level").hidden = levels.length < 2;
-for (const l of levels) $("level").add(new Option(`${l}s`, l));
-$("level").onchange = (e) => enter(find(view.dataset.kind, e.target.value));
-stage.addEventListener("dblclick", (e) => dive(node_of(e.target)));
-$("below").hidden = !$("charts").querySelector("svg, figure");
-function foldBelow() {
-  const folded = $("below").classList.toggle("folded");
-  $("fold").textContent = `${folded ? "show" : "hide"} norms and heat maps`;
-  $("fold").setAttribute("aria-expanded", String(!folded));
-}
-$("fold").onclick = foldBelow;
-if (window.innerWidth <= 600) foldBelow();
-$("fit").onclick = fit;
-$("in").onclick = () => zoom(1.25);
-$("out").onclick = () => zoom(0.8);
-$("switch").onclick = turn;
-$("play").onclick = play;
-$("back").onclick = () => step(-1);
-$("on").onclick = () => step(1);
-$("speed").onclick = speed;
-$("theme").onclick = dark;
-$("search").oninput = (e) => search(e.target.value);
-$("search").onkeydown = (e) => { if (e.key === "Enter") next(); if (e.key === "Escape") { e.target.value = ""; search(""); stage.focus(); } };
-slider.oninput = (e) => sweepTo(Number(e.target.value));
-window.addEventListener("keydown", (e) => {
-  if (e.target.tagName === "SELECT" || (e.target.tagName === "INPUT" && e.target.type !== "range")) return;
-  if (e.ctrlKey || e.metaKey || e.altKey) return;
-  if (e.key === "Enter" && node_of(e.target)) { choose(e.target); return; }
-  const keys = {
-    "0": fit, "+": () => zoom(1.25), "=": () => zoom(1.25), "-": () => zoom(0.8),
-    g: turn, d: dark, o: () => dive(view.querySelector("g.chosen")), u: () => enter(beside(-1)), " ": play, n: next, s: speed, ",": () => step(-1), ".": () => step(1),
-    "/": () => $("search").focus(), Escape: () => choose(null),
-    ArrowLeft: () => { x += 60; place(); }, ArrowRight: () => { x -= 60; place(); },
-    ArrowUp: () => { y += 60; place(); }, ArrowDown: () => { y -= 60; place(); },
-  };
-  if (!keys[e.key] || (e.target.type === "range" && e.key.startsWith("Arrow"))) return;
-  if (e.key === " " && e.target.tagName === "BUTTON") return;
-  e.preventDefault();
-  keys[e.key]();
-});
-window.addEventListener("resize", open);
-if (window.matchMedia("(prefers-color-scheme: dark)").matches) dark();
-start();
-open();

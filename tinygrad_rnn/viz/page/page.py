@@ -2,12 +2,15 @@
 
 import json
 import re
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from importlib.resources import files
 from typing import Any, NamedTuple
 
 from ..layout.picture import Box, Line, Picture
+
+SCRIPTS = ("page.js", "inside.js", "start.js")
 
 
 class Shown(NamedTuple):
@@ -45,7 +48,7 @@ def write(summary: str, page: Page, paint: Callable[[Picture], str]) -> str:
         "title": escape(summary.splitlines()[0]),
         "summary": escape(summary),
         "style": here.joinpath("page.css").read_text(),
-        "script": here.joinpath("page.js").read_text(),
+        "script": "".join(here.joinpath(name).read_text() for name in SCRIPTS),
         "data": json.dumps(data).replace("<", "\\u003c"),  # no text may end the block
         "below": "" if page.below is None else paint(page.below),
         "figures": "\n".join(
@@ -61,17 +64,32 @@ def write(summary: str, page: Page, paint: Callable[[Picture], str]) -> str:
 
 def figures_of(picture: Picture) -> dict[str, Any]:
     """What the script knows about nodes and links, by the ids that DOT gave them."""
-    nodes = {
-        b.name: {"facts": b.facts, "v": b.vertex} | ({"parts": b.parts} if len(b.parts) > 1 else {})
+    nodes = {b.name: _node(b) for b in picture.boxes if b.vertex >= 0}
+    members: dict[int, list[str]] = defaultdict(list)
+    for b in picture.boxes:
+        if b.vertex >= 0:
+            members[b.column].append(b.name)
+    columns = {
+        b.name: {"facts": [b.title], "members": members[b.column]}
         for b in picture.boxes
-        if b.vertex >= 0
+        if b.kind == "column" and b.name
     }
     links = {
         f"e{k}": dict(zip(("from", "to"), _ends(line), strict=True))
         for k, line in enumerate(picture.lines)
         if line.edges
     }
-    return {"nodes": nodes, "links": links, "stops": stops_of(picture)}
+    return {"nodes": nodes, "links": links, "columns": columns, "stops": stops_of(picture)}
+
+
+def _node(b: Box) -> dict[str, Any]:
+    """A box: its facts, the vertex whose numbers it shows, its column, what it stands for."""
+    about: dict[str, Any] = {"facts": b.facts, "v": b.vertex, "c": b.column}
+    if len(b.parts) > 1:
+        about["parts"] = b.parts
+    if b.kind in ("parameter", "input"):
+        about["leaf"] = True
+    return about
 
 
 def _ends(line: Line) -> tuple[str, str]:

@@ -41,9 +41,10 @@ def _column(grid: Grid, picture: Picture, i: int, s: Slot) -> None:
     if column.step is not None and grid.framed:
         m = grid.margin
         (x0, y0), (x1, y1) = grid.moved(i, [(-m, -m), (placed.width + m, placed.height + m)])
-        box = Box((x0 + x1) / 2, (y0 + y1) / 2, x1 - x0, y1 - y0, "column", step=column.step)
+        box = Box((x0 + x1) / 2, (y0 + y1) / 2, x1 - x0, y1 - y0, "column", step=column.step,
+                  title=f"t = {_moment(column)}", name=f"s{i}", column=s.first)  # fmt: skip
         picture.boxes.append(box)
-        picture.texts.append(Text(box.x, HEADER - 8, f"t = {_moment(column)}", 13.0))
+        picture.texts.append(Text(box.x, HEADER - 8, box.title, 13.0))
     for scope, x0, y0, x1, y1 in placed.frames:
         framed(picture, scope, *grid.moved(i, [(x0, y0), (x1, y1)]))
     for k, v in enumerate(column.members):
