@@ -20,7 +20,7 @@ for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
 import numpy as np
 from _common import go, options, writable, written
 
-from tinygrad_rnn.train import Run, baselines, metrics, read_csv
+from tinygrad_rnn.train import Run, baselines, metrics, read_table
 from tinygrad_rnn.train.experiment import Setting, train_one
 
 HERE = Path(__file__).parent
@@ -73,7 +73,7 @@ def main(argv: list[str] | None = None) -> dict[str, Any]:
     p.add_argument("--workers", type=int, default=os.cpu_count())
     args = p.parse_args(argv)
     writable(args.out)
-    values = read_csv(HERE / "data" / "airline.csv").values
+    values = read_table(HERE / "data" / "airline.csv").frame["passengers"].to_numpy()
     histories = [values[: len(values) - 12 * k] for k in range(ORIGINS, 0, -1)]
     grid = [dict(zip(GRID, c, strict=True)) for c in itertools.product(*GRID.values())]
     how: dict[str, Any] = {"eager": args.eager}

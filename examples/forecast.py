@@ -13,7 +13,7 @@ import json
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from _common import go, options, writable
@@ -21,7 +21,7 @@ from _common import go, options, writable
 import tinygrad_rnn as tg
 from tinygrad_rnn import nn, viz
 from tinygrad_rnn.errors import DataError
-from tinygrad_rnn.train import read_csv
+from tinygrad_rnn.train import read_table
 from tinygrad_rnn.train.experiment import (
     Setting,
     Trained,
@@ -30,6 +30,7 @@ from tinygrad_rnn.train.experiment import (
     judge,
     train_one,
 )
+from tinygrad_rnn.train.table import labels
 
 HERE = Path(__file__).parent
 # chosen by rolling-origin validation on years before the last: examples/choose_defaults.py
@@ -54,7 +55,8 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     p = options(__doc__, "forecast")
     p.add_argument("--data", default="airline", help="airline, sunspots or a CSV file")
     p.add_argument("--column", help="column of numbers in the CSV (default: the last)")
-    p.add_argument("--date-column", help="column of dates, YYYY[-MM[-DD]]")
+    p.add_argument("--date-column", help="column of dates (default: the first there is)")
+    p.add_argument("--gaps", choices=["error", "interpolate"], default="error")
     p.add_argument("--season", type=int, help="steps in a season")
     p.add_argument("--lookback", type=int, help="steps the net reads")
     p.add_argument("--horizon", type=int, help="steps forecast at once")
@@ -70,6 +72,25 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     p.add_argument("--seeds", type=int, default=3, help="how many models to train")
     p.add_argument("--draw", action="store_true", help="draw the model's graph and gradients")
     return p.parse_args(argv)
+
+
+class Series(NamedTuple):
+    """Values in time order, a label for each, and the column they came from."""
+
+    values: np.ndarray
+    labels: list[str]
+    name: str
+
+
+def read(args: argparse.Namespace) -> Series:
+    """The shipped series, or a person's own."""
+    path = HERE / "data" / f"{args.data}.csv" if args.data in DATA else args.data
+    dates = DATES.get(args.data, args.date_column)
+    table = read_table(path, args.column, date_column=dates, gaps=args.gaps)
+    for note in table.notes:
+        print(f"note: {note}")
+    [(name, column)] = table.frame.items()
+    return Series(column.to_numpy(), labels(column.index), name)
 
 
 def setting(args: argparse.Namespace, values: np.ndarray) -> Setting:
@@ -201,10 +222,7 @@ def main(argv: list[str] | None = None) -> dict[str, Any]:
     start = time.perf_counter()
     if args.seeds < 1:
         raise DataError(f"--seeds must be at least 1, got {args.seeds}")
-    if args.data in DATA:
-        series = read_csv(HERE / "data" / f"{args.data}.csv", args.column, DATES[args.data])
-    else:
-        series = read_csv(args.data, args.column, args.date_column)
+    series = read(args)
     s = setting(args, series.values)
     check(series.values, s)
     writable(args.out)

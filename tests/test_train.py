@@ -18,23 +18,19 @@ DATA = Path(__file__).parent.parent / "examples" / "data"
 
 @pytest.fixture(scope="module")
 def airline():
-    return train.read_csv(DATA / "airline.csv", "passengers", "month")
+    return train.read_table(DATA / "airline.csv").frame["passengers"]
 
 
 def test_the_shipped_series(airline):
-    assert (len(airline.values), airline.labels[0], airline.labels[-1]) == (
-        144,
-        "1949-01",
-        "1960-12",
-    )
-    assert (airline.values[0], airline.values[-1]) == (112, 432)
-    spots = train.read_csv(DATA / "sunspots.csv", date_column="year")
-    assert (len(spots.values), spots.labels[-1], spots.values[0]) == (309, "2008", 5)
+    assert (len(airline), airline.iloc[0], airline.iloc[-1]) == (144, 112, 432)
+    assert (str(airline.index[0])[:7], airline.index.freqstr) == ("1949-01", "MS")
+    spots = train.read_table(DATA / "sunspots.csv", date_column="year").frame["sunspots"]
+    assert (len(spots), spots.index[-1].year, spots.iloc[0]) == (309, 2008, 5)
 
 
 def test_published_figures_of_the_baselines(airline):
     """MAE of the last 12 months, computed elsewhere: 76.0, 47.8, 13.4 (MASE .44)."""
-    history, truth = airline.values[:-12], airline.values[-12:]
+    history, truth = airline.to_numpy()[:-12], airline.to_numpy()[-12:]
     found = {k: metrics.mae(f, truth) for k, f in baselines.all_baselines(history, 12, 12).items()}
     assert found["naive"] == pytest.approx(76.0)
     assert found["seasonal naive"] == pytest.approx(47.83, abs=0.01)
@@ -73,53 +69,6 @@ def test_scaling_is_fitted_on_training_values_and_undone():
         s = train.Scaling.fit(y[:3], log)
         np.testing.assert_allclose(s.apply(y[:3]).mean(), 0, atol=1e-12)
         np.testing.assert_allclose(s.undo(s.apply(y)), y)
-
-
-def write(path, text):
-    path.write_text(text)
-    return path
-
-
-BAD_FILES = {
-    "empty cell": ("a,b\n1,2\n3,\n", {}, r"line 3: column 'b' is empty"),
-    "text": ("a,b\n1,2\n3,x\n", {}, r"line 3: column 'b' holds 'x', not a number"),
-    "nan": ("a\n1\nnan\n", {}, r"line 3: column 'a' holds nan, not finite"),
-    "infinite": ("a\n1\ninf\n", {}, "not finite"),
-    "short row": ("a,b\n1,2\n3\n", {}, r"line 3: 1 cells under a header of 2"),
-    "no rows": ("a,b\n", {}, "at least one row"),
-    "no numbers": ("a\nx\n", {}, "no column of numbers among a"),
-    "unknown column": ("a\n1\n", {"column": "b"}, "no column 'b'; the columns are a"),
-    "unknown dates": ("a\n1\n", {"date_column": "d"}, "no column 'd'"),
-    "bad date": ("d,a\n2000-13,1\n", {"date_column": "d"}, "'2000-13' is no date"),
-    "order": ("d,a\n2001,1\n2000,2\n", {"date_column": "d"}, "2000 comes after 2001"),
-    "gap": (
-        "d,a\n2000-01,1\n2000-02,1\n2000-03,1\n2000-06,1\n", {"date_column": "d"},
-        "a gap between 2000-03 and 2000-06"),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("name", BAD_FILES)
-def test_files_that_cannot_be_used(name, tmp_path):
-    text, options, message = BAD_FILES[name]
-    with pytest.raises(tg.DataError, match=message):
-        train.read_csv(write(tmp_path / "s.csv", text), **options)
-
-
-def test_files_that_are_not_there_or_not_text(tmp_path):
-    with pytest.raises(tg.DataError, match="cannot be read"):
-        train.read_csv(tmp_path / "none.csv")
-    (tmp_path / "b.csv").write_bytes(b"\xff\xfe\x00\x01")
-    with pytest.raises(tg.DataError, match="UTF-8"):
-        train.read_csv(tmp_path / "b.csv")
-
-
-def test_days_months_and_years_pass_as_even_steps(tmp_path):
-    for rows in (
-        "2000-01-30,1\n2000-01-31,2\n2000-02-01,3",
-        "2000-01-01,1\n2000-02-01,2\n2000-03-01,3",
-    ):
-        found = train.read_csv(write(tmp_path / "d.csv", "d,a\n" + rows + "\n"), date_column="d")
-        assert found.values.tolist() == [1, 2, 3]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ from .ragged import bucketed as bucketed, padded as padded
 from .recomputed import recompute as recompute
 from .run import Run as Run
 from .scaling import Scaling as Scaling
-from .series import Series as Series, read_csv as read_csv, split as split, windows as windows
+from .series import split as split, windows as windows
 from .stream import StreamBatches as StreamBatches
+from .table import Table as Table, read_table as read_table
 from .truncated import Window as Window, tbptt as tbptt
 from .vocabulary import Vocabulary as Vocabulary

@@ -1,0 +1,266 @@
+"""Tables of series, read from files by pandas and checked before anything is learnt from them."""
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..errors import DataError
+from .cells import EMPTY, dates, inferred, is_number, numbers, pandas
+
+
+class Table(NamedTuple):
+    """One frame of numbers a series, and what had to be guessed or mended on the way.
+
+    A frame's index holds dates in even steps (a DatetimeIndex with a frequency), or the numbers
+    from 0 where the file has no dates. A file with a single series has the id "".
+    """
+
+    frames: dict[str, Any]
+    notes: list[str]
+
+    @property
+    def frame(self) -> Any:
+        """The frame of a single series."""
+        if len(self.frames) != 1:
+            raise DataError(f"the file holds {len(self.frames)} series; choose one by its id")
+        return next(iter(self.frames.values()))
+
+
+def read_table(
+    path: str | Path,
+    columns: str | Sequence[str] | None = None,
+    *,
+    date_column: str | None = None,
+    id_column: str | None = None,
+    gaps: str = "error",
+    separator: str | None = None,
+    decimal: str | None = None,
+    date_format: str | None = None,
+    timezone: str | None = None,
+) -> Table:
+    """Read columns of numbers, and their dates, from a CSV file with a header line.
+
+    Comma, semicolon, tab and bar as separators, decimal commas and points, thousands, UTF-8 and
+    UTF-16 with and without BOM, Excel's `sep=` line and Windows' own encoding are understood.
+    Without `columns` the last one of numbers is taken, without `date_column` the first that
+    holds dates. `id_column` parts the rows into several series. The dates' frequency is inferred
+    (`pandas.infer_freq`); dates missing between, and empty cells, are an error or, with
+    `gaps="interpolate"`, filled along a straight line and noted. Newest first is turned round.
+    Raises DataError naming file, line, column, what was expected and what to do.
+    """
+    path = Path(path)
+    if gaps not in ("error", "interpolate"):
+        raise DataError(f"read_table: gaps must be 'error' or 'interpolate', got {gaps!r}")
+    if decimal not in (None, ".", ","):
+        raise DataError(f"read_table: decimal must be '.' or ',', got {decimal!r}")
+    notes: list[str] = []
+    rows = _rows(path, separator, notes)
+    wanted = [columns] if isinstance(columns, str) else list(columns or ())
+    for name in (*wanted, date_column, id_column):
+        if name is not None and name not in rows.columns:
+            raise DataError(
+                f"{path}: no column {name!r}; the columns are {', '.join(rows.columns)}"
+            )
+    if date_column is None:
+        date_column = _date_column(rows, {*wanted, id_column})
+    taken = {date_column, id_column}
+    if not wanted:
+        found = [c for c in rows.columns if c not in taken and is_number(rows[c].iloc[0])]
+        if not found:
+            raise DataError(
+                f"{path}: no column of numbers among {', '.join(rows.columns)}; name one "
+                "(--column), or the separator of the cells (--separator)"
+            )
+        wanted = found[-1:]
+    y = pandas().DataFrame({c: numbers(str(path), c, rows[c], decimal) for c in wanted})
+    parts = {"": rows.index}
+    if id_column is not None:
+        parts = {str(k): lines for k, lines in rows.groupby(id_column, sort=False).groups.items()}
+    frames = {}
+    for key, lines in parts.items():
+        where = str(path) if id_column is None else f"{path}, {id_column} {key}"
+        frame, cells = y.loc[lines], None if date_column is None else rows.loc[lines, date_column]
+        if cells is not None:
+            assert date_column is not None
+            index = dates(where, date_column, cells, date_format, timezone)
+            frame = _in_order(where, frame, index, notes)
+        frames[key] = _filled(where, frame, gaps, notes)
+    return Table(frames, notes)
+
+
+def _text(path: Path, notes: list[str]) -> str:
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror or error})") from None
+    if raw[:4] in (b"PK\3\4", b"\xd0\xcf\x11\xe0"):
+        raise DataError(f"{path}: is an Excel workbook; save its sheet as CSV and give that")
+    if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        encodings = ["utf-16"]
+    else:
+        encodings = ["utf-8-sig", "cp1252"]
+    for encoding in encodings:
+        try:
+            text = raw.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        if "\0" not in text:
+            if encoding == "cp1252":
+                notes.append("the file is not UTF-8; it was read as Windows text (cp1252)")
+            return text
+    raise DataError(f"{path}: is not a text file in UTF-8, UTF-16 or Windows' encoding")
+
+
+def _rows(path: Path, separator: str | None, notes: list[str]) -> Any:
+    """All cells as text under a checked header; the index holds the line in the file."""
+    lines = _text(path, notes).splitlines(keepends=True)
+    if lines and lines[0].lower().startswith("sep=") and len(lines[0].strip()) == 5:
+        separator, lines[0] = separator or lines[0][4], "\n"
+    shown = [line for line in lines if line.strip()][:5]
+    if not shown:
+        raise DataError(f"{path}: is empty; needs a header line and at least one row")
+    if separator is None:
+        cells = {c: [len(row) for row in csv.reader(shown, delimiter=c)] for c in ";\t|,"}
+        separator = max(cells, key=lambda c: (min(cells[c]) > 1, max(cells[c])))
+    if len(separator) != 1:
+        raise DataError(f"read_table: separator must be one character, got {separator!r}")
+    reader = csv.reader(lines, delimiter=separator, skipinitialspace=True, strict=True)
+    rows: dict[int, list[str]] = {}
+    try:
+        for row in reader:
+            rows[reader.line_num] = [c.strip() for c in row]
+    except csv.Error as error:
+        raise DataError(f"{path}, line {reader.line_num}: quotes do not match ({error})") from None
+    while rows and not any(rows[max(rows)]):
+        del rows[max(rows)]
+    full = {k: row for k, row in rows.items() if any(row) or len(row) > 1}
+    (first, header), *body = full.items()
+    empty = [k for k, row in rows.items() if k > first and not row]
+    if len(header) == 1 and empty:  # of one column an empty line is an empty cell
+        body = sorted([*body, *((k, [""]) for k in empty)])
+    elif empty:
+        notes.append(f"{len(empty)} empty lines were left out, the first is line {empty[0]}")
+    if all(is_number(h) for h in header):
+        raise DataError(f"{path}, line {first}: holds numbers; needs a header line with names")
+    for h in header:
+        if header.count(h) > 1:
+            raise DataError(f"{path}, line {first}: two columns are called {h!r}; rename one")
+    for k, row in body:
+        if len(row) != len(header):
+            raise DataError(
+                f"{path}, line {k}: {len(row)} cells under a header of {len(header)} columns; put "
+                f"cells that hold {separator!r} in quotes, and take titles and totals out"
+            )
+    if not body:
+        raise DataError(f"{path}: needs a header line and at least one row, has no row")
+    return pandas().DataFrame(dict(body).values(), columns=header, index=dict(body).keys())
+
+
+def _date_column(rows: Any, taken: set[str | None]) -> str | None:
+    """The first column whose first cell is a date and no number."""
+    for name in rows.columns:
+        cell = rows[name].iloc[0]
+        if name in taken or is_number(cell) or cell.strip().lower() in EMPTY:
+            continue
+        try:
+            dates("", name, rows[name].iloc[:1], None, None)
+        except DataError as error:
+            if "both" in str(error):
+                return str(name)
+            continue
+        return str(name)
+    return None
+
+
+def _in_order(where: str, frame: Any, index: Any, notes: list[str]) -> Any:
+    """The frame by its dates, ascending, with a row for each step; rows not there are NaN."""
+    lines, frame = frame.index.to_numpy(), frame.set_axis(index)
+    if len(frame) > 1 and index.is_monotonic_decreasing and index.is_unique:
+        notes.append("the newest row came first; turned round")
+        frame, index, lines = frame[::-1], index[::-1], lines[::-1]
+    steps = np.diff(index.asi8)
+    if (steps <= 0).any():
+        k = int((steps <= 0).argmax())
+        what = "comes a second time" if steps[k] == 0 else f"comes after {index[k]}"
+        raise DataError(
+            f"{where}, line {lines[k + 1]}: {index[k + 1]} {what}; sort the rows, name the column "
+            "that tells several series apart (--id-column), or the --timezone of clocks that "
+            "change"
+        )
+    if len(frame) < 3:
+        return frame
+    freq = frequency(index)
+    pd = pandas()
+    even = None if freq is None else pd.date_range(index[0], index[-1], freq=freq)
+    if even is None or not index.isin(even).all():
+        k = 1 if even is None else int((~index.isin(even)).argmax())
+        raise DataError(
+            f"{where}, line {lines[k]}: {index[k]} is not in even steps"
+            + (f" of {freq}" if freq else "")
+            + "; resample the rows to even steps, or name the --timezone of clocks that change"
+        )
+    return frame.reindex(even)
+
+
+def frequency(index: Any) -> str | None:
+    """The frequency of dates in ascending order, some of which may be missing; None if uneven.
+
+    >>> frequency(pandas().DatetimeIndex(["2000-01-01", "2000-02-01", "2000-03-01", "2000-05-01"]))
+    'MS'
+    """
+    pd = pandas()
+    whole = inferred(index)
+    if whole is not None:
+        return whole
+    # where rows are missing: what most of the stretches of 4, 3 dates say
+    for n in (8, 4, 3):
+        starts: set[int] = set()
+        if len(index) > n:
+            starts = set(np.linspace(0, len(index) - n, 50).astype(int).tolist())
+        found = [inferred(index[k : k + n]) for k in sorted(starts)]
+        known = [f for f in found if f is not None]
+        for freq in sorted(set(known), key=known.count, reverse=True):
+            if index.isin(pd.date_range(index[0], index[-1], freq=freq)).all():
+                return freq
+    return None
+
+
+def labels(index: Any) -> list[str]:
+    """A frame's index as short text: years, months, days or minutes.
+
+    >>> labels(pandas().date_range("2000", periods=2, freq="MS"))
+    ['2000-01', '2000-02']
+    """
+    if not hasattr(index, "strftime"):
+        return [str(k) for k in index]
+    kind = (index.freqstr or "")[:1]
+    how = "%Y-%m-%d %H:%M"
+    if (index == index.normalize()).all():
+        how = {"Y": "%Y", "A": "%Y", "M": "%Y-%m", "Q": "%Y-%m"}.get(kind, "%Y-%m-%d")
+    return list(index.strftime(how))
+
+
+def _filled(where: str, frame: Any, gaps: str, notes: list[str]) -> Any:
+    """The frame without gaps: DataError, or a straight line from value to value."""
+    missing = frame.isna()
+    dated = pandas().api.types.is_datetime64_any_dtype(frame.index)
+    if missing.to_numpy().any():
+        k, c = np.argwhere(missing.to_numpy())[0]
+        what = f"{frame.index[k]}" if dated else f"line {frame.index[k]}"
+        n = int(missing.any(axis=1).sum())
+        if gaps == "error":
+            raise DataError(
+                f"{where}, {what}: column {frame.columns[c]!r} is empty or the row is missing, "
+                f"the first of {n} gaps; fill them, or let them be filled (--gaps interpolate)"
+            )
+        if missing.iloc[0].any() or missing.iloc[-1].any():
+            raise DataError(
+                f"{where}: the first or last row has an empty cell, which cannot be interpolated; "
+                "cut it off"
+            )
+        notes.append(f"{n} gaps filled along straight lines, the first at {what}")
+        frame = frame.interpolate(method="time" if dated else "linear")
+    return frame if dated else frame.reset_index(drop=True)
