@@ -230,9 +230,9 @@ def test_bad_input_and_what_is_left_behind():
             with viz.film(every=every):
                 pass
     with viz.film() as film:
-        assert not tg.recording.local.now.jit  # the first update is a frame
-    assert tg.recording.local.now.jit
-    assert tg.recording.local.now.watch is None
+        assert not tg.op.local.now.jit  # the first update is a frame
+    assert tg.op.local.now.jit
+    assert tg.op.local.now.watch is None
     with pytest.raises(GraphError, match="nothing was recorded"):
         film.save("a.png")
     assert film._repr_mimebundle_() == {"text/plain": "<Film: 0 frames>"}

@@ -14,7 +14,7 @@ from programs import kernels, series
 import tinygrad_rnn as tg
 from tinygrad_rnn import nn
 from tinygrad_rnn.compiler import api
-from tinygrad_rnn.tensors import count
+from tinygrad_rnn.graph import count
 from tinygrad_rnn.testing import check_jit
 
 T, B, I, H = 7, 3, 2, 4

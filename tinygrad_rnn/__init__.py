@@ -3,14 +3,8 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from . import dtypes, nn as nn, ops as ops, optim as optim, testing as testing
-from .autodiff import (
-    detect_anomaly as detect_anomaly,
-    grad as grad,
-    no_grad as no_grad,
-    scope as scope,
-    step as step,
-)
+from . import dtypes, nn as nn, op as op, ops as ops, optim as optim, testing as testing
+from .autodiff import grad as grad
 from .creation import (
     arange as arange,
     asarray as asarray,
@@ -46,6 +40,12 @@ from .errors import (
 )
 from .ops import *  # noqa: F403
 from .states import load as load, save as save
+from .switches import (
+    detect_anomaly as detect_anomaly,
+    no_grad as no_grad,
+    scope as scope,
+    step as step,
+)
 from .tensors import Tensor as Tensor
 from .words import hint
 
@@ -63,7 +63,7 @@ __all__ = [
     "CompilerWarning", "DTypeError", "DataError", "GraphError", "RenderError", "ShapeError",
     "Tensor", "arange", "asarray", "clear_jit_cache", "detect_anomaly", "disable_jit", "empty",
     "empty_like", "eye", "from_dlpack", "full", "full_like", "grad", "jit", "linspace", "load",
-    "logspace", "nn", "no_grad", "ones", "ones_like", "ops", "optim", "rand", "randn", "save",
+    "logspace", "nn", "no_grad", "ones", "ones_like", "op", "ops", "optim", "rand", "randn", "save",
     "scope", "set_num_threads", "step", "tensor", "testing", "viz", "zeros", "zeros_like",
 ]  # fmt: skip
 __all__ += dtypes.__all__

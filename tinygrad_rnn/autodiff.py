@@ -1,34 +1,31 @@
-"""Gradients of recorded computations, and the switches that govern recording."""
+"""Gradients of recorded computations: into the leaves, or handed back."""
 
-import functools
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
-from . import recording  # gives Tensors their operators
-from .errors import CaptureError, DTypeError, GraphError, ShapeError
-from .graph import Node, Sweep, key_of, leading_to, run_hooks
+from .errors import CaptureError, DTypeError, GraphError, ShapeError, user_line
+from .graph import Node, Variable, key_of, leading_to
 from .op import local
-from .tensors import Tensor, constant
-
-F = TypeVar("F", bound=Callable[..., Any])
+from .recording import constant
+from .sweep import Sweep, run_hooks
+from .switches import grad_enabled
 
 
 def _lift(array: Any, source: Any) -> Any:
     """The Tensor that stands for a saved array: part of the graph if its source is."""
-    if isinstance(source, Tensor) or not isinstance(array, np.ndarray | np.generic):
-        return source if isinstance(source, Tensor) else array
+    if isinstance(source, Variable) or not isinstance(array, np.ndarray | np.generic):
+        return source if isinstance(source, Variable) else array
     out = constant(np.asarray(array))
     out._node = source
     return out
 
 
-def _seed(output: Tensor, gradient: Any, who: str) -> Tensor:
+def _seed(output: Variable, gradient: Any, who: str) -> Variable:
     if local.now.recorder is not None:
         raise CaptureError(
-            f"{who} was called inside a jitted function (at {recording.user_line()}); call it "
+            f"{who} was called inside a jitted function (at {user_line()}); call it "
             "on what that function returns"
         )
     if not output.requires_grad:
@@ -44,7 +41,9 @@ def _seed(output: Tensor, gradient: Any, who: str) -> Tensor:
             )
         # a third of the time of np.ones
         return constant(np.array(1, output.dtype).reshape(output.shape))
-    seed = gradient if isinstance(gradient, Tensor) else constant(np.array(gradient, output.dtype))
+    seed = (
+        gradient if isinstance(gradient, Variable) else constant(np.array(gradient, output.dtype))
+    )
     if seed.shape != output.shape:
         raise ShapeError(
             f"{who}: the seed has shape {seed.shape}, the output {output.shape}; they must be equal"
@@ -54,11 +53,11 @@ def _seed(output: Tensor, gradient: Any, who: str) -> Tensor:
     return seed
 
 
-def _root(t: Tensor) -> Any:
+def _root(t: Variable) -> Any:
     return t._node if t._node is not None else t
 
 
-def backward(output: Tensor, gradient: Any = None, retain_graph: bool = False) -> None:
+def backward(output: Variable, gradient: Any = None, retain_graph: bool = False) -> None:
     """Add the gradient of `output` to the `.grad` of every leaf it depends on.
 
     Saved values are dropped as the sweep passes, unless `retain_graph`. If it
@@ -71,7 +70,7 @@ def backward(output: Tensor, gradient: Any = None, retain_graph: bool = False) -
     if watch is not None:
         watch = watch.start(output)
     sweep = Sweep(_lift, retain_graph, create_graph=False, watch=watch)
-    with _recording(False):
+    with grad_enabled(False):
         sweep.run([(_root(output), seed._array)])
         totals = sweep.leaves()
         if watch is not None:
@@ -93,8 +92,8 @@ def backward(output: Tensor, gradient: Any = None, retain_graph: bool = False) -
 
 
 def grad(
-    outputs: Tensor | Sequence[Tensor],
-    inputs: Tensor | Sequence[Tensor],
+    outputs: Variable | Sequence[Variable],
+    inputs: Variable | Sequence[Variable],
     grad_outputs: Any = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
@@ -112,9 +111,9 @@ def grad(
     >>> tg.grad(first, x).item()
     12.0
     """
-    outs = [outputs] if isinstance(outputs, Tensor) else list(outputs)
-    ins = [inputs] if isinstance(inputs, Tensor) else list(inputs)
-    if grad_outputs is None or isinstance(outputs, Tensor):
+    outs = [outputs] if isinstance(outputs, Variable) else list(outputs)
+    ins = [inputs] if isinstance(inputs, Variable) else list(inputs)
+    if grad_outputs is None or isinstance(outputs, Variable):
         grad_outputs = [grad_outputs] * len(outs)
     if len(grad_outputs) != len(outs):
         raise ShapeError(f"grad: {len(outs)} outputs but {len(grad_outputs)} grad_outputs")
@@ -132,7 +131,7 @@ def grad(
         leading_to([_root(o) for o in outs], keys),
         wanted,
     )
-    with _recording(create_graph):
+    with grad_enabled(create_graph):
         first = [s if create_graph else s._array for s in seeds]
         sweep.run(zip((_root(o) for o in outs), first, strict=True))
         found = {-id(leaf): g for leaf, g, _ in sweep.leaves()} | sweep.found
@@ -147,89 +146,4 @@ def grad(
                     "allow_unused=True to get None for it"
                 )
             results.append(g if g is None or create_graph else constant(np.array(g, order="C")))
-    return results[0] if isinstance(inputs, Tensor) else tuple(results)
-
-
-class _Switch:
-    """A setting of the current thread, as a context manager and as a decorator."""
-
-    name: str
-    value: bool
-
-    def __init__(self) -> None:
-        self._before: list[bool] = []
-
-    def __enter__(self) -> None:
-        self._before.append(getattr(local.now, self.name))
-        setattr(local.now, self.name, self.value)
-
-    def __exit__(self, *exc: object) -> None:
-        setattr(local.now, self.name, self._before.pop())
-
-    def __call__(self, fn: F) -> F:
-        @functools.wraps(fn)
-        def wrapped(*args: Any, **kwargs: Any) -> Any:
-            with type(self)():
-                return fn(*args, **kwargs)
-
-        return wrapped  # type: ignore[return-value]
-
-
-class _recording(_Switch):
-    """Recording on or off."""
-
-    name = "grad"
-
-    def __init__(self, on: bool):
-        super().__init__()
-        self.value = on
-
-
-class no_grad(_Switch):
-    """Record nothing in this thread: `with no_grad():` or `@no_grad()`.
-
-    >>> import tinygrad_rnn as tg
-    >>> w = tg.tensor([1.0], requires_grad=True)
-    >>> with tg.no_grad():
-    ...     y = w * 2
-    >>> y.requires_grad
-    False
-    """
-
-    name, value = "grad", False
-
-
-class detect_anomaly(_Switch):
-    """Raise AnomalyError at the first value or gradient that is not finite.
-
-    The message names the op, the time step, the scope and the line of the
-    user's code. Every result is looked at, so expect training to slow down
-    by a third or more.
-    """
-
-    name, value = "anomaly", True
-
-
-@contextmanager
-def step(t: int | None) -> Iterator[None]:
-    """Stamp the nodes recorded inside with time step `t`, whatever is iterated there."""
-    now = local.now
-    before, held = now.stamp[0], now.step_held
-    now.stamp, now.step_held = (t, now.stamp[1]), True
-    try:
-        yield
-    finally:
-        now.stamp, now.step_held = (before, now.stamp[1]), held
-
-
-@contextmanager
-def scope(name: str) -> Iterator[None]:
-    """Put the nodes recorded inside under `name` in the path of modules."""
-    now = local.now
-    before = now.stamp[1]
-    path = f"{before}.{name}" if before and name else before or name
-    now.stamp = (now.stamp[0], path)
-    try:
-        yield
-    finally:
-        now.stamp = (now.stamp[0], before)
+    return results[0] if isinstance(inputs, Variable) else tuple(results)

@@ -5,11 +5,12 @@ from typing import Any
 
 import numpy as np
 
+from .conversion import to_array
 from .errors import DTypeError, ShapeError
 from .ops import stack
 from .ops.names import on_cpu
 from .ops.random import Generator, default_generator, draw, normal, uniform
-from .tensors import Tensor, to_array
+from .tensors import Tensor
 
 Shape = int | Sequence[int]
 
@@ -202,19 +203,29 @@ def logspace(
     return Tensor(np.logspace(start, stop, n, base=base).astype(_supported(dtype)))
 
 
-def _drawn(op: Any, source: Generator, shape: Any, dtype: Any) -> Tensor:
+def _drawn(
+    op: Any, source: Generator | None, shape: Any, dtype: Any, requires_grad: bool
+) -> Tensor:
     """Numbers through ops, so that a recorded function draws afresh at every call."""
-    y = op(draw(generator=source), shape=_shape(shape), dtype=_float(dtype))
-    return y if isinstance(y, Tensor) else Tensor(y)
+    bits = draw(generator=source or default_generator)
+    y = op(bits, shape=_shape(shape), dtype=_float(dtype))
+    y = y if isinstance(y, Tensor) else Tensor(y)
+    if requires_grad:
+        y.requires_grad = True
+    return y
 
 
-def rand(*shape: Any, dtype: Any = np.float32, generator: Generator | None = None) -> Tensor:
+def rand(
+    *shape: Any, dtype: Any = np.float32, generator: Generator | None = None,
+    requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
     """Draw uniform numbers in [0, 1)."""
-    source = generator or default_generator
-    return _drawn(uniform, source, shape, dtype)
+    return _drawn(uniform, generator, shape, dtype, requires_grad)
 
 
-def randn(*shape: Any, dtype: Any = np.float32, generator: Generator | None = None) -> Tensor:
+def randn(
+    *shape: Any, dtype: Any = np.float32, generator: Generator | None = None,
+    requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
     """Draw standard normal numbers."""
-    source = generator or default_generator
-    return _drawn(normal, source, shape, dtype)
+    return _drawn(normal, generator, shape, dtype, requires_grad)

@@ -1,5 +1,10 @@
 """Every error the library raises on purpose; each says what came and what to do."""
 
+import os
+import sys
+
+_PACKAGE = os.path.dirname(__file__)
+
 
 class ShapeError(ValueError, IndexError):
     """Shapes, axes or indices that do not fit the op; both errors, as NumPy's of an axis is."""
@@ -50,3 +55,22 @@ def kind(value: object) -> str:
     found = type(value)
     library = found.__module__.partition(".")[0]
     return found.__name__ if library == "builtins" else f"{library}.{found.__name__}"
+
+
+_ours: dict[str, bool] = {}  # by file, whether it is this package's: 90 ns less a frame
+_lines: dict[tuple[str, int], str] = {}  # a recording names the same line at every step
+
+
+def user_line() -> str:
+    """File and line of the innermost frame outside this package."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None:
+        file = frame.f_code.co_filename
+        ours = _ours.get(file)
+        if ours is None:
+            ours = _ours[file] = file.startswith(_PACKAGE)
+        if not ours:
+            break
+        frame = frame.f_back
+    key = frame.f_code.co_filename, frame.f_lineno
+    return _lines.get(key) or _lines.setdefault(key, "{}:{}".format(*key))

@@ -1,27 +1,20 @@
-"""The recorded graph and the reverse sweep through it.
+"""The recorded graph: one node an op call, with a rising sequence number.
 
-A `Node` is one op call. Nodes carry a rising sequence number, and the sweep
-takes them in descending order of it from a heap that holds only nodes with a
-cotangent waiting: no recursion and no sorting pass, so 100,000 time steps need
-no deeper a stack than one. Nodes point to their inputs and never forward, so
-reference counting alone frees a graph.
+Nodes point to their inputs and never forward, so reference counting alone frees a graph.
 """
 
-from collections.abc import Callable, Iterable
-from heapq import heappop, heappush
+import itertools
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
-from .errors import AnomalyError, GraphError
-from .op import Array, Deferred, Op, Plan, local
-from .ops.indexing import index, put_slices
-from .ops.shape import sum_to
+from .conversion import supported
+from .errors import DTypeError, GraphError
+from .op import Array, Op, Plan, Traced, local
 
 FREED: tuple[Any, ...] = ("freed",)  # stands where a node's saved values were
-# Products of steps are summed when their pieces have this many rows together: enough for a
-# product at full speed, few enough to be in the cache still (all at the end: 1.15 times as long)
-ROWS = 1024
+count = itertools.count(1).__next__  # sequence numbers; atomic under the interpreter's lock
 
 
 class Node:
@@ -72,292 +65,88 @@ class Node:
         raise GraphError("a graph cannot be copied or pickled; copy values with .detach()")
 
 
+class Variable(Traced):
+    """What the graph knows of a Tensor: its array, and the node that made it."""
+
+    __slots__ = (
+        "__weakref__", "_array", "_hooks", "_leaf", "_name", "_node", "_version", "grad", "label",
+    )  # fmt: skip
+
+    _array: Array
+    _node: Node | None
+    _leaf: bool  # a leaf that requires a gradient
+    _version: list[int] | None  # shared by all views of one array; raised at each write
+    grad: Any  # of the class itself, or None
+    _name: str | None
+    label: Any  # ("index", base, key) of a slice without a node, or ("detach",)
+
+    def __init__(self, array: Array, requires_grad: bool = False, name: str | None = None):
+        self._array, self._node, self._leaf = supported(np.asanyarray(array)), None, False
+        self._version, self.grad, self._name, self.label = [0], None, name, None
+        self._hooks: dict[int, Any] | None = None
+        self.requires_grad = requires_grad
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Sizes of the axes."""
+        return self._array.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the values."""
+        return self._array.dtype
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return self._array.ndim
+
+    @property
+    def size(self) -> int:
+        """Number of values."""
+        return self._array.size
+
+    @property
+    def node(self) -> Node | None:
+        """The op call that made it, None for leaves and constants."""
+        return self._node
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether gradients flow to it; settable on leaves of a float dtype."""
+        return self._leaf or self._node is not None
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        if self._node is not None:
+            raise GraphError(
+                "requires_grad: this tensor was computed by an op and follows its inputs; "
+                "use .detach() to cut it off"
+            )
+        if value and self._array.dtype.kind != "f":
+            raise DTypeError(
+                f"requires_grad: only float tensors have gradients, this one is {self.dtype}; "
+                "convert it with .astype('float32')"
+            )
+        if value and not self._leaf and local.now.recorder is not None:
+            local.now.recorder.leaves.append(self)
+        self._leaf = bool(value)
+
+    @property
+    def name(self) -> str | None:
+        """What diagrams and error messages call it; settable, also on what an op made."""
+        return self._name
+
+    @name.setter
+    def name(self, value: str | None) -> None:
+        self._name = value
+        if self._node is not None:  # the graph keeps nodes, not tensors
+            self._node.extra = {**(self._node.extra or {}), "name": value}
+
+
 def key_of(p: Any) -> int:
     """Sequence number of a node, negative id of a leaf: what the sweep files things under."""
     return p.seq if p.__class__ is Node else -id(p)
-
-
-class Sweep:
-    """One reverse pass: seeds in, cotangents of leaves and wanted nodes out.
-
-    `lift(array, node)` makes a Tensor; with `create_graph` all cotangents are
-    Tensors and the rules, written in ops, record a graph of their own. `only`
-    (keys) limits the pass to what leads to the wanted inputs. `watch` is shown every
-    node's cotangent (`total`) and every contribution (`passes`, which gives what is to
-    be delivered, None for nothing), and adds up what was put off (`joined`); `slices` are
-    the index nodes that it must see.
-    """
-
-    def __init__(
-        self,
-        lift: Callable[[Any, Any], Any],
-        retain: bool,
-        create_graph: bool,
-        only: set[int] | None = None,
-        wanted: frozenset[int] = frozenset(),
-        watch: Any = None,
-    ):
-        self.lift, self.retain, self.create_graph = lift, retain, create_graph
-        self.only, self.wanted, self.watch = only, wanted, watch
-        self.heap: list[int] = []  # negated keys of nodes with a cotangent waiting
-        # what waits, by key: where it goes, its sum, whether that is ours to add to,
-        # and pieces to be put together late
-        self.targets: dict[int, Any] = {}
-        self.totals: dict[int, Any] = {}
-        self.owned: set[int] = set()
-        self.pieces: dict[int, dict[Op, tuple[list[Any], list[Any]]]] = {}
-        self.found: dict[int, Any] = {}  # cotangents of wanted nodes
-        self.retained: list[tuple[Any, Any]] = []  # (a tensor's weak reference, cotangent)
-
-    def run(self, seeds: Iterable[tuple[Any, Any]]) -> None:
-        """Sweep from `seeds`, pairs of a Node or leaf and its cotangent.
-
-        One loop, longer than our functions are: a Python call costs 60 ns, and a
-        hundred steps of an LSTM send 2,400 contributions through here.
-        """
-        for target, g in seeds:
-            self.deliver(target, g)
-        heap, targets, totals, owned = self.heap, self.targets, self.totals, self.owned
-        pieces, wanted, only, retain = self.pieces, self.wanted, self.only, self.retain
-        arrays, anomaly, ndarray = not self.create_graph, local.now.anomaly, np.ndarray
-        watch = self.watch
-        through = wanted if watch is None else wanted | watch.slices
-        while heap:
-            key = -heappop(heap)
-            extra = targets[key].extra
-            if extra is not None and "again" in extra:
-                check_intact(targets[key])
-                targets[key].saved[0].take_over(self, targets[key])  # train/segment.py
-                continue
-            node, g = targets.pop(key), totals.pop(key, None)
-            if key in pieces:
-                g = self._settle(key, node.shape, g)
-            owned.discard(key)
-            if extra is not None:
-                if "hooks" in extra:
-                    g = run_hooks(extra["hooks"], g, self.lift, self.create_graph)
-                if "retain" in extra:
-                    self.retained.append((extra["retain"], g))
-            if key in wanted:
-                self.found[key] = g
-            if watch is not None:
-                watch.total(node, g)
-            saved = node.saved
-            if saved is FREED or node.versions is not None:
-                check_intact(node)
-            if node.op.variadic or not arrays:
-                (self._at_once if node.op.selective else self._through)(node, g)
-                if not retain:
-                    node.saved, node.versions = FREED, None
-                continue
-            inputs = node.inputs
-            for k, kernel, names, places, sources, _ in node.plan.steps:
-                p = inputs[k]
-                if only is not None and key_of(p) not in only:
-                    continue
-                if places is None or names:
-                    values = _reads(sources, node, saved)
-                    c = kernel(g, *values, **{name: node.attrs[name] for name in names})
-                elif not places:
-                    c = kernel(g)
-                elif len(places) == 1:
-                    c = kernel(g, saved[places[0]])
-                else:
-                    c = kernel(g, *[saved[i] for i in places])
-                if anomaly:
-                    _check_finite(node, k, c)
-                if watch is not None:
-                    c = watch.passes(node, k, c)
-                    if c is None:
-                        continue
-                if c.__class__ is Deferred:
-                    self.defer(p, c.op, c.piece, c.key)
-                    continue
-                if p.__class__ is Node and c.__class__ is ndarray and c.shape == p.shape:
-                    if p.op is index and p.extra is None and p.seq not in through:
-                        self.defer(p.inputs[0], put_slices, (c,), p.attrs["key"])
-                        continue  # a slice hands on what it gets: no need to wait for its turn
-                    key = p.seq
-                    if key not in targets:  # a first whole array: `deliver` in place
-                        targets[key], totals[key] = p, c
-                        heappush(heap, -key)
-                        continue
-                self.deliver(p, c)
-            if not retain:
-                node.saved, node.versions = FREED, None
-
-    def leaves(self) -> list[tuple[Any, Any, bool]]:
-        """Each leaf reached, its gradient, and whether nobody else holds it; all handed over."""
-        totals, owned = self.totals, self.owned
-        for key in [key for key in self.targets if key in self.pieces]:
-            totals[key] = self._settle(key, self.targets[key].shape, totals.get(key))
-            owned.add(key)
-        return [(leaf, totals.pop(key, None), key in owned) for key, leaf in self.targets.items()]
-
-    def deliver(self, p: Any, c: Any) -> None:
-        """Hand a contribution to input `p`, summed back to its shape if it was broadcast.
-
-        The first is kept as it came, since others may share it; a second makes a
-        sum of our own, to which all later ones are added in place.
-        """
-        if c.__class__ is Deferred:
-            self.defer(p, c.op, c.piece, c.key)
-            return
-        key = self._expect(p)
-        if c.shape != p.shape:
-            # straight to the kernel on arrays: dispatch costs half a microsecond an edge
-            c = sum_to(c, shape=p.shape) if self.create_graph else sum_to.kernel(c, shape=p.shape)
-        self._add(key, c)
-
-    def _add(self, key: int, c: Any) -> None:
-        totals = self.totals
-        if key not in totals:
-            totals[key] = c
-        elif key in self.owned:
-            np.add(totals[key], c, out=totals[key])
-        else:
-            totals[key] = total = totals[key] + c
-            if total.__class__ is np.ndarray:
-                self.owned.add(key)
-
-    def _expect(self, p: Any) -> int:
-        """Put `p` among the places that a cotangent is on its way to."""
-        if p.__class__ is not Node:
-            self.targets[-id(p)] = p
-            return -id(p)
-        key: int = p.seq
-        if key not in self.targets:
-            self.targets[key] = p
-            heappush(self.heap, -key)
-        return key
-
-    def defer(self, p: Any, op: Op, piece: tuple[Any, ...], place: Any) -> None:
-        """Keep a piece of p's cotangent until all are there.
-
-        In flat lists, not a tuple a piece: what lives until the end of the sweep is
-        gone through by the garbage collector again and again.
-        """
-        key = self._expect(p)
-        if key not in self.pieces:
-            self.pieces[key] = {op: ([], [])}
-        groups = self.pieces[key]
-        if op not in groups:
-            groups[op] = ([], [])
-        parts, places = groups[op]
-        parts.extend(piece)
-        places.append(place)
-        if place is None and len(parts) * len(parts[0]) >= ROWS:
-            self._add(key, self._join(key, op, parts))
-            parts.clear()
-            places.clear()
-
-    def _join(self, key: int, op: Op, parts: list[Any]) -> Any:
-        return op(*parts) if self.watch is None else self.watch.joined(key, op, parts)
-
-    def _settle(self, key: int, shape: tuple[int, ...], total: Any) -> Any:
-        """Add to a sum the pieces that were put off, each kind in one op."""
-        for op, (parts, places) in self.pieces.pop(key).items():
-            if not parts:
-                continue
-            if places[0] is None:
-                y = self._join(key, op, parts)
-            else:
-                y = op(*parts, keys=tuple(places), shape=shape)
-            total = y if total is None else total + y
-        return total
-
-    def _through(self, node: Node, g: Any) -> None:
-        """Send a cotangent on to a node's inputs: many-input ops, and all ops with a graph."""
-        saved = self._lifted(node) if self.create_graph else node.saved
-        for step in node.plan.steps:
-            values = _reads(step.sources, node, saved)
-            attrs = {name: node.attrs[name] for name in step.attrs}
-            fn = step.fn if self.create_graph else step.kernel
-            if node.op.variadic:
-                pairs = zip(node.inputs, fn(g, *values, **attrs), strict=True)
-            elif self.only is None or key_of(node.inputs[step.input]) in self.only:
-                pairs = zip([node.inputs[step.input]], [fn(g, *values, **attrs)], strict=True)
-            else:
-                continue
-            place, watch = step.input, self.watch
-            for k, (p, c) in enumerate(pairs, 0 if node.op.variadic else place):
-                if c is not None and self._wants(p):
-                    if local.now.anomaly:
-                        _check_finite(node, place, c)
-                    if watch is not None:
-                        c = watch.passes(node, k, c)
-                    if c is not None:
-                        self.deliver(p, c)
-
-    def _at_once(self, node: Node, g: Any) -> None:
-        """Through an op whose one rule gives the gradients of all inputs that want one."""
-        (step,) = node.plan.steps
-        values = _reads(step.sources, node, node.saved)
-        fn = step.fn if self.create_graph else step.kernel
-        if self.only is None:  # a node is there since a gradient is wanted
-            wanted = [p.__class__ is Node or p._leaf for p in node.inputs]
-        else:
-            wanted = [self._wants(p) for p in node.inputs]
-        found = fn(g, *values, wanted=wanted)
-        targets, anomaly = self.targets, local.now.anomaly
-        for p, c in zip(node.inputs, found, strict=True):
-            if c is None:
-                continue
-            if anomaly:
-                _check_finite(node, step.input, c)
-            key = -id(p)
-            if p.__class__ is Node or key in targets:
-                self.deliver(p, c)
-                continue
-            targets[key], self.totals[key] = p, c  # `deliver` in place
-            if c.base is None:  # made for this input: ours to add to
-                self.owned.add(key)
-
-    def _wants(self, p: Any) -> bool:
-        """Whether a gradient of input `p` is asked for."""
-        needs = p.__class__ is Node or p.requires_grad
-        return needs and (self.only is None or key_of(p) in self.only)
-
-    def _lifted(self, node: Node) -> tuple[Any, ...]:
-        """The saved arrays as Tensors that lead back into the graph."""
-        values = []
-        for i, v in zip(node.plan.keep, node.saved, strict=True):
-            if i == -1:
-                values.append(self.lift(v, node))
-            elif node.op.variadic:
-                pairs = zip(v, node.inputs, strict=True)
-                values.append(tuple([self.lift(a, p) for a, p in pairs]))
-            else:
-                values.append(self.lift(v, node.inputs[i]))
-        return tuple(values)
-
-
-def run_hooks(hooks: dict[int, Any], g: Any, lift: Callable[[Any, Any], Any], graph: bool) -> Any:
-    """Show `g` to each hook in turn; what a hook returns takes its place."""
-    for hook in tuple(hooks.values()):
-        seen = g if graph else lift(g, None)
-        changed = hook(seen)
-        if changed is not None:
-            if getattr(changed, "shape", None) != g.shape or changed.dtype != g.dtype:
-                raise GraphError(
-                    f"gradient hook: must return None or a tensor of shape {g.shape} and dtype "
-                    f"{g.dtype}, got {getattr(changed, 'shape', type(changed).__name__)}"
-                )
-            g = changed if graph else np.array(changed.numpy())
-    return g
-
-
-def _reads(sources: Iterable[tuple[str, int]], node: Node, saved: Any) -> list[Any]:
-    """What a rule asks for: saved values, and shapes and dtypes of inputs."""
-    values: list[Any] = []
-    for kind, i in sources:
-        if kind == "saved":
-            values.append(saved[i])
-        elif node.op.variadic:
-            values.append(tuple([getattr(p, kind) for p in node.inputs]))
-        else:
-            values.append(getattr(node.inputs[i], kind))
-    return values
 
 
 def check_intact(node: Node) -> None:
@@ -376,17 +165,6 @@ def check_intact(node: Node) -> None:
                 f"backward: {name} of shape {tensor.shape}, saved by {node.op.name}{node.place()},"
                 " was changed in place after the forward pass; call backward() before the "
                 "optimiser's step or assign_()"
-            )
-
-
-def _check_finite(node: Node, k: int, c: Any) -> None:
-    parts = c.piece if isinstance(c, Deferred) else (c,)
-    for part in parts:
-        values: Array = part if isinstance(part, np.ndarray) else part.numpy()
-        if not np.isfinite(values).all():
-            raise AnomalyError(
-                f"detect_anomaly: the backward pass of {node.op.name}{node.place()} gives input "
-                f"{node.op.inputs[k]!r} a gradient that is not finite"
             )
 
 

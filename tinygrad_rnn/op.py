@@ -29,7 +29,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .errors import DTypeError, ShapeError, kind
+from .kernels import scalar as scalar
 
+__all__ = ["Op", "Spec", "broadcast", "elementwise", "pointwise", "primitive", "scalar"]
 Array = np.ndarray[Any, Any]
 OPS: dict[str, "Op"] = {}
 # what a kernel raises for inputs that do not fit: numbers where it needs arrays, too

@@ -1,24 +1,38 @@
-"""Recording: an op call on Tensors runs on their arrays and leaves a node.
+"""Recording: an op call on Tensors runs on their arrays and leaves a node of the graph."""
 
-Importing this file gives the Tensor its operators and its array functions.
-"""
-
-import sys
-from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 
-from . import ops
-from .errors import AnomalyError, DTypeError, ShapeError
-from .graph import Node
+from .conversion import to_array
+from .errors import AnomalyError, DTypeError, ShapeError, user_line
+from .graph import Node, Variable, count
 from .op import MISFITS, Array, Op, local
-from .tensors import Tensor, constant, count, to_array
+from .ops.indexing import index
 
 _F32, _F64 = np.dtype(np.float32), np.dtype(np.float64)
-_new_tensor, _new_node, _ndarray = Tensor.__new__, Node.__new__, np.ndarray
-_PACKAGE = str(Path(__file__).parent)
+V = TypeVar("V", bound=Variable)
+
+
+_new_node, _ndarray = Node.__new__, np.ndarray
+_Result: Any = None  # the class of what op calls make: Tensor, once it is defined
+_new: Any = None  # its __new__
+
+
+def results(cls: type[V]) -> type[V]:
+    """Let op calls make instances of this class (a decorator)."""
+    global _Result, _new
+    _Result, _new = cls, cls.__new__
+    return cls
+
+
+def constant(array: Array) -> Any:
+    """Wrap an array that nobody else will write to, without copying it."""
+    out = _new(_Result)
+    out._array, out._node, out._leaf = array, None, False
+    out._version = out.grad = out._name = out.label = out._hooks = None
+    return out
 
 
 def _outside_value(op: Op, a: Any) -> Any:
@@ -34,26 +48,7 @@ def _outside_value(op: Op, a: Any) -> Any:
     return constant(to_array(a))
 
 
-_ours: dict[str, bool] = {}  # by file, whether it is this package's: 90 ns less a frame
-_lines: dict[tuple[str, int], str] = {}  # a recording names the same line at every step
-
-
-def user_line() -> str:
-    """File and line of the innermost frame outside this package."""
-    frame = sys._getframe(1)
-    while frame.f_back is not None:
-        file = frame.f_code.co_filename
-        ours = _ours.get(file)
-        if ours is None:
-            ours = _ours[file] = file.startswith(_PACKAGE)
-        if not ours:
-            break
-        frame = frame.f_back
-    key = frame.f_code.co_filename, frame.f_lineno
-    return _lines.get(key) or _lines.setdefault(key, "{}:{}".format(*key))
-
-
-def record(_: Tensor, op: Op, args: tuple[Any, ...], attrs: dict[str, Any]) -> Tensor:
+def record(_: Variable, op: Op, args: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
     """Run an op on the arrays inside Tensors, and note it if a gradient may be wanted.
 
     The hottest Python of the library: a hundred steps of an LSTM pass here 1,300
@@ -61,17 +56,16 @@ def record(_: Tensor, op: Op, args: tuple[Any, ...], attrs: dict[str, Any]) -> T
     """
     now = local.now
     if now.recorder is not None:
-        taken: Tensor = now.recorder(op, args, attrs)
-        return taken
+        return now.recorder(op, args, attrs)
     values: list[Any] = []
     inputs: list[Any] = []
     mask, bit, shift = 0, 1, 0 if op.variadic else 1
     dtype, plain = None, True
     for a in args:
-        if not isinstance(a, Tensor):
+        if not isinstance(a, Variable):
             if a.__class__ is not float and a.__class__ is not int:
                 a, plain = _outside_value(op, a), False
-            if not isinstance(a, Tensor):
+            if not isinstance(a, Variable):
                 inputs.append(a)
                 values.append(a)
                 bit <<= shift
@@ -100,21 +94,21 @@ def record(_: Tensor, op: Op, args: tuple[Any, ...], attrs: dict[str, Any]) -> T
         raise op.explain(values, attrs, error) from None
     if y.__class__ is not _ndarray:
         y = np.asarray(y)
-    out = _new_tensor(Tensor)
+    out = _new(_Result)
     out._array, out._node, out._leaf = y, None, False
     out._version = out.grad = out._name = out.label = out._hooks = None
     if y.base is not None:
         _share_version(out, args)
     if mask and now.grad and op.rules and (y.dtype is dtype or y.dtype.kind == "f"):
         out._node = _make_node(op, args, inputs, attrs, values, y, mask, now.stamp)
-    elif op is ops.index:
+    elif op is index:
         out.label = ("index", args[0], attrs["key"])
     if now.anomaly:
         _check_anomaly(out, op, values[: len(args)])
     return out
 
 
-def record_each(x: Tensor, op: Op, many: Sequence[dict[str, Any]]) -> list[Tensor]:
+def record_each(x: Variable, op: Op, many: Sequence[dict[str, Any]]) -> list[Any]:
     """`record` for one input and several attributes, whose checks are made once.
 
     A chunk into four gates takes 10 us so, 15 one by one.
@@ -127,7 +121,7 @@ def record_each(x: Tensor, op: Op, many: Sequence[dict[str, Any]]) -> list[Tenso
     outs = []
     for attrs in many:
         y = op.kernel(x._array, **attrs)
-        out, node = _new_tensor(Tensor), _new_node(Node)
+        out, node = _new(_Result), _new_node(Node)
         out._array, out._node, out._leaf, out._version = y, node, False, x._version
         out.grad = out._name = out.label = out._hooks = None
         node.op, node.inputs, node.attrs, node.plan, node.extra = op, inputs, attrs, plan, None
@@ -135,39 +129,6 @@ def record_each(x: Tensor, op: Op, many: Sequence[dict[str, Any]]) -> list[Tenso
         node.shape, node.dtype = y.shape, y.dtype
         outs.append(out)
     return outs
-
-
-Tensor.__apply_op__ = record  # type: ignore
-Tensor.__apply_each__ = record_each  # type: ignore
-_NO_ATTRS: dict[str, Any] = {}  # shared: an op without attributes needs no dict of its own
-
-
-def _operator(op: Op, reflected: bool = False) -> Callable[[Tensor, Any], Tensor]:
-    """The method for an operator: straight to `record`, 0.5 us less than through the op."""
-
-    def method(self: Tensor, other: Any) -> Tensor:
-        return record(self, op, (self, other), _NO_ATTRS)
-
-    def reflection(self: Tensor, other: Any) -> Tensor:
-        return record(self, op, (other, self), _NO_ATTRS)
-
-    return reflection if reflected else method
-
-
-for _name, _op in {
-    "add": ops.add, "sub": ops.sub, "mul": ops.mul, "truediv": ops.div, "pow": ops.pow,
-    "floordiv": ops.floor_divide, "mod": ops.remainder,
-    "matmul": ops.matmul, "and": ops.bitwise_and, "or": ops.bitwise_or, "xor": ops.bitwise_xor,
-    "lshift": ops.bitwise_left_shift, "rshift": ops.bitwise_right_shift,
-}.items():  # fmt: skip
-    setattr(Tensor, f"__{_name}__", _operator(_op))
-    setattr(Tensor, f"__r{_name}__", _operator(_op, reflected=True))
-for _name, _op in {
-    "eq": ops.eq, "ne": ops.ne, "lt": ops.lt, "le": ops.le, "gt": ops.gt, "ge": ops.ge,
-}.items():  # fmt: skip
-    setattr(Tensor, f"__{_name}__", _operator(_op))
-for _name, _op in {"neg": ops.neg, "abs": ops.abs}.items():
-    setattr(Tensor, f"__{_name}__", lambda self, op=_op: record(self, op, (self,), _NO_ATTRS))
 
 
 def _make_node(
@@ -197,7 +158,7 @@ def _make_node(
             node.saved = tuple([values[i] for i in keep])
         for i in keep:
             a = args[i] if i >= 0 else None
-            if isinstance(a, Tensor) and (a._node is None or a._version is not None):
+            if isinstance(a, Variable) and (a._node is None or a._version is not None):
                 node.versions = versions_of([args[i] for i in keep if i >= 0])
                 break
     node.op, node.inputs, node.attrs, node.extra = op, tuple(inputs), attrs, None
@@ -205,10 +166,10 @@ def _make_node(
     return node
 
 
-def _share_version(out: Tensor, args: Sequence[Any]) -> None:
+def _share_version(out: Variable, args: Sequence[Any]) -> None:
     """A view changes when what it looks at does: let it carry the same version."""
     for a in args:
-        if isinstance(a, Tensor):
+        if isinstance(a, Variable):
             if a._version is None and a._node is None:
                 a._version = [0]
             out._version = a._version
@@ -219,14 +180,14 @@ def versions_of(saved: Sequence[Any]) -> tuple[Any, ...] | None:
     """(version, its value now, Tensor) of each that can still be written to, in one flat tuple."""
     marks: list[Any] = []
     for t in saved:
-        if isinstance(t, Tensor) and (t._node is None or t._version is not None):
+        if isinstance(t, Variable) and (t._node is None or t._version is not None):
             if t._version is None:
                 t._version = [0]
             marks += (t._version, t._version[0], t)
     return tuple(marks) or None
 
 
-def _check_anomaly(out: Tensor, op: Op, values: Sequence[Any]) -> None:
+def _check_anomaly(out: Variable, op: Op, values: Sequence[Any]) -> None:
     """Stop at the first value that is not finite, and note where each node was made."""
     line = user_line()
     if out._node is not None:
@@ -243,29 +204,3 @@ def _check_anomaly(out: Tensor, op: Op, values: Sequence[Any]) -> None:
         f"detect_anomaly: {op.name}{words} gives {lost} of {out.size} values that are not finite"
         f"{came}, at {line}"
     )
-
-
-def _method(name: str) -> Callable[..., Tensor]:
-    function = getattr(ops, name)
-
-    def method(self: Tensor, *args: Any, **attrs: Any) -> Tensor:
-        result: Tensor = function(self, *args, **attrs)
-        return result
-
-    method.__name__, method.__doc__ = name, function.__doc__
-    return method
-
-
-METHODS = (
-    "abs", "all", "any", "argmax", "argmin", "argsort", "broadcast_to", "ceil", "chunk", "clip",
-    "clone", "cos", "cumprod", "cumsum", "diagonal", "erf", "exp", "expand_dims", "expm1",
-    "flip", "floor", "gelu", "isfinite", "isinf", "isnan", "log", "log1p", "log_softmax",
-    "logsumexp", "masked_fill", "matmul", "max", "mean", "min", "moveaxis", "multinomial",
-    "nan_to_num", "norm", "prod",
-    "relu", "repeat", "roll", "round", "sigmoid", "sign", "silu", "sin", "softmax", "softplus",
-    "sort", "split", "sqrt", "square", "squeeze", "std", "sum", "swapaxes", "take",
-    "take_along_axis", "tanh", "tile", "topk", "trace", "tril", "triu", "trunc", "unstack",
-    "var",
-)  # fmt: skip
-for _name in METHODS:
-    setattr(Tensor, _name, _method(_name))

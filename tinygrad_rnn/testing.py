@@ -10,11 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from .autodiff import grad, no_grad
+from .autodiff import grad
 from .errors import DTypeError, GraphError
 from .op import Array
 from .ops.random import default_generator
-from .tensors import Tensor, constant
+from .recording import constant
+from .switches import no_grad
+from .tensors import Tensor
 
 
 class GradcheckError(AssertionError):

@@ -11,10 +11,11 @@ from operator import attrgetter
 from types import FunctionType
 from typing import Any
 
-from ..autodiff import _Switch
 from ..errors import CaptureError, CaptureWarning
+from ..graph import count
 from ..op import local
-from ..tensors import Tensor, count
+from ..switches import Switch
+from ..tensors import Tensor
 from . import explain as words
 from .arguments import flatten
 from .audit import audited
@@ -25,7 +26,7 @@ from .relocate import general
 from .varying import Varying
 
 
-class disable_jit(_Switch):
+class disable_jit(Switch):
     """Run jitted functions eagerly in this thread: `with disable_jit():` or `@disable_jit()`.
 
     >>> import tinygrad_rnn as tg

@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from ..conversion import to_array
 from ..errors import CaptureError
 from ..op import OPS
-from ..tensors import Tensor, constant, to_array
+from ..recording import constant
+from ..tensors import Tensor
 from .capture import Symbol, Tape
 from .ir import Value
 from .places import LARGE, PLAIN, SMALL_ARRAY

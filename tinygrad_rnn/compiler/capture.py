@@ -15,12 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import CaptureError, DTypeError
+from ..conversion import index_key, to_array
+from ..errors import CaptureError, DTypeError, user_line
 from ..op import OPS, Array, Op, local
 from ..ops.pick import pick
 from ..ops.random import Generator
-from ..recording import user_line
-from ..tensors import Tensor, index_key, to_array
+from ..tensors import Tensor
 from .asking import ask, number_dtype, recording
 from .floats import Floats, Number, asked
 from .ir import Instr, Value

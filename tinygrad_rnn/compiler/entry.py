@@ -10,10 +10,10 @@ from copy import copy
 from typing import Any
 
 from ..errors import GraphError
-from ..graph import Node
+from ..graph import Node, count
 from ..op import Array, Deferred, local, primitive
-from ..recording import versions_of
-from ..tensors import Tensor, constant, count
+from ..recording import constant, versions_of
+from ..tensors import Tensor
 from .aliases import share_version
 from .arguments import static
 from .names import names_of

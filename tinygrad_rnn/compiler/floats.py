@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..errors import user_line
 from ..op import Array
-from ..recording import user_line
 from ..tensors import Tensor
 from .ir import Value
 

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from ..conversion import to_array
 from ..errors import DTypeError, GraphError
 from ..hooks import Handle
 from ..op import Array, local
-from ..tensors import Tensor, as_tensor, to_array
+from ..tensors import Tensor, as_tensor
 from ..words import OF_MODULES, hint
 from .hooks import Hooks, around, none_yet
 from .state import every_name, load

@@ -3,10 +3,10 @@
 import copy
 from typing import Any, NamedTuple
 
-from ..autodiff import no_grad
 from ..creation import tensor
 from ..errors import GraphError
 from ..ops.random import default_generator
+from ..switches import no_grad
 from ..tensors import Tensor
 from .hooks import none_yet
 from .module import Module

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..autodiff import step
 from ..errors import DTypeError, ShapeError, kind
 from ..op import primitive
 from ..ops.random import Generator
+from ..switches import step
 from ..tensors import Tensor, as_tensor
 from . import init
 from .cell import Cell

@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..autodiff import scope
 from ..op import local
-from ..tensors import Tensor, constant
+from ..recording import constant
+from ..switches import scope
+from ..tensors import Tensor
 from .reparametrized import computed_once
 
 

@@ -5,11 +5,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..autodiff import no_grad
 from ..errors import DataError
 from ..op import Array
 from ..ops.random import Generator
-from ..tensors import constant
+from ..recording import constant
+from ..switches import no_grad
 from .baselines import all_baselines
 from .forecaster import Forecaster
 from .loop import Fit, fit

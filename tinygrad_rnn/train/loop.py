@@ -8,12 +8,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import nn, optim
-from ..autodiff import no_grad
 from ..compiler import jit
 from ..errors import DataError
 from ..op import Array
 from ..ops.random import Generator
-from ..tensors import Tensor, constant
+from ..recording import constant
+from ..switches import no_grad
+from ..tensors import Tensor
 from .run import Run
 
 Pass = Callable[[Tensor, Tensor], Tensor]

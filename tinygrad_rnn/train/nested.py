@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from ..tensors import Tensor, constant
+from ..recording import constant
+from ..tensors import Tensor
 
 
 def map_leaves(fn: Callable[[Any], Any], tree: Any) -> Any:

@@ -5,11 +5,12 @@ from typing import Any
 
 import numpy as np
 
+from ..conversion import to_array
 from ..errors import DataError
 from ..op import Array
 from ..ops.random import Generator
 from ..optim.options import checked, count
-from ..tensors import Tensor, to_array
+from ..tensors import Tensor
 
 
 def padded(sequences: Sequence[Any], value: Any = 0) -> tuple[Array, Array]:

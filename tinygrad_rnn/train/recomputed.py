@@ -5,10 +5,9 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import ops
-from ..errors import CaptureError, ShapeError
+from ..errors import CaptureError, ShapeError, user_line
 from ..op import local
 from ..optim.options import checked, count
-from ..recording import user_line
 from ..tensors import Tensor
 from .nested import cut, leaves, like, steps_of
 from .segment import Segment

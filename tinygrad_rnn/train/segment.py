@@ -14,12 +14,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..autodiff import _recording
 from ..errors import GraphError
-from ..graph import FREED, Node, Sweep, check_intact, leading_to
+from ..graph import FREED, Node, check_intact, count, leading_to
 from ..op import Array, local, primitive
 from ..recording import versions_of
-from ..tensors import Tensor, count
+from ..sweep import Sweep
+from ..switches import grad_enabled
+from ..tensors import Tensor
 from .nested import leaves
 
 FAR = 1e-3  # of a state's largest value: further off, and the segment did something else
@@ -111,7 +112,7 @@ class Segment:
 
     def _again(self, since: int) -> list[tuple[int, Node]]:
         """Run again, under the modes and with the random numbers of the first time."""
-        with _noting({}), _as_before(self), _recording(True):
+        with _noting({}), _as_before(self), grad_enabled(True):
             outputs, state = self.run(self.part, self.state)
         new = leaves(state)
         results = [*leaves(outputs), *new]

@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ..conversion import to_array
 from ..errors import DataError
 from ..op import Array
 from ..optim.options import checked, count
-from ..tensors import Tensor, to_array
+from ..tensors import Tensor
 from .nested import cut, map_leaves, steps_of
 
 

@@ -8,14 +8,13 @@ from typing import Any, NamedTuple
 
 from tqdm import tqdm
 
-from ..autodiff import no_grad
 from ..compiler import disable_jit
-from ..errors import CaptureError, GraphError
-from ..graph import Node
+from ..errors import CaptureError, GraphError, user_line
+from ..graph import Node, count
 from ..op import local
 from ..optim import options
-from ..recording import user_line
-from ..tensors import Tensor, count
+from ..switches import no_grad
+from ..tensors import Tensor
 from .nested import cut, detach, steps_of
 
 Run = Callable[[Any, Any], tuple[Tensor, Any]]

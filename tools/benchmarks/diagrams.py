@@ -43,8 +43,8 @@ def draw(T: int, steps: str) -> dict[str, Any]:
 def swept(size: tuple[int, ...], measured: bool) -> float:
     """Seconds of one sweep, the recording of the graph and what comes before not counted."""
     import tinygrad_rnn as tg
-    from tinygrad_rnn.graph import Sweep
-    from tinygrad_rnn.tensors import constant
+    from tinygrad_rnn.recording import constant
+    from tinygrad_rnn.sweep import Sweep
     from tinygrad_rnn.viz.flow.flow import Flow
     from tinygrad_rnn.viz.graph.building import collect
 

@@ -6,12 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from ...autodiff import no_grad
 from ...errors import GraphError
-from ...graph import FREED, Node, Sweep, leading_to
+from ...graph import FREED, Node, leading_to
 from ...kernels.measure import Measured, measure_all
 from ...op import local
-from ...tensors import Tensor, constant
+from ...recording import constant
+from ...sweep import Sweep
+from ...switches import no_grad
+from ...tensors import Tensor
 from ..graph.building import collect
 from ..graph.graph import Graph, Vertex, nodes_below, root_of
 from ..graph.losses import edges_but_of, entries, reached

@@ -8,7 +8,8 @@ import numpy as np
 
 from ...errors import GraphError
 from ...graph import FREED, Node, key_of
-from ...tensors import Tensor, constant
+from ...recording import constant
+from ...tensors import Tensor
 from .graph import Edge, Graph, Vertex, nodes_below, roots_of
 from .steps import Steps, find_steps, row_of
 
