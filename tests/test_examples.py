@@ -265,7 +265,9 @@ def run_blocks(path, least):
     return text
 
 
-@pytest.mark.parametrize(("page", "blocks"), [("jit", 2), ("diagrams", 5), ("training", 4)])
+@pytest.mark.parametrize(
+    ("page", "blocks"), [("jit", 2), ("diagrams", 5), ("ops", 1), ("training", 4)]
+)
 def test_the_code_of_the_docs_runs(page, blocks, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     run_blocks(ROOT / "docs" / f"{page}.md", blocks)

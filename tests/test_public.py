@@ -53,3 +53,51 @@ def test_every_method_is_a_function_too():
     assert len(methods) > 60
     for name in methods:
         assert getattr(tg.Tensor, name).__doc__ == getattr(tg.ops, name).__doc__
+
+
+def test_an_op_of_ones_own_is_recorded_and_jitted(own_ops):
+    bump, row_range = own_ops
+
+    def loss(x, w):
+        h = tg.zeros(2, 3, dtype="float64")
+        total = tg.zeros((), dtype="float64")
+        for t in range(len(x)):
+            h = bump(x[t] + h @ w)
+            total = total + tg.mean(row_range(h))
+        return total + h.sum()
+
+    rng = np.random.default_rng(0)
+    w = tg.tensor(rng.normal(size=(3, 3)), requires_grad=True)
+    x = tg.tensor(rng.normal(size=(5, 2, 3)))
+    tg.testing.gradcheck(lambda w: loss(x, w), w)
+    tg.testing.check_jit(loss, x, w)
+
+
+@pytest.fixture
+def own_ops():
+    """One op on numbers and one on whole arrays, declared outside the package."""
+    from tinygrad_rnn.op import OPS, pointwise, primitive, scalar
+
+    @pointwise(floats=True)
+    def bump(x):
+        """x sigmoid(-x), elementwise."""
+        return x * scalar.sigmoid(-x)
+
+    @bump.vjp
+    def bump_vjp(g, x):
+        s = tg.sigmoid(-x)
+        return g * s * (1 - x * (1 - s))
+
+    @primitive(shape=lambda x: x.shape[:1])
+    def row_range(x):
+        """Largest minus smallest value of each row."""
+        return x.max(1) - x.min(1)
+
+    @row_range.vjp
+    def row_range_vjp(g, x):
+        largest = tg.eq(x, tg.max(x, axis=1, keepdims=True)).astype(g.dtype)
+        smallest = tg.eq(x, tg.min(x, axis=1, keepdims=True)).astype(g.dtype)
+        return tg.expand_dims(g, 1) * (largest - smallest)
+
+    yield bump, row_range
+    del OPS["bump"], OPS["row_range"]
