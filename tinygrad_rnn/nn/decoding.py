@@ -6,10 +6,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import ops
-from ..autodiff import no_grad
 from ..errors import ShapeError
 from ..op import Array
-from ..tensors import Tensor, constant
+from ..recording import constant
+from ..switches import no_grad
+from ..tensors import Tensor
 from .layers import sizes
 
 Step = Callable[[Tensor, Any], tuple[Any, Any]]
