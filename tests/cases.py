@@ -282,6 +282,29 @@ def reduce_cases() -> Iterator[Case]:
                    with_options(_cross_entropy, target), [shape], "real", tag)  # fmt: skip
 
 
+def ctc_cases() -> Iterator[Case]:
+    """A label 1 in two steps of two classes: three paths. Gradients: tests/test_ctc.py."""
+    rest = [np.array([[1]]), np.array([2]), np.array([1])]
+    for name, reference in {"ctc_nll": _one_label, "ctc_occupancy": _one_label_shares}.items():
+        attrs = {"blank": 0, "zero_infinity": False}
+        x = draw(rng_of(name), (2, 1, 2), "real")
+        yield Case(f"{name}-one", name, with_options(OPS[name], **attrs), reference, [x, *rest],
+                   False, attrs)  # fmt: skip
+
+
+def _paths(x: np.ndarray) -> list[float]:
+    return [np.exp(x[0, 0, a] + x[1, 0, b]) for a, b in ((1, 0), (1, 1), (0, 1))]
+
+
+def _one_label(x: np.ndarray, *rest: np.ndarray) -> np.ndarray:
+    return np.array([-np.log(sum(_paths(x)))])
+
+
+def _one_label_shares(x: np.ndarray, *rest: np.ndarray) -> np.ndarray:
+    p = np.array(_paths(x)) / sum(_paths(x))
+    return np.array([[[p[2], p[0] + p[1]]], [[p[0], p[1] + p[2]]]])
+
+
 def search_cases() -> Iterator[Case]:
     """Places, order and truth along an axis."""
     for name in ("any", "all", "argmax", "argmin"):
@@ -655,6 +678,7 @@ def random_cases() -> Iterator[Case]:
 CASES = [
     *pointwise_cases(),
     *reduce_cases(),
+    *ctc_cases(),
     *search_cases(),
     *arrange_cases(),
     *shape_cases(),

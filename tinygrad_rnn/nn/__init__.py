@@ -37,6 +37,7 @@ from .containers import (
     ParameterList as ParameterList,
     Sequential as Sequential,
 )
+from .ctc import ctc_decode as ctc_decode, ctc_loss as ctc_loss
 from .decoding import Hypothesis as Hypothesis, beam_search as beam_search
 from .layers import (
     Bilinear as Bilinear,
