@@ -1,6 +1,6 @@
 """What the rules of an op say of a call, of which nothing is computed: shape, dtype, casts."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -37,6 +37,15 @@ class Said(NamedTuple):
 _heard: dict[Any, Said] = {}  # the same call comes back at every step: 16 us an op, 9 from here
 
 
+def hashable(value: Any) -> Hashable:
+    """An attribute as it can be hashed: a slice cannot be, before Python 3.12."""
+    if value.__class__ is slice:
+        return ("slice", value.start, value.stop, value.step)
+    if isinstance(value, tuple):
+        return tuple([hashable(v) for v in value])
+    return value
+
+
 def ask(op: Op, inputs: Sequence[Any], attrs: dict[str, Any]) -> Said:
     """Ask the op's rules, once a pattern of operands."""
     kinds = [
@@ -48,9 +57,9 @@ def ask(op: Op, inputs: Sequence[Any], attrs: dict[str, Any]) -> Said:
         for a in inputs
     ]
     try:
-        key = op.name, *kinds, *attrs.values()
+        key = op.name, *kinds, *[hashable(v) for v in attrs.values()]
         said = _heard.get(key)
-    except TypeError:  # a slice cannot be hashed before Python 3.12
+    except TypeError:
         return _asked(op, inputs, attrs)
     if said is None:
         if len(_heard) > 10_000:

@@ -65,6 +65,7 @@ def calls_of(instrs: list[Instr]) -> list[rolling.Call]:
     """The recording as `rolling.find` takes it."""
     numbers = {id(instr.out): k for k, instr in enumerate(instrs)}
     known: dict[int, rolling.Operand] = {}  # by id of a value
+    split: dict[Any, Any] = {}  # the pieces of a split have their keys in common over all steps
     calls = []
     for instr in instrs:
         operands: list[rolling.Operand] = []
@@ -78,7 +79,10 @@ def calls_of(instrs: list[Instr]) -> list[rolling.Call]:
                 # a number may stand where later steps have a scalar: total = 0
                 kinds += ((), instr.out.dtype) if instr.op.pointwise else ("number", None)
         if instr.attrs:
-            fixed, places = _split_key(instr)
+            what = id(instr.attrs), *[a.shape for a in instr.inputs[:1] if a.__class__ is Value]
+            if what not in split:
+                split[what] = _split_key(instr)
+            fixed, places = split[what]
             kinds.append(fixed)
             operands += places
         heavy = _heavy(instr)

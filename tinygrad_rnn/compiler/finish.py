@@ -15,8 +15,10 @@ from .tidy import Item, dead_code, share
 
 def finish(items: list[Item], outputs: list[Any]) -> None:
     """What the code generator expects: no dead code, sums by rows, pointwise ops of one line."""
-    for item in items:
+    for item in tuple(items):
         if isinstance(item, Loop):
+            at = items.index(item)
+            items[at:at] = _turned_before(item)
             item.body = [e for i in item.body for p in _single_pairs(i) for e in late(p)]
             item.body = [e for i in item.body for e in _expanded(i)]
             _row_sums(item)
@@ -24,6 +26,27 @@ def finish(items: list[Item], outputs: list[Any]) -> None:
             share(item)
             _own_beginnings(item)
     dead_code(items, outputs)
+
+
+def _turned_before(loop: Loop) -> list[Instr]:
+    """Take out of a loop its series of matrices that are turned the same way at every step.
+
+    Attention's way back reads memory.mT, which each of its steps would copy. Single matrices
+    stay: a product packs them turned.
+    """
+    outside = {id(v) for v in loop.inputs()}
+    inside = {id(p.of) for p in loop.params if isinstance(p, Prev)}
+    inside |= {id(v) for r in loop.results for v in r.values}
+    found = [
+        i
+        for i in loop.body
+        if i.op.name == "permute_dims"
+        and i.out.ndim > 2
+        and id(i.inputs[0]) in outside
+        and id(i.out) not in inside
+    ]
+    loop.body = [i for i in loop.body if not any(i is f for f in found)]
+    return found
 
 
 def _row_sums(loop: Loop) -> None:

@@ -9,6 +9,7 @@ import gc
 import os
 import random
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import CodeType, FrameType, FunctionType
@@ -22,6 +23,9 @@ from .surroundings import Surroundings, state_of
 _MAKERS = ("__init__", "__post_init__")
 _ENVIRONMENT = type(os.environ).__getitem__.__code__
 _CLOCKS = ("now", "utcnow", "today")
+_RANDOM = ("urandom", "getrandom")
+# functions of C that may be read from: of all others nothing but the name is looked at
+_WATCHED = frozenset([*dir(time), *dir(random.Random), *_CLOCKS, *_RANDOM, "open"]) - {*dir(object)}
 
 
 class Watch:
@@ -55,10 +59,11 @@ class Watch:
             elif code.co_argcount or code.co_kwonlyargcount or code.co_freevars:
                 for name, value in frame.f_locals.items():
                     self.around.passed(value, name)
-        elif event == "c_call" and _is_moment(called):
-            self._note(self.moments, frame, _words(called))
-        elif event == "c_call" and called is open:
-            self._note(self.files, frame, "a file")
+        elif event == "c_call" and called.__name__ in _WATCHED:
+            if _is_moment(called):
+                self._note(self.moments, frame, _words(called))
+            elif called is open:
+                self._note(self.files, frame, "a file")
 
     def _note(self, notes: dict[str, str], frame: FrameType, what: str) -> None:
         """Take down that something was read, at the user's line."""
@@ -132,7 +137,7 @@ def _is_moment(called: Any) -> bool:
         return called.__name__ not in ("sleep", "strftime", "strptime", "mktime")
     if isinstance(owner, type):
         return owner.__module__ == "datetime" and called.__name__ in _CLOCKS
-    return isinstance(owner, random.Random) or called.__name__ in ("urandom", "getrandom")
+    return isinstance(owner, random.Random) or called.__name__ in _RANDOM
 
 
 def _words(called: Any) -> str:
