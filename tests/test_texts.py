@@ -78,6 +78,8 @@ def test_what_is_no_sequence_is_refused() -> None:
         train.Vocabulary.build("abc")
     with pytest.raises(TypeError, match="one sequence is encoded at a time"):
         train.Vocabulary("abc").encode([["a"]])
+    with pytest.raises(ValueError, match="multiple must be"):
+        train.padded([[1]], multiple=0)
     for name in ("size", "pool"):
         with pytest.raises(ValueError, match=f"{name} must be"):
             train.bucketed([1, 2], **{"size": 2, "generator": tg.Generator(), name: 0})
@@ -94,8 +96,10 @@ def test_batches_are_padded(lengths: list[int], dtype: str) -> None:
     for n, s in enumerate(sequences):
         for t in range(len(batch)):
             assert batch[t, n].tolist() == (s[t].tolist() if t < len(s) else [1, 1])
-    again, _ = train.padded([tg.tensor(s) for s in sequences], value=1)
-    np.testing.assert_array_equal(again, batch)
+    again, _ = train.padded([tg.tensor(s) for s in sequences], 1, multiple=3)
+    assert len(again) in {k for k in range(len(batch), len(batch) + 3) if k % 3 == 0}
+    np.testing.assert_array_equal(again[: len(batch)], batch)
+    assert (again[len(batch) :] == 1).all()
 
 
 @settings(deadline=None, max_examples=60)

@@ -1,6 +1,7 @@
 """Series, windows, texts, batches, scaling, baselines, metrics and the training loop."""
 
 from . import baselines as baselines, metrics as metrics
+from .best import Best as Best
 from .checkpoint import load as load, save as save
 from .forecaster import Forecaster as Forecaster
 from .loop import Epoch as Epoch, Fit as Fit, evaluate as evaluate, fit as fit

@@ -1,9 +1,9 @@
 """The training loop: batches, clipping, early stopping, a progress bar, Ctrl-C."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from ..ops.random import Generator
 from ..recording import constant
 from ..switches import no_grad
 from ..tensors import Tensor
+from .best import Best
 from .run import Run
 
 Pass = Callable[[Tensor, Tensor], Tensor]
@@ -35,21 +36,6 @@ class Fit(NamedTuple):
     best_epoch: int
     interrupted: bool
     skipped: int = 0  # updates left out, their gradients not being finite
-
-
-class _Best:
-    """The parameters of the epoch with the lowest validation loss; part of a checkpoint."""
-
-    def __init__(self, model: nn.Module):
-        self.loss, self.epoch, self.state = math.inf, 0, model.state_dict()
-
-    def state_dict(self) -> dict[str, Any]:
-        """All of it."""
-        return dict(vars(self))
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over all of it."""
-        self.loss, self.epoch, self.state = state["loss"], state["epoch"], state["state"]
 
 
 def batches(n: int, size: int, generator: Generator) -> Iterator[Array]:
@@ -109,7 +95,7 @@ def fit(
     optimizer = optim.AdamW(model.parameters(), lr=lr, weight_decay=weight_decay)
     schedule = optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs, eta_min=lr / 100)
     careful = optim.SkipNonFinite(optimizer, skip)
-    best, interrupted = _Best(model), False
+    best, interrupted = Best(model), False
     loop = Run(
         checkpoint, epochs, resume=resume, every=10, label=label, progress=progress,
         settings={
@@ -128,13 +114,11 @@ def fit(
             schedule.step()
             val_loss = _validate(model, val, run)
             loop.log(train_loss=train_loss, val_loss=val_loss, grad_norm=norm)
-            if val_loss < best.loss:
-                best.loss, best.epoch, best.state = val_loss, epoch, model.state_dict()
-            if epoch - best.epoch >= patience:
+            if epoch - best.keep(val_loss, epoch) >= patience:
                 loop.finish()
     except KeyboardInterrupt:
         interrupted = True
-    model.load_state_dict(best.state)
+    best.restore()
     model.eval()
     columns = [loop.history.get(name, []) for name in Epoch._fields]
     return Fit(

@@ -13,18 +13,21 @@ from ..optim.options import checked, count
 from ..tensors import Tensor
 
 
-def padded(sequences: Sequence[Any], value: Any = 0) -> tuple[Array, Array]:
+def padded(sequences: Sequence[Any], value: Any = 0, multiple: int = 1) -> tuple[Array, Array]:
     """Stack N sequences (T_n, ...) side by side, time-major, short ones filled with `value`.
 
-    Returns the batch (T, N, ...), T the longest, in the sequences' dtype, and their lengths
-    (N,), int64, which recurrent layers take as `lengths=`. Where a loss is masked step by step,
-    `np.arange(T)[:, None] < lengths` is True within the sequences. Raises DataError for no
-    sequences, an empty one, and those that differ in dtype or in anything but their first axis.
+    Returns the batch (T, N, ...), T the longest rounded up to a `multiple`, in the sequences'
+    dtype, and their lengths (N,), int64, which recurrent layers take as `lengths=`. Where a
+    loss is masked step by step, `np.arange(T)[:, None] < lengths` is True within the
+    sequences. A jitted function is recorded once for each T, so a multiple of 8 spares it
+    seven of eight. Raises DataError for no sequences, an empty one, and those that
+    differ in dtype or in anything but their first axis.
 
     >>> batch, lengths = padded([[1, 2, 3], [4]], value=-1)
     >>> batch.tolist(), lengths.tolist()
     ([[1, 4], [2, -1], [3, -1]], [3, 1])
     """
+    checked("padded", {"multiple": count}, multiple=multiple)
     arrays = [s.numpy() if isinstance(s, Tensor) else to_array(s) for s in sequences]
     if not arrays:
         raise DataError("padded: there are no sequences")
@@ -38,7 +41,8 @@ def padded(sequences: Sequence[Any], value: Any = 0) -> tuple[Array, Array]:
                 f"sequence 0 of {first.shape[1:]} and {first.dtype}; all must be alike"
             )
     lengths = np.array([len(a) for a in arrays], dtype=np.int64)
-    batch = np.full((lengths.max(), len(arrays), *first.shape[1:]), value, first.dtype)
+    steps = -(-lengths.max() // multiple) * multiple
+    batch = np.full((steps, len(arrays), *first.shape[1:]), value, first.dtype)
     for n, a in enumerate(arrays):
         batch[: len(a), n] = a
     return batch, lengths
