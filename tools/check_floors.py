@@ -2,7 +2,7 @@
 
     python tools/check_floors.py
 
-The floors are the architecture (README, "How it is built"). Also: no module may
+The floors are the architecture (docs/internals.md). Also: no module may
 bear the name of a public function, and no file may grow past its limit of lines.
 """
 

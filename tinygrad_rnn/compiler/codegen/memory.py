@@ -4,13 +4,12 @@ from typing import Any
 
 import numpy as np
 
-from ..ir import Carry, Instr, Loop, Value
-from ..passes import shard
-from ..passes.shard import PARTIAL, SPLIT, WHOLE
-from . import schedule
+from ..ir import Instr, Loop, Prev, Value
+from . import schedule, shard
 from .kernel import Argument, Home, NoCode
 from .scalars import SHORT
 from .schedule import Group, Product
+from .shard import PARTIAL, SPLIT, WHOLE
 
 
 class Memory:
@@ -105,7 +104,7 @@ class Memory:
         """A readable name for a value."""
         if id(v) not in self.names:
             instr, p = self.made.get(id(v)), self.params.get(id(v))
-            stem = instr.op.name if instr else "prev" if isinstance(p, Carry) else "x" if p else "w"
+            stem = instr.op.name if instr else "prev" if isinstance(p, Prev) else "x" if p else "w"
             self.names[id(v)] = f"{stem}_{len(self.names)}"
         return self.names[id(v)]
 
@@ -116,7 +115,7 @@ class Memory:
         loop = self.loop
         delays: dict[int, int] = {}
         for p in loop.params:
-            if isinstance(p, Carry):
+            if isinstance(p, Prev):
                 delays[id(p.of)] = max(delays.get(id(p.of), 0), p.delay)
         stacked: dict[int, int] = {}
         for r in loop.results:

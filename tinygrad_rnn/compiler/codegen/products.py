@@ -4,10 +4,10 @@ from typing import Any
 
 from ...kernels.products import column_shape, panel_shape, strip_shape
 from ..ir import Result, Slice, Value
-from ..passes.shard import SPLIT, WHOLE
 from .kernel import Argument, Home, indent
 from .scalars import SHORT
 from .schedule import Product
+from .shard import SPLIT, WHOLE
 from .single import add_elementwise
 from .views import Views, step_of
 

@@ -1,9 +1,4 @@
-"""Draw a loop's random numbers (`tg.rand`, `tg.randn`) before it, by the eager kernels.
-
-    loop of 8 steps:                         %5 = drawn(%2, op='normal', place=0, shape=(2, 3))
-        %3 = %2[t]                           loop of 8 steps:
-        %4 = index(%3, key=(0,))         =>      %4 = %5[t]
-        %5 = normal(%4, shape=(2, 3))
+"""Random numbers of a loop (`tg.rand`, `tg.randn`): of all steps before it, by the eager kernels.
 
 A number depends on its draw and its place alone, so they may be computed at any time; and only
 the kernels themselves give eager code's numbers to the bit: the cosine in `normal` is NumPy's.
@@ -13,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ...op import OPS, Spec, primitive
-from ..instructions import make
-from ..ir import Instr, Loop, Program, Slice, Value
+from ..op import OPS, Spec, primitive
+from .build import make
+from .ir import Instr, Loop, Program, Slice, Value
 
 _NUMBERS = ("uniform", "normal")
 
@@ -33,13 +28,8 @@ def drawn(keys: Any, *, op: str, place: int, shape: tuple[int, ...], dtype: Any)
     return y
 
 
-def draw_before(program: Program) -> None:
+def draw_before(program: Program, loop: Loop) -> None:
     """Let the steps slice their random numbers out of those of all steps."""
-    for loop in program.loops:
-        _draw_before(program, loop)
-
-
-def _draw_before(program: Program, loop: Loop) -> None:
     tables = {id(i.out) for i in program.items if isinstance(i, Instr) and i.op.name == "draws"}
     rows = {id(p.out): p for p in loop.params if isinstance(p, Slice) and id(p.source) in tables}
     keys: dict[int, tuple[Slice, int]] = {}  # by id of a key: the rows it lies in, its place
@@ -55,4 +45,5 @@ def _draw_before(program: Program, loop: Loop) -> None:
             q = Slice(Value(instr.out.shape, instr.out.dtype), before[-1].out, p.start, p.stride)
             loop.params.append(q)
             loop.body[k] = Instr(OPS["index"], (q.out,), {"key": ()}, instr.out, instr.line)
-    program.insert(before, loop)
+    at = program.items.index(loop)
+    program.items[at:at] = before

@@ -1,76 +1,50 @@
-"""Expand ops without code of their own into ops that have it.
+"""Ops that have no code of their own, written in ops that have.
 
-    %5 = softmax(%4, axis=0)     =>  %6 = max(%4, axis=0, keepdims=True)
-                                     %7 = sub(%4, %6)
-                                     %8 = exp(%7)
-                                     %9 = sum(%8, axis=0, keepdims=True)
-                                     %5 = div(%8, %9)
-
-Some before differentiation, so that no gradient rule meets them; the rest after it: the rule of
-softmax is better than what its parts would give.
+`early` ones before differentiation, so that no gradient rule meets them; the rest after it:
+the rule of softmax is better than what its parts would give.
 """
 
-import ast
-import functools
-import inspect
-import textwrap
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from ... import ops
-from ...op import Op
-from ...ops.indexing import full_key
-from ...ops.shape import one_axis
-from ..instructions import traced
-from ..ir import Instr, Program
+from .. import ops
+from ..ops.indexing import full_key
+from ..ops.shape import one_axis
+from .capture import Symbol, Tape, trace
+from .ir import Instr, Value
 
 Rules = dict[str, tuple[Callable[[Instr], bool], Callable[..., Any]]]
 
 
-def expand_early(program: Program) -> None:
-    """What must be gone before differentiation."""
-    for loop in program.loops:
-        loop.body = [e for i in loop.body for e in _by_rule(i, _EARLY)]
+def early(instr: Instr) -> list[Instr]:
+    """An instruction as others that have code and rules that have, too."""
+    return _by_rule(instr, _EARLY)
 
 
-def expand(program: Program) -> None:
-    """All other ops without code, and pointwise ops written in others, as those."""
-    for loop in program.loops:
-        loop.body = [e for i in loop.body for e in _expanded(i)]
-
-
-def _expanded(instr: Instr) -> list[Instr]:
-    parts = [e for i in _by_rule(instr, _EARLY) for e in _by_rule(i, _LATE)]
-    return [e for i in parts for e in _pointwise(i)]
+def late(instr: Instr) -> list[Instr]:
+    """An instruction as others that have code."""
+    return [e for i in _by_rule(instr, _EARLY) for e in _by_rule(i, _LATE)]
 
 
 def _by_rule(instr: Instr, rules: Rules) -> list[Instr]:
     if instr.op.name not in rules:
         return [instr]
     wanted, rule = rules[instr.op.name]
-    return traced(instr, rule) if wanted(instr) else [instr]
-
-
-def _pointwise(instr: Instr) -> list[Instr]:
-    """A pointwise op written in other ops, as those."""
-    if not composite(instr.op):
+    if not wanted(instr):
         return [instr]
-    return [e for i in traced(instr, instr.op.fn) for e in _pointwise(i)]
+    return written(instr, rule)
 
 
-@functools.cache
-def composite(op: Op) -> bool:
-    """Whether a pointwise rule is written in other ops."""
-    if not op.pointwise or op.name in ("detach", "astype"):
-        return False
-    names = {
-        n.func.id
-        for n in ast.walk(ast.parse(textwrap.dedent(inspect.getsource(op.fn))))
-        if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)
-    }
-    return any(isinstance(op.fn.__globals__.get(n), Op) for n in names)
+def written(instr: Instr, rule: Callable[..., Any]) -> list[Instr]:
+    """An instruction as what `rule` does on symbols of its inputs."""
+    tape = Tape(needs_grad=False)
+    tape.line = instr.line
+    args = [Symbol(a, tape) if isinstance(a, Value) else a for a in instr.inputs]
+    trace(tape, rule, *args, **instr.attrs)
+    tape.instrs[-1].out = instr.out
+    return tape.instrs
 
 
 def _always(instr: Instr) -> bool:

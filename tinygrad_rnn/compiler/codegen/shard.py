@@ -8,7 +8,7 @@ allow one of these runs on several threads with no synchronisation by step.
 from typing import Any
 
 from ...ops.reduce import axes_of
-from ..ir import Carry, Instr, Loop, Value
+from ..ir import Instr, Loop, Prev, Value
 
 SPLIT, WHOLE, PARTIAL = "split", "whole", "partial"
 _ROWWISE = ("softmax", "log_softmax", "normalize", "one_hot", "drop", "logsumexp", "cumsum")
@@ -20,7 +20,7 @@ class Refused(Exception):
 
 def analyse(loop: Loop) -> tuple[dict[int, str], str]:
     """State of every value by id, and the reason if the loop cannot be split (else "")."""
-    batch = next((p.of.shape[0] for p in loop.params if isinstance(p, Carry) and p.of.ndim), None)
+    batch = next((p.of.shape[0] for p in loop.params if isinstance(p, Prev) and p.of.ndim), None)
     if batch is None:
         batch = next((i.out.shape[0] for i in loop.body if i.out.ndim > 1), None)
     if batch is None or batch < 2:
@@ -37,11 +37,11 @@ def analyse(loop: Loop) -> tuple[dict[int, str], str]:
         wrong = {
             id(p.out)
             for p in loop.params
-            if isinstance(p, Carry) and states[id(p.of)] == PARTIAL and id(p.out) not in partial
+            if isinstance(p, Prev) and states[id(p.of)] == PARTIAL and id(p.out) not in partial
         }
         if not wrong:
             for p in loop.params:
-                if isinstance(p, Carry) and states[id(p.of)] != states[id(p.out)]:
+                if isinstance(p, Prev) and states[id(p.of)] != states[id(p.out)]:
                     return {}, "a state changes between being split and being whole"
             return states, ""
         partial |= wrong
@@ -62,10 +62,10 @@ class _States(dict[int, str]):
             rows = p.out.shape[:1] == (batch,)
             if id(p.out) in partial:
                 self[id(p.out)] = PARTIAL
-            elif rows and (isinstance(p, Carry) or p.out.ndim > 1):
+            elif rows and (isinstance(p, Prev) or p.out.ndim > 1):
                 self[id(p.out)] = SPLIT
         for p in loop.params:
-            if isinstance(p, Carry) and id(p.out) not in self:
+            if isinstance(p, Prev) and id(p.out) not in self:
                 self[id(p.out)] = WHOLE
 
     def run(self) -> "_States":
@@ -74,7 +74,7 @@ class _States(dict[int, str]):
             self[id(instr.out)] = self._state(instr)
         for p in self.loop.params:
             self.setdefault(id(p.out), WHOLE)
-            if isinstance(p, Carry):
+            if isinstance(p, Prev):
                 for v in p.first:
                     if isinstance(v, Value) and v.ndim:
                         self._settle(v, self[id(p.of)])
@@ -186,7 +186,7 @@ class _States(dict[int, str]):
         if PARTIAL in states:
             for a, state in zip(inputs, states, strict=True):
                 if state == WHOLE and instr.op.name in ("add", "sub"):
-                    if any(p.out is a and isinstance(p, Carry) for p in self.loop.params):
+                    if any(p.out is a and isinstance(p, Prev) for p in self.loop.params):
                         raise SumOfShards(id(a))
             linear = instr.op.name in ("add", "sub") and set(states) == {PARTIAL}
             linear = linear and len(inputs) == 2

@@ -9,12 +9,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ... import rolling
-from ...op import Spec, primitive
-from ...ops.indexing import full_key
-from ...ops.pick import pick
-from ..capture import Symbol, Tape, trace
-from ..ir import Value
+from .. import rolling
+from ..op import Spec, primitive
+from ..ops.indexing import full_key
+from ..ops.pick import pick
+from .capture import Symbol, Tape, trace
+from .ir import Value
 
 
 def split_key(key: Any, shape: tuple[int, ...]) -> tuple[Hashable, tuple[rolling.Operand, ...]]:

@@ -1,21 +1,15 @@
-"""Fuse into a loop what follows it: pointwise ops and sums of its stacked results.
-
-loop of 8 steps:                     loop of 8 steps:
-    -> %5 = stack of %4                  %6 = square(%4)
-%7 = square(%5)                  =>      %8 = sum(%6)
-%9 = sum(%7)                             -> %9 = total of %8
-%10 = index(%5, key=(-1,))               -> %10 = final of %4
-"""
+"""Passes over what loops hand out: the last step alone, and pointwise work moved into the steps."""
 
 from typing import Any
 
-from ..instructions import make
-from ..ir import Instr, Item, Loop, Operand, Program, Result, Slice, Value, writes
+from .build import make
+from .ir import Instr, Loop, Operand, Program, Result, Slice, Value, writes
+from .tidy import Item, makes, simplified, substitute
 
 
 def last_rows(program: Program) -> None:
-    """The last row of a stack as the loop's final value: then the rest need not be kept."""
-    stacks = _stacks_of(program)
+    """states[-1] as the loop's last value: then the states need not be stacked."""
+    stacks = stacks_of(program)
     for k, item in enumerate(program.items):
         if not isinstance(item, Instr) or item.op.name != "index":
             continue
@@ -31,9 +25,10 @@ def last_rows(program: Program) -> None:
             item.inputs = (last,)
             item.attrs = {"key": tuple(parts[1:])}
             program.items[k] = item
+    substitute(program, simplified(program))
 
 
-def _stacks_of(program: Program) -> dict[int, tuple[Loop, Result]]:
+def stacks_of(program: Program) -> dict[int, tuple[Loop, Result]]:
     return {
         id(r.out): (loop, r)
         for loop in program.items
@@ -43,8 +38,8 @@ def _stacks_of(program: Program) -> dict[int, tuple[Loop, Result]]:
     }
 
 
-def fuse(program: Program) -> list[str]:
-    """Move pointwise ops and sums of a loop's stacked results into its steps."""
+def sink(program: Program) -> list[str]:
+    """Move pointwise ops and sums over a loop's stacked results into its steps."""
     moved: dict[str, int] = {}
     made_at: dict[int, int] = {id(v): -1 for v in program.inputs}
     for k, item in enumerate(program.items):
@@ -52,8 +47,8 @@ def fuse(program: Program) -> list[str]:
             made_at[id(v)] = k
     items: list[Item] = []
     for item in program.items:
-        stacks = _stacks_of(Program(program.inputs, items, []))
-        if isinstance(item, Instr) and _fuse_one(item, stacks, items, made_at):
+        stacks = stacks_of(Program(program.inputs, items, []))
+        if isinstance(item, Instr) and _sink_one(item, stacks, items, made_at):
             moved[item.op.name] = moved.get(item.op.name, 0) + 1
         else:
             items.append(item)
@@ -61,14 +56,14 @@ def fuse(program: Program) -> list[str]:
     return [f"{', '.join(moved)} of stacked results moved into the loop"] if moved else []
 
 
-def _fuse_one(instr: Instr, stacks: Any, items: list[Item], made_at: dict[int, int]) -> bool:
+def _sink_one(instr: Instr, stacks: Any, items: list[Item], made_at: dict[int, int]) -> bool:
     found = [stacks[id(a)] for a in instr.inputs if isinstance(a, Value) and id(a) in stacks]
     if not found:
         return False
     loop = found[0][0]
     place = made_at[id(found[0][1].out)]
     if instr.op.name in ("sum", "sum_to"):
-        return _fuse_sum(instr, loop, found[0][1])
+        return _sink_sum(instr, loop, found[0][1])
     if not instr.op.pointwise or instr.out.shape[:1] != (loop.count,):
         return False
     inputs: list[Operand] = []
@@ -90,7 +85,7 @@ def _fuse_one(instr: Instr, stacks: Any, items: list[Item], made_at: dict[int, i
         else:
             return False
     own = {id(r.values[0]) for _, r in found}
-    if any(isinstance(v, Value) and id(v) in own and not loop.defines(v) for v in inputs):
+    if any(isinstance(v, Value) and id(v) in own and not makes(loop, v) for v in inputs):
         return False
     final = [_sliced(loop, a) if any(a is s for s in slices) else a for a in inputs]
     inner = Value(instr.out.shape[1:], instr.out.dtype)
@@ -108,7 +103,7 @@ def _sliced(loop: Loop, source: Any) -> Value:
     return p.out
 
 
-def _fuse_sum(instr: Instr, loop: Loop, r: Result) -> bool:
+def _sink_sum(instr: Instr, loop: Loop, r: Result) -> bool:
     """A sum over all steps and more: each step's own sum, and their total."""
     x, v = instr.inputs[0], r.values[0]
     assert isinstance(x, Value)

@@ -1,1 +1,0 @@
-"""Compiler passes, one file a pass; `pipeline` says their order."""

@@ -1,0 +1,83 @@
+"""Write docs/api.md out of the docstrings, by griffe2md; `--check` fails if it is not up to date.
+
+python tools/api.py [--check]
+"""
+
+import importlib
+import inspect
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import griffe
+from griffe2md import default_config, render_object_docs
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = ROOT / "docs" / "api.md"
+PARTS = [
+    "",
+    ".nn",
+    ".nn.init",
+    ".optim",
+    ".optim.lr_scheduler",
+    ".train",
+    ".viz",
+    ".testing",
+    ".op",
+]
+CONFIG = {**default_config, "summary": False, "separate_signature": False}
+CONFIG.update(
+    heading_level=3, inherited_members=False, show_bases=False, show_if_no_docstring=False
+)
+
+
+def public(name: str) -> list[str]:
+    """The names of a module that are meant for use and are no modules themselves."""
+    module = importlib.import_module(name)
+    names = getattr(module, "__all__", None) or [n for n in dir(module) if not n.startswith("_")]
+    home = "tinygrad_rnn" if hasattr(module, "__path__") else name  # a file imports for its own use
+    return sorted(n for n in names if _defined_in(home, getattr(module, n)))
+
+
+def _defined_in(home: str, thing: Any) -> bool:
+    return callable(thing) and str(getattr(thing, "__module__", "")).startswith(home)
+
+
+def fenced(text: str) -> str:
+    """The text, its examples as blocks of code."""
+    return re.sub(r"^(>>> .*(?:\n.+)*)", r"```pycon\n\1\n```", text, flags=re.M)
+
+
+def page() -> str:
+    """The whole page."""
+    package: Any = griffe.load("tinygrad_rnn", search_paths=[str(ROOT)], resolve_aliases=True)
+    parts = ["# Every public name\n\nWritten by `python tools/api.py` out of the docstrings.\n"]
+    for part in PARTS:
+        name = "tinygrad_rnn" + part
+        module = importlib.import_module(name)
+        parts.append(f"## `{name}`\n\n{fenced(inspect.getdoc(module) or '')}\n")
+        for each in public(name):
+            try:
+                found = package[f"{part}.{each}".lstrip(".")]
+            except KeyError:  # a second name, given by assignment
+                first = getattr(module, each).__name__
+                parts.append(f"### `{name}.{each}`\n\nThe same as `{name}.{first}`.\n")
+                continue
+            found = found.final_target if found.is_alias else found
+            text = render_object_docs(found, CONFIG)
+            parts.append(fenced(text.replace(f"`{found.path}", f"`{name}.{each}")).strip() + "\n")
+    return "\n".join(parts)
+
+
+def main() -> None:
+    """Write the page, or say that it is old and exit with 1."""
+    text = page()
+    if "--check" not in sys.argv:
+        PAGE.write_text(text)
+    elif not PAGE.exists() or PAGE.read_text() != text:
+        sys.exit("docs/api.md is not up to date: run python tools/api.py")
+
+
+if __name__ == "__main__":
+    main()
