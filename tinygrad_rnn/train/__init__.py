@@ -8,6 +8,7 @@ from .loop import Epoch as Epoch, Fit as Fit, evaluate as evaluate, fit as fit
 from .nested import detach as detach
 from .ragged import bucketed as bucketed, padded as padded
 from .recomputed import recompute as recompute
+from .recurrent_forecaster import RecurrentForecaster as RecurrentForecaster
 from .run import Run as Run
 from .scaling import Scaling as Scaling
 from .series import split as split, windows as windows

@@ -1,0 +1,158 @@
+"""The steps of fitting a forecaster: scaled windows, one net's training, its validation."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .. import optim
+from ..compiler import jit
+from ..op import Array
+from ..ops.random import Generator
+from ..recording import constant
+from ..switches import no_grad
+from ..tensors import Tensor
+from .outlook import Outlook, outlook_loss
+from .panel import One
+from .run import Run
+from .scaling import Scaling
+
+MOST_VALIDATED = 512  # windows: more cost time and tell no more
+Scalings = dict[str, list[Scaling]]
+
+
+class Sizes(NamedTuple):
+    """Steps in a season and in what the net reads and forecasts, and its channels."""
+
+    season: int
+    lookback: int
+    horizon: int
+    channels: tuple[int, int, int]  # targets, past and future covariates
+
+    @property
+    def length(self) -> int:
+        """Steps of a whole window."""
+        return self.lookback + self.horizon
+
+
+class Rows(NamedTuple):
+    """All series scaled and one after another, where windows start, and whose they are."""
+
+    values: Array  # (rows, channels) float32
+    starts: Array
+    of: list[str]
+
+    def windows(self, which: Array, sizes: Sizes) -> tuple[Tensor, Tensor]:
+        """Windows (N, length, channels), and the targets of their last steps."""
+        x = self.values[self.starts[which][:, None] + np.arange(sizes.length)]
+        y = x[:, sizes.lookback :, : sizes.channels[0]]
+        return constant(x), constant(np.ascontiguousarray(y))
+
+
+def scalings_of(given: Mapping[str, One], log: bool, cut: Mapping[str, int]) -> Scalings:
+    """The scaling of every column, fitted to its values before the cut."""
+    found = {}
+    for key, one in given.items():
+        n = cut[key]
+        found[key] = [Scaling.fit(column[:n], log) for column in one.y.T]
+        for column in [*one.past.T, *one.future.T]:
+            std = float(np.std(column[:n]))
+            found[key].append(Scaling(float(np.mean(column[:n])), std if std > 0 else 1.0, False))
+    return found
+
+
+def scaled(one: One, scalings: Sequence[Scaling]) -> Array:
+    """The series' channels side by side (T, channels) float32."""
+    columns = [*one.y.T, *one.past.T, *one.future[: len(one.y)].T]
+    pairs = zip(scalings, columns, strict=True)
+    return np.stack([s.apply(column) for s, column in pairs], 1).astype(np.float32)
+
+
+def rows_of(
+    given: Mapping[str, One], scalings: Scalings, sizes: Sizes, cut: Mapping[str, int], after: bool
+) -> Rows:
+    """Windows that end before the cut, or those `after`: their targets begin at it or later."""
+    parts, starts, of, offset = [], [], list[str](), 0
+    for key, one in given.items():
+        parts.append(scaled(one, scalings[key]))
+        first = np.arange(cut[key] - sizes.length + 1)
+        if after:
+            first = np.arange(cut[key] - sizes.lookback, len(one.y) - sizes.length + 1)
+        starts.append(offset + first)
+        of += [key] * len(first)
+        offset += len(one.y)
+    return Rows(np.concatenate(parts), np.concatenate(starts), of)
+
+
+def net_of(sizes: Sizes, o: Mapping[str, Any], base: str, generator: Generator) -> Outlook:
+    """A new net of the options' cell and size."""
+    return Outlook(
+        o["cell"], sizes.channels, sizes.season, sizes.lookback, sizes.horizon,
+        o["hidden"], o["layers"], len(o["quantiles"]), base, generator,
+    )  # fmt: skip
+
+
+def trained(
+    rows: Rows, sizes: Sizes, base: str, options: Mapping[str, Any], *, seed: int, updates: int,
+    label: str, path: Path | None, resume: bool, progress: bool,
+) -> Outlook:  # fmt: skip
+    """One net, trained on batches of windows drawn at random: AdamW, its rate falling as a cosine.
+
+    Without early stopping: on the airline series, origins of 1957 and 1958, the mean absolute
+    error was 18.3 with it, 17.0 with the whole of a short schedule.
+    """
+    generator = Generator(seed)
+    model = net_of(sizes, options, base, generator)
+
+    def pass_(x: Tensor, y: Tensor) -> Tensor:
+        return outlook_loss(model(x), y, options["quantiles"])
+
+    run = pass_ if options["eager"] else jit(pass_)
+    optimizer = optim.AdamW(model.parameters(), lr=options["lr"], weight_decay=0.0)
+    schedule = optim.lr_scheduler.CosineAnnealingLR(optimizer, updates, eta_min=options["lr"] / 100)
+    loop = Run(
+        path, updates, resume=resume, every=100, label=label, progress=progress,
+        settings={**options, "base": base, "seed": seed, "updates": updates, "rows": rows.values},
+        model=model, optimizer=optimizer, schedule=schedule, generator=generator,
+    )  # fmt: skip
+    n, size = len(rows.starts), min(options["batch_size"], len(rows.starts))
+    for _ in loop:
+        which = (generator.uniform((size,), np.float64) * n).astype(np.int64)
+        optimizer.zero_grad()
+        loss = run(*rows.windows(which, sizes))
+        loss.backward()
+        norm = optim.clip_grad_norm_(optimizer.params, options["clip_norm"])
+        optimizer.step()
+        schedule.step()
+        loop.log(loss=float(loss), grad_norm=norm)
+    model.eval()
+    return model
+
+
+def mean_forecast(models: Sequence[Outlook], x: Tensor) -> Array:
+    """The mean of the nets' forecasts (N, horizon, targets, 1 + quantiles), in float64."""
+    with no_grad():
+        return np.mean([model(x).numpy().astype(np.float64) for model in models], axis=0)
+
+
+def validated(
+    models: Sequence[Outlook],
+    rows: Rows,
+    given: Mapping[str, One],
+    scalings: Scalings,
+    sizes: Sizes,
+) -> tuple[float, Array, Array]:
+    """Mean absolute error over the series' spread, and the scaled forecasts and truth."""
+    n = len(rows.starts)
+    which = np.unique(np.linspace(0, n - 1, min(n, MOST_VALIDATED)).astype(int))
+    x, y = rows.windows(which, sizes)
+    z, truth = mean_forecast(models, x), y.numpy().astype(np.float64)
+    of, errors = np.array(rows.of)[which], []
+    for key, one in given.items():
+        mine = of == key
+        for c in range(one.y.shape[1] if mine.any() else 0):
+            undo = scalings[key][c].undo
+            error = undo(z[mine, :, c, 0]) - undo(truth[mine, :, c])
+            errors.append(np.abs(error).mean() / np.std(one.y[:, c]))
+    return float(np.mean(errors)), z, truth
