@@ -9,6 +9,7 @@ import pytest
 import scipy.special
 from hypothesis import given, strategies as st
 
+import tinygrad_rnn as tg
 from tinygrad_rnn.kernels import (
     _jit,
     gemm,
@@ -182,6 +183,33 @@ def test_matrix_products(m, k, n, dtype):
     np.testing.assert_allclose(
         gemm.sum_of_products((x, x), (x, x)), 2 * (x.T.astype(np.float64) @ x), **tolerance
     )
+
+
+@pytest.mark.parametrize("cut", [False, True])
+def test_a_tall_product_cut_into_blocks_or_not(cut, monkeypatch):
+    monkeypatch.setattr(gemm, "_small_path", lambda: cut)
+    rng = np.random.default_rng(0)
+    a, b = rng.standard_normal((42, 512)), rng.standard_normal((512, 128))
+    y = gemm.dot(a.astype(np.float32), b.astype(np.float32))
+    np.testing.assert_allclose(y, a @ b, rtol=0, atol=1e-3)
+
+
+def test_nothing_is_kept_of_arrays_that_others_may_write_to():
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((8, 128)).astype(np.float32)
+    W = rng.standard_normal((192, 128)).astype(np.float32)
+    weight = tg.tensor(W, requires_grad=True)
+    part = weight.detach()[:128]  # a view: who writes to the weight does not know of it
+    t = tg.tensor(x, requires_grad=True)
+    for _ in range(4):
+        np.testing.assert_allclose(tg.linear(x, W, 0), x @ W.T, rtol=0, atol=1e-3)
+        y = tg.linear(t, part, 0)
+        np.testing.assert_allclose(y.detach().numpy(), x @ W[:128].T, rtol=0, atol=1e-3)
+        t.grad = None
+        y.sum().backward()
+        np.testing.assert_allclose(t.grad.numpy()[0], W[:128].sum(0), rtol=0, atol=1e-3)
+        W += 1
+        weight.assign_(W)
 
 
 def test_packed_panels_follow_the_weight():

@@ -21,6 +21,7 @@ input by its name, `<input>_shape` and `<input>_dtype`, and the op's attributes.
 Nothing else is kept for the backward pass.
 """
 
+import functools
 import inspect
 import threading
 from collections.abc import Callable, Sequence
@@ -142,12 +143,14 @@ class Op:
         *,
         kernel: Callable[..., Any],
         shape: Callable[..., Any],
+        plain: Callable[..., Any] | None = None,
         free: Sequence[str] = (),
         floats: bool = False,
         pointwise: bool = False,
         dtype: Any = None,
     ):
         self.fn, self.kernel, self.shape = fn, kernel, shape
+        self.plain = plain or kernel  # for arrays that others may write to
         self.name = self.__name__ = fn.__name__
         self.__doc__, self.__module__ = fn.__doc__, fn.__module__
         parameters = inspect.signature(fn).parameters.values()
@@ -184,7 +187,7 @@ class Op:
             if a.__class__ is not np.ndarray and _foreign(a):
                 raise self._no_array(a)
         try:
-            return self.kernel(*args, **attrs)
+            return self.plain(*args, **attrs)
         except (ShapeError, DTypeError):
             raise
         except MISFITS as error:
@@ -366,11 +369,18 @@ def primitive(
     fn: Any = None,
     *,
     shape: Callable[..., Any],
+    plain: Callable[..., Any] | None = None,
     free: Sequence[str] = (),
     floats: bool = False,
     dtype: Any = None,
 ) -> Any:
-    """Declare an op from its array kernel, its shape rule, and its dtype if that is always one."""
+    """Declare an op from its array kernel, its shape rule, and its dtype if that is always one.
+
+    `plain` is another kernel for calls on plain arrays, where `fn` keeps something of its
+    inputs that only a Tensor says when to drop.
+    """
     if fn is None:
-        return lambda f: primitive(f, shape=shape, free=free, floats=floats, dtype=dtype)
-    return Op(fn, kernel=fn, shape=shape, free=free, floats=floats, dtype=dtype)
+        return functools.partial(
+            primitive, shape=shape, plain=plain, free=free, floats=floats, dtype=dtype
+        )
+    return Op(fn, kernel=fn, shape=shape, plain=plain, free=free, floats=floats, dtype=dtype)

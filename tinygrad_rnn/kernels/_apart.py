@@ -8,7 +8,7 @@ read from disk; one that is missing then would end the process.
 
 import inspect
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -74,12 +74,13 @@ class _Function:
 _functions: list[_Function] = []
 
 
-def define(dtypes: Iterable[Any]) -> None:
-    """Make every function callable for arrays of these NumPy dtypes."""
+def define(dtypes: Iterable[Any], names: Container[str] | None = None) -> None:
+    """Make the functions of these names, or all, callable for arrays of these NumPy dtypes."""
     blas.define()
     for dtype in {numpy_support.from_dtype(d) for d in dtypes}:
         for function in _functions:
-            function.define(dtype)
+            if names is None or function.name in names:
+                function.define(dtype)
 
 
 def apart(

@@ -8,29 +8,34 @@ GFLOP/s, float32, one core of an AVX-512 server, m x k x n of (m, k) @ (k, n):
     16 x  64 x 256                37       65                    65      125
     64 x 256 x 2048               82      100                    21      114
     64 x 512 x 2048               75       94                    21      123
+    on one core of an AMD EPYC, for which OpenBLAS takes its kernels for Haswell:
+    32 x 128 x 512                        106                    38      222
+    32 x 512 x 128                        105                    38      240
 
-- `x @ W.T` with a weight met before goes through its panels, packed once and
-  kept until someone writes to the weight (`forget`).
+- `x @ W.T` with a weight met before goes through its panels (`products.py`), packed once
+  and kept until someone writes to the weight (`forget`): whoever asks for that must
+  own the weight and say so when he writes to it, as Tensors do. `affine` keeps nothing.
 - A product of more than 10^6 multiplications with a tall b, whose blocks of 8
   rows have fewer, is cut into those: OpenBLAS has a quicker path for small ones.
 - All else is `np.dot`.
 """
 
+import functools
 import math
 import weakref
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_info  # type: ignore[import-untyped]
 
-from . import _ground
+from . import _apart, _ground
 from ._jit import DISABLED, jit
-from .tiles import LANES, tile_1, tile_8
+from .products import WIDTH, add_product, pack, panel_shape
 
 Array = np.ndarray[Any, Any]
 _F32 = np.dtype(np.float32)
 _SMALL = 1_000_000  # OpenBLAS' own bound for its small-matrix path
 _LEAST = 8192  # numbers of W: below, packing and looking up cost more than they gain
-WIDTH = 2 * LANES  # columns of a panel
 # by id and whether of W.T: weak reference to W, its panels from the second meeting on
 _seen: dict[tuple[int, bool], tuple[Any, Array | None]] = {}
 
@@ -43,28 +48,21 @@ def _in_blocks(a: Array, b: Array, out: Array) -> None:
 
 @jit
 def _pack(W: Array, turned: bool, panels: Array) -> None:
-    """Cut W, or W.T if turned, into column strips: panels (columns / WIDTH, rows, WIDTH)."""
-    strips, rows, width = panels.shape
-    for p in range(strips):
-        for j in range(rows):
-            for c in range(width):
-                panels[p, j, c] = W[p * width + c, j] if turned else W[j, p * width + c]
+    pack(W, turned, panels)
 
 
 @jit
-def _add_times_panels(a: Array, panels: Array, out: Array) -> None:
-    """out += a @ panels; the inner axis in strips of 256, whose share of a panel fits the L1."""
-    m, k = a.shape
-    n, whole = out.shape[1], m - m % 8
-    for p in range(panels.shape[0]):
-        column = p * panels.shape[2]
-        for j in range(0, k, 256):
-            strip = min(256, k - j)
-            b = panels[p, j:].ctypes.data
-            for i in range(0, whole, 8):
-                tile_8(a[i:, j:].ctypes.data, k, 1, b, out[i:, column:].ctypes.data, n, strip)
-            for i in range(whole, m):
-                tile_1(a[i:, j:].ctypes.data, k, 1, b, out[i:, column:].ctypes.data, n, strip)
+def _add_product(a: Array, panels: Array, out: Array) -> None:
+    add_product(a, panels, out)
+
+
+@functools.cache
+def _small_path() -> bool:
+    """Whether OpenBLAS runs kernels that have a path of their own for small products."""
+    return any(
+        library.get("architecture") in ("SkylakeX", "Cooperlake", "SapphireRapids")
+        for library in threadpool_info()
+    )
 
 
 def dot(a: Array, b: Array) -> Any:
@@ -80,6 +78,7 @@ def dot(a: Array, b: Array) -> Any:
         or a.dtype is not b.dtype
         or a.dtype.kind != "f"
         or not (a.flags.carray and b.flags.carray)
+        or not _small_path()
     ):
         return np.dot(a, b)
     out = np.empty((m, n), a.dtype)
@@ -133,6 +132,7 @@ def _panels(x: Array, W: Array, turned: bool) -> Array | None:
         or W.dtype is not _F32
         or DISABLED
         or not (x.flags.carray and W.flags.carray)
+        or W.base is not None  # of a view nobody hears that its values were written
     ):
         return None
     key = id(W), turned
@@ -142,44 +142,46 @@ def _panels(x: Array, W: Array, turned: bool) -> Array | None:
         return None
     if entry[1] is not None or not _ground.holds("tiles"):
         return entry[1]
-    panels = _aligned((columns // WIDTH, rows, WIDTH))
+    _apart.define([_F32], {"pack", "add_product", "_tiles"})
+    panels = _aligned(panel_shape(rows, columns, _F32))
     _pack(W, turned, panels)
     _seen[key] = entry[0], panels
     return panels
 
 
-def linear(x: Array, W: Array, b: Any) -> Any:
-    """x @ W.T + b over the last axis of x, W a weight that is used again and again."""
+def affine(x: Array, W: Array, b: Any) -> Any:
+    """x @ W.T + b over the last axis of x."""
     if W.ndim != 2 or (b.__class__ is not int and b.shape != W.shape[:1]):
         raise ValueError("W must have two axes and b one")
     if x.ndim > 2:
+        return _by_rows(affine, x, W, b)
+    y = np.dot(x, W.T)
+    y += b
+    return y
+
+
+def linear(x: Array, W: Array, b: Any) -> Any:
+    """x @ W.T + b over the last axis of x, W a weight that is used again and again."""
+    if x.ndim > 2:
         return _by_rows(linear, x, W, b)
-    panels = _panels(x, W, True) if W.size >= _LEAST else None
-    if panels is None:
-        y = np.dot(x, W.T)
-        y += b
-        return y
+    panels = _panels(x, W, True) if W.ndim == 2 and W.size >= _LEAST else None
+    if panels is None or (b.__class__ is not int and b.shape != W.shape[:1]):
+        return affine(x, W, b)
     y = np.empty((x.shape[0], W.shape[0]), _F32)
     y[...] = b
-    _add_times_panels(x, panels, y)
+    _add_product(x, panels, y)
     return y
 
 
 def linear_vjp_x(g: Array, W: Array) -> Any:
-    """g @ W over the last axis of g: the way back through `linear`.
-
-    64 x 2048 x 512: 101 GFLOP/s packed, 84 np.dot; 32 x 512 x 128, a small product in
-    blocks of 8 rows: 130 packed, 151 so.
-    """
+    """g @ W over the last axis of g: the way back through `linear`."""
     if g.ndim > 2:
         return _by_rows(linear_vjp_x, g, W)
-    if 8 * W.size <= _SMALL:
-        return dot(g, W) if g.ndim == 2 else np.matmul(g, W)
-    panels = _panels(g, W, False)
+    panels = _panels(g, W, False) if W.size >= _LEAST else None
     if panels is None:
         return np.matmul(g, W)
     y = np.zeros((g.shape[0], W.shape[1]), _F32)
-    _add_times_panels(g, panels, y)
+    _add_product(g, panels, y)
     return y
 
 

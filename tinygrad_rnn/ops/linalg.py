@@ -79,7 +79,7 @@ def _linear_shape(x: Spec, W: Spec, b: Spec) -> tuple[int, ...]:
     return (*x.shape[:-1], W.shape[0])
 
 
-@primitive(shape=_linear_shape)
+@primitive(shape=_linear_shape, plain=gemm.affine)
 def linear(x, W, b):
     """Affine map y = x W^T + b over the last axis: x (..., k), W (n, k), b (n,) or 0."""
     return gemm.linear(x, W, b)
