@@ -3,6 +3,7 @@
 from . import baselines as baselines, metrics as metrics
 from .best import Best as Best
 from .checkpoint import load as load, save as save
+from .forcing import forcing_rate as forcing_rate
 from .forecaster import Forecaster as Forecaster
 from .loop import Epoch as Epoch, Fit as Fit, evaluate as evaluate, fit as fit
 from .nested import detach as detach
