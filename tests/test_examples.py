@@ -135,6 +135,7 @@ TASKS = {
     "adding_problem": ["--length", "8", "--hidden", "4", "--updates", "4", "--nets", "gru"],
     "copy_memory": ["--delay", "2", "--updates", "4", "--nets", "orthogonal"],
     "temporal_order": ["--length", "10", "--updates", "4"],
+    "translate": ["--nets", "dot", "--updates", "4", "--hidden", "6"],
 }
 
 

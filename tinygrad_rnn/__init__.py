@@ -35,6 +35,7 @@ from .errors import (
     DataError as DataError,
     DTypeError as DTypeError,
     GraphError as GraphError,
+    InterchangeError as InterchangeError,
     RenderError as RenderError,
     ShapeError as ShapeError,
 )
@@ -60,10 +61,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AnomalyError", "AuditError", "CaptureError", "CaptureWarning", "CheckpointError",
-    "CompilerWarning", "DTypeError", "DataError", "GraphError", "RenderError", "ShapeError",
-    "Tensor", "arange", "asarray", "clear_jit_cache", "detect_anomaly", "disable_jit", "empty",
-    "empty_like", "eye", "from_dlpack", "full", "full_like", "grad", "jit", "linspace", "load",
-    "logspace", "nn", "no_grad", "ones", "ones_like", "op", "ops", "optim", "rand", "randn", "save",
+    "CompilerWarning", "DTypeError", "DataError", "GraphError", "InterchangeError", "RenderError",
+    "ShapeError", "Tensor", "arange", "asarray", "clear_jit_cache", "detect_anomaly", "disable_jit",
+    "empty", "empty_like", "eye", "from_dlpack", "full", "full_like", "grad", "jit", "linspace",
+    "load", "logspace", "nn", "no_grad", "ones", "ones_like", "op", "ops", "optim", "rand", "randn",
+    "save",
     "scope", "set_num_threads", "step", "tensor", "testing", "viz", "zeros", "zeros_like",
 ]  # fmt: skip
 __all__ += dtypes.__all__

@@ -46,6 +46,10 @@ class CheckpointError(RuntimeError):
     """A file of states that cannot be written, read or taken over; nothing was changed."""
 
 
+class InterchangeError(ValueError):
+    """A layer or option that another library's format, or ours, has no place for."""
+
+
 class RenderError(RuntimeError):
     """A diagram that could not be written in the form asked for."""
 

@@ -36,6 +36,7 @@ FLOORS = {
     "optim": 10,
     "compiler": 10,
     "viz": 10,
+    "interop": 11,
     "train": 11,
     "testing": 11,
     "__init__": 12,

@@ -7,6 +7,7 @@ from safetensors.torch import load_file, save_file
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import nn
+from tinygrad_rnn.interop import from_pytorch, to_pytorch
 
 DTYPES = "bfloat16 float16 float32 float64 int64 int32 int16 int8 uint8 uint16 uint32 uint64 bool"
 
@@ -55,3 +56,35 @@ def test_a_model_goes_over_both_ways(half, tmp_path):
     tg.save(path, state)  # PyTorch's tensors as they are
     for name, value in tg.load(path).items():
         np.testing.assert_array_equal(value, state[name].float().numpy())
+
+
+def test_a_model_goes_to_pytorch_and_computes_the_same(tmp_path):
+    ours = nn.ModuleDict({"net": nn.GRU(3, 4, 2, bidirectional=True), "out": nn.Linear(8, 2)})
+    theirs = torch.nn.ModuleDict(
+        {"net": torch.nn.GRU(3, 4, 2, bidirectional=True), "out": torch.nn.Linear(8, 2)}
+    )
+    x, path = tg.randn(5, 2, 3), tmp_path / "m.safetensors"
+    to_pytorch(ours, path)
+    theirs.load_state_dict(load_file(path))
+    expected = theirs["out"](theirs["net"](torch.tensor(x.numpy()))[0]).detach().numpy()
+    np.testing.assert_allclose(ours["out"](ours["net"](x)[0]).numpy(), expected, atol=1e-6)
+    again = nn.ModuleDict({"net": nn.GRU(3, 4, 2, bidirectional=True), "out": nn.Linear(8, 2)})
+    from_pytorch(again, path)
+    np.testing.assert_allclose(again["out"](again["net"](x)[0]).numpy(), expected, atol=1e-6)
+
+
+UNLIKE = [
+    (nn.GRU(3, 4, reset_after=False), r"\(GRU\) has reset_after=False, which cannot be carried"),
+    (nn.LSTM(3, 4, peepholes=True), "has peepholes"),
+    (nn.ModuleDict({"net": nn.RNN(3, 4, layer_norm=True)}), r"net \(RNN\) has layer_norm"),
+    (nn.LSTM(3, 4, zoneout=0.1), "has zoneout"),
+]
+
+
+@pytest.mark.parametrize(("model", "message"), UNLIKE)
+def test_what_pytorch_computes_otherwise_is_refused(model, message, tmp_path):
+    with pytest.raises(tg.InterchangeError, match=message):
+        to_pytorch(model, tmp_path / "m.safetensors")
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(tg.InterchangeError, match=message):
+        from_pytorch(model, tmp_path / "m.safetensors")

@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from .timing import Worker
 
-TASKS = ("char_lm",)
+TASKS = ("char_lm", "translate")
 LR, NORM = 1e-3, 1.0
 _state: dict[str, Any] = {}
 
