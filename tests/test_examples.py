@@ -135,7 +135,6 @@ TASKS = {
     "adding_problem": ["--length", "8", "--hidden", "4", "--updates", "4", "--nets", "gru"],
     "copy_memory": ["--delay", "2", "--updates", "4", "--nets", "orthogonal"],
     "temporal_order": ["--length", "10", "--updates", "4"],
-    "translate": ["--nets", "dot", "--updates", "4", "--hidden", "6"],
 }
 
 
@@ -236,6 +235,27 @@ def test_places_of_temporal_order():
             assert ends == (where == "hs97")
             lengths.add((where, len(symbols)))
     assert lengths == {("pascanu", 100), *(("hs97", T) for T in range(100, 111))}
+
+
+def test_translate_reads_numbers_draws_attention_and_resumes(tmp_path, capsys, monkeypatch):
+    example = load(ROOT / "examples" / "translate.py")
+    monkeypatch.setattr(example, "SIZES", dict.fromkeys(example.SIZES, 1000))  # 20 each
+    arguments = ["--quick", "--eager", "--nets", "dot", "--updates", "3", "--out", str(tmp_path)]
+    whole = example.main(arguments)["nets"]
+    assert re.search(r"dot, Luong et al. 2015: beam of 4 +\d+\.\d\d \+- ", capsys.readouterr().out)
+    assert (tmp_path / "attention_dot.png").stat().st_size > 10_000
+    monkeypatch.setattr(tg.optim.Adam, "step", None)  # nothing is left to train
+    again = example.main([*arguments, "--resume"])["nets"]
+    assert {**again["dot"][0], "seconds": 0} == {**whole["dot"][0], "seconds": 0}
+    parts = json.loads((tmp_path / "numbers_20.json").read_text())
+    words = example.in_words(1_000_081)
+    assert words["de"] == ["eine", " Million", "ein", "und", "acht", "zig"]
+    assert words["fr"] == ["un", " million", " quatre", "-vingt", "-un"]
+    english = {name: [" ".join(p["en"]) for p in part] for name, part in parts.items()}
+    assert len(set().union(*english.values())) == 80  # no number twice
+    assert all(
+        (len(w.split()) > 12) == (name == "longer") for name in english for w in english[name]
+    )
 
 
 def test_the_copy_task_asks_for_what_it_showed():
