@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import tinygrad_rnn as tg
-from tinygrad_rnn import nn
+from tinygrad_rnn import nn, train
 from tinygrad_rnn.testing import check_jit, gradcheck
 
 T, N, H = 5, 3, 4
@@ -251,15 +251,15 @@ def test_beam_search_refuses(change, message):
 @pytest.mark.parametrize("half", [1, 7, 1000])
 @pytest.mark.parametrize("kind", ["linear", "exponential", "sigmoid"])
 def test_forcing_rates_fall_from_near_1_through_a_half(kind, half):
-    rates = [tg.train.forcing_rate(i, half, kind, least=0.1) for i in range(5 * half + 5)]
+    rates = [train.forcing_rate(i, half, kind, least=0.1) for i in range(5 * half + 5)]
     assert rates[0] == (pytest.approx(1, abs=0.5 / half**0.5) if kind == "sigmoid" else 1)
     assert rates[half] == pytest.approx(0.5)
     assert rates == sorted(rates, reverse=True)
     assert rates[-1] == 0.1
-    assert tg.train.forcing_rate(10**9, half, kind) == pytest.approx(0)
+    assert train.forcing_rate(10**9, half, kind) == pytest.approx(0)
 
 
 @pytest.mark.parametrize("wrong", [{"kind": "cosine"}, {"least": 2}, {"update": -1}, {"half": 0}])
 def test_forcing_rate_refuses(wrong):
     with pytest.raises(ValueError, match=r"forcing_rate: .*(got|from)"):
-        tg.train.forcing_rate(**{"update": 1, "half": 2, **wrong})
+        train.forcing_rate(**{"update": 1, "half": 2, **wrong})

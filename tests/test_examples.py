@@ -249,7 +249,7 @@ def test_translate_reads_numbers_draws_attention_and_resumes(tmp_path, capsys, m
     assert {**again["dot"][0], "seconds": 0} == {**whole["dot"][0], "seconds": 0}
     parts = json.loads((tmp_path / "numbers_20.json").read_text())
     words = example.in_words(1_000_081)
-    assert words["de"] == ["eine", " Million", "ein", "und", "acht", "zig"]
+    assert words["de"] == ["eine", " Million", " ein", "und", "acht", "zig"]
     assert words["fr"] == ["un", " million", " quatre", "-vingt", "-un"]
     english = {name: [" ".join(p["en"]) for p in part] for name, part in parts.items()}
     assert len(set().union(*english.values())) == 80  # no number twice

@@ -22,6 +22,7 @@ PARTS = [
     ".optim",
     ".optim.lr_scheduler",
     ".train",
+    ".interop",
     ".viz",
     ".testing",
     ".op",

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 
 from .. import nn
-from ..switches import no_grad
 from ..compiler import disable_jit
 from ..errors import InterchangeError
 from ..graph import Node
 from ..nn.cell import Cell
 from ..nn.recurrent import Recurrent
 from ..op import Array
+from ..switches import no_grad
 from ..tensors import Tensor
 from .onnx_graph import OnnxGraph, onnx_package
 from .onnx_layers import LAYERS
