@@ -33,7 +33,7 @@ def test_programs(name: str) -> None:
     check(name)
 
 
-@pytest.mark.parametrize("part", ["codegen.generate", "prepare", "verify"])
+@pytest.mark.parametrize("part", ["codegen.generate", "optimize", "legalize"])
 def test_a_defect_of_the_compiler_is_said_and_computes_right(
     part: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

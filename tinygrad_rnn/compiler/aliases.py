@@ -7,18 +7,14 @@ import numpy as np
 
 from ..tensors import Tensor
 from .ir import Instr, Loop, Value, reads
-
-# ops that may give a view of their first input, or that input itself
-VIEWS = frozenset(
-    ["index", "reshape", "permute_dims", "broadcast_to", "flip", "detach", "lengths_within"]
-)
+from .lowering.table import lowering
 
 
 def looks_at(items: Iterable[Instr | Loop]) -> dict[int, int]:
     """By id of a value that may be a view: the id of the value in whose memory it lies."""
     found: dict[int, int] = {}
     for item in items:
-        if isinstance(item, Instr) and item.op.name in VIEWS:
+        if isinstance(item, Instr) and lowering(item.op).is_view:
             source = id(item.inputs[0])
             found[id(item.out)] = found.get(source, source)
     return found
@@ -28,7 +24,7 @@ def escaping(items: Sequence[Instr | Loop], outputs: Sequence[Value]) -> set[int
     """Values whose memory a user may come to hold: outputs, and what they may be views of."""
     out = {id(v) for v in outputs}
     for item in reversed(items):
-        if isinstance(item, Instr) and id(item.out) in out and item.op.name in VIEWS:
+        if isinstance(item, Instr) and id(item.out) in out and lowering(item.op).is_view:
             out |= {id(v) for v in reads(item)}
     return out
 

@@ -21,8 +21,8 @@ from ..op import OPS, Array, Op, local
 from ..ops.pick import pick
 from ..ops.random import Generator
 from ..tensors import Tensor
-from .asking import ask, number_dtype, recording
 from .floats import Floats, Number, asked
+from .inference import infer, number_dtype, recording
 from .ir import Instr, Value
 from .needs import passes_on
 
@@ -234,7 +234,7 @@ class Tape:
         floats = [(k, a) for k, a in enumerate(inputs) if type(a) is Number]
         for k, a in floats:
             inputs[k] = float(a.value)
-        said = ask(op, inputs, attrs)
+        said = infer(op, inputs, attrs)
         for k, dtype in said.casts:
             cast = self._record(OPS["astype"], (Symbol(inputs[k], self),), {"dtype": dtype})
             inputs[k] = cast.value

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from .ir import Instr, Loop
+from .lowering.table import lowering
 
 REPEATS = 4  # of an op at one line that look like a loop
 SAID = 5  # lines that are named at most
@@ -15,7 +16,7 @@ def repeated(items: Iterable[Instr | Loop]) -> list[str]:
     """
     groups: dict[tuple[str, str], list[Instr]] = {}
     for item in items:
-        if isinstance(item, Instr) and item.line and item.op.name != "index":
+        if isinstance(item, Instr) and item.line and not lowering(item.op).slices:
             groups.setdefault((item.line, item.op.name), []).append(item)
     said: dict[str, str] = {}
     for (line, name), found in groups.items():

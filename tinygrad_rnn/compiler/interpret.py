@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from ..op import Array
-from .ir import Instr, Loop, Prev, Result, Slice, Value
+from .ir import Carry, Instr, Loop, Result, Slice, Value
 
 Values = dict[int, Any]  # by id of the Value
 
@@ -33,7 +33,7 @@ def run_loop(loop: Loop, values: Values) -> None:
         values[id(r.out)] = np.asarray(_result(loop, r, values, history))
 
 
-def _parameter(p: Slice | Prev, k: int, t: int, values: Values, history: Any) -> Any:
+def _parameter(p: Slice | Carry, k: int, t: int, values: Values, history: Any) -> Any:
     if isinstance(p, Slice):
         return values[id(p.source)][p.start + p.stride * t]
     if k >= p.delay:

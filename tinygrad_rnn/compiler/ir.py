@@ -1,13 +1,25 @@
-"""The program of a compiled function: values, instructions and loops.
+"""The intermediate representation: a program of values, instructions and loops.
 
-A `Value` is what one instruction, one parameter of a loop or one input gives;
-it has a shape and a dtype and is known by identity. A `Loop` runs its body once
-a step; step numbers t are those of the arrays it slices, so a loop that runs
-backwards (`reverse`) goes through the same t from the last to the first.
+A `Value` is the result of one instruction, a parameter of a loop or an input; it has a
+shape and a dtype and is compared by identity. Every value is assigned once (SSA). A `Loop`
+runs its body once a step; step numbers t are those of the arrays it slices, so a loop that
+runs backwards (`reverse`) goes through the same t from the last to the first.
+
+`print(program)` writes it out:
+
+    inputs: %0 float32[8, 2, 3], %1 float32[3, 3], %2 float32[2, 3]
+    loop of 8 steps:
+        %3 = %0[t]                               float32[2, 3]
+        %4 = carry %7 from %2                    float32[2, 3]
+        %5 = matmul(%4, %1)                      float32[2, 3]
+        %6 = add(%3, %5)                         float32[2, 3]
+        %7 = tanh(%6)                            float32[2, 3]
+        -> %8 = stack of %7                      float32[8, 2, 3]
+    outputs: %8
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -68,10 +80,10 @@ class Slice:
 
 
 @dataclass(eq=False, slots=True)
-class Prev:
-    """Parameter of a loop: the body's value `of`, `delay` executed steps ago.
+class Carry:
+    """Parameter of a loop, carried from step to step: the body's value `of`, `delay` steps ago.
 
-    `first[k]` stands in at the k-th executed step, k < delay; None is zeros.
+    Steps are counted as they run. At the k-th, k < delay, it is `first[k]`; None is zeros.
     """
 
     out: Value
@@ -82,7 +94,7 @@ class Prev:
 
 @dataclass(eq=False, slots=True)
 class Result:
-    """What a loop hands out, by kind, of its body's `values`:
+    """An output of a loop, by kind, made of its body's `values`:
 
     stack    (count, ...): row t holds the value of step t; with `lag` that of `lag`
              executed steps before, the parameter's `first` where there is none
@@ -101,11 +113,11 @@ class Result:
 
 @dataclass(eq=False, slots=True)
 class Loop:
-    """A repeated step."""
+    """A body that runs `count` times."""
 
     count: int
     reverse: bool = False
-    params: list[Slice | Prev] = field(default_factory=list)
+    params: list[Slice | Carry] = field(default_factory=list)
     body: list[Instr] = field(default_factory=list)
     results: list[Result] = field(default_factory=list)
 
@@ -130,6 +142,12 @@ class Loop:
         self.results.append(Result(kind, values, out, lag, first))
         return out
 
+    def defines(self, v: Any) -> bool:
+        """Whether v is a parameter or a result of the body, and so changes from step to step."""
+        return isinstance(v, Value) and (
+            any(p.out is v for p in self.params) or any(i.out is v for i in self.body)
+        )
+
     def inputs(self) -> Iterator[Value]:
         """Every value from outside that it reads."""
         inside = {id(p.out) for p in self.params} | {id(i.out) for i in self.body}
@@ -143,8 +161,11 @@ class Loop:
             yield from (v for v in reads if isinstance(v, Value) and id(v) not in inside)
 
     def outputs(self) -> Iterator[Value]:
-        """Every value that it hands out."""
+        """Every value that it gives to what follows it."""
         return (r.out for r in self.results)
+
+
+Item = Instr | Loop
 
 
 @dataclass(eq=False, slots=True)
@@ -152,17 +173,84 @@ class Program:
     """Items in order of execution, from `inputs` to `outputs`."""
 
     inputs: list[Value]
-    items: list[Instr | Loop]
+    items: list[Item]
     outputs: list[Value]
 
+    @property
+    def loops(self) -> list[Loop]:
+        """Its loops, in order; none lies in another."""
+        return [item for item in self.items if isinstance(item, Loop)]
 
-def reads(item: Instr | Loop) -> list[Value]:
+    def insert(self, instrs: list[Instr], loop: Loop) -> None:
+        """Put instructions right before a loop."""
+        at = self.items.index(loop)
+        self.items[at:at] = instrs
+
+    def __str__(self) -> str:
+        return _Printer().program(self)
+
+
+def reads(item: Item) -> list[Value]:
     """The values an item of a program reads."""
     if isinstance(item, Loop):
         return list(item.inputs())
     return [v for v in item.inputs if isinstance(v, Value)]
 
 
-def writes(item: Instr | Loop) -> list[Value]:
+def writes(item: Item) -> list[Value]:
     """The values an item of a program gives."""
     return list(item.outputs()) if isinstance(item, Loop) else [item.out]
+
+
+class _Printer:
+    """Writes a program out, its values numbered in order of appearance."""
+
+    def __init__(self) -> None:
+        self.numbers: dict[int, int] = {}
+
+    def name(self, a: Operand | None) -> str:
+        if a is None:
+            return "zeros"
+        if not isinstance(a, Value):
+            return repr(a)
+        return f"%{self.numbers.setdefault(id(a), len(self.numbers))}"
+
+    def names(self, values: Iterable[Operand | None]) -> str:
+        return ", ".join(map(self.name, values))
+
+    def typed(self, v: Value) -> str:
+        return f"{v.dtype}{list(v.shape)}"
+
+    def line(self, out: Value, text: str, indent: str = "") -> str:
+        return f"{f'{indent}{self.name(out)} = {text}':44s} {self.typed(out)}"
+
+    def program(self, program: Program) -> str:
+        inputs = ", ".join(f"{self.name(v)} {self.typed(v)}" for v in program.inputs)
+        lines = [f"inputs: {inputs}"]
+        for item in program.items:
+            lines += self.loop(item) if isinstance(item, Loop) else [self.instr(item)]
+        return "\n".join([*lines, f"outputs: {self.names(program.outputs)}"])
+
+    def instr(self, i: Instr, indent: str = "") -> str:
+        attrs = [f"{name}={value!r}" for name, value in i.attrs.items()]
+        call = ", ".join([*map(self.name, i.inputs), *attrs])
+        return self.line(i.out, f"{i.op.name}({call})", indent)
+
+    def loop(self, loop: Loop) -> list[str]:
+        way = ", last step first" if loop.reverse else ""
+        lines = [f"loop of {loop.count} steps{way}:"]
+        lines += [self.line(p.out, self.param(p), "    ") for p in loop.params]
+        lines += [self.instr(i, "    ") for i in loop.body]
+        return lines + [self.line(r.out, self.result(r), "    -> ") for r in loop.results]
+
+    def param(self, p: Slice | Carry) -> str:
+        if isinstance(p, Slice):
+            t = "t" if p.stride == 1 else f"{p.stride} * t"
+            return f"{self.name(p.source)}[{f'{p.start} + {t}' if p.start else t}]"
+        ago = f", {p.delay} steps ago," if p.delay > 1 else ""
+        return f"carry {self.name(p.of)}{ago} from {self.names(p.first)}"
+
+    def result(self, r: Result) -> str:
+        lag = f", {r.lag} steps ago" if r.lag else ""
+        first = f", from {self.names(r.first)}" if r.first else ""
+        return f"{r.kind} of {self.names(r.values)}{lag}{first}"

@@ -1,4 +1,4 @@
-"""Which values need a gradient, and which inputs an output's gradient can reach.
+"""Spread `needs`: which values a gradient flows through, and which inputs it can reach.
 
 What a recorded call needed depends on its step: a first state of zeros needs nothing, the
 second does. In a program with loops a value needs a gradient if one may flow through it in
@@ -9,7 +9,7 @@ call made under it).
 from collections.abc import Sequence
 
 from ..op import Op
-from .ir import Instr, Loop, Operand, Prev, Program, Slice, Value
+from .ir import Carry, Instr, Loop, Operand, Program, Slice, Value
 
 
 def passes_on(op: Op, inputs: Sequence[Operand], out: Value) -> bool:
@@ -32,7 +32,7 @@ def spread(program: Program) -> None:
 
 def _spread_loop(loop: Loop) -> None:
     """A state needs a gradient if its beginning does or, once round the loop, what it was."""
-    states = [p for p in loop.params if isinstance(p, Prev)]
+    states = [p for p in loop.params if isinstance(p, Carry)]
     for p in loop.params:
         if isinstance(p, Slice):
             p.out.needs = p.source.needs

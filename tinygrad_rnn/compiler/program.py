@@ -16,16 +16,15 @@ from ..errors import CompilerWarning
 from ..op import Array
 from . import codegen, interpret
 from .aliases import escaping, looks_at, shared
-from .build import build
-from .differentiate import differentiate
-from .finish import finish
 from .interpret import Values
-from .ir import Instr, Loop, Prev, Program, Result, Slice, Value, reads
+from .ir import Carry, Instr, Loop, Program, Result, Slice, Value, reads, writes
 from .layout import Held
+from .lowering.table import Unsupported, lowering
 from .needs import reached
-from .prepare import prepare
+from .passes.differentiate import differentiate
+from .passes.pipeline import legalize, optimize
+from .passes.roll import roll
 from .runtime import Runner
-from .verify import verify
 
 
 def copy_items(items: Sequence[Instr | Loop]) -> list[Instr | Loop]:
@@ -40,7 +39,7 @@ def copy_items(items: Sequence[Instr | Loop]) -> list[Instr | Loop]:
         loop.params = [
             Slice(p.out, p.source, p.start, p.stride)
             if isinstance(p, Slice)
-            else Prev(p.out, p.of, p.delay, p.first)
+            else Carry(p.out, p.of, p.delay, p.first)
             for p in item.params
         ]
         loop.results = [Result(r.kind, r.values, r.out, r.lag, r.first) for r in item.results]
@@ -129,14 +128,14 @@ class Part:
                 continue
             try:
                 self.steps.append(Runner(codegen.generate(item), keep))
-            except codegen.NoCode as why:
+            except Unsupported as why:
                 self.steps.append(Interpreted(item, f"there is no code for {why}"))
             except Exception as error:
                 warn_of_defect(error)
                 self.steps.append(Interpreted(item, "the code generator failed"))
 
     def _eager(self, instr: Instr) -> None:
-        if instr.op.name != "index" or not isinstance(instr.inputs[0], Value):
+        if not lowering(instr.op).slices or not isinstance(instr.inputs[0], Value):
             self.steps.append(Eager(instr))
             return
         if not self.steps or not isinstance(self.steps[-1], Cuts):
@@ -183,22 +182,22 @@ class Compiled:
         self, inputs: list[Value], instrs: list[Instr], outputs: list[Value], loops: bool = True
     ) -> None:
         """All passes, forward and backward; without loops it runs as it was recorded."""
-        self.program = build(inputs, instrs, outputs, loops)
-        self.notes = prepare(self.program)
-        verify(self.program)
+        self.program = roll(inputs, instrs, outputs, loops)
+        self.notes = optimize(self.program)
         self._backwards: dict[Any, Backward] = {}
         saved: list[Value] = []
         if self.differentiable and self.wanted:
             full = self.backward(tuple(self.wanted), tuple(self.differentiable))
             saved = [v for item in full.part.items for v in reads(item)]
-        made = {id(v) for i in self.program.items for v in _given(i)}
+        made = {id(v) for i in self.program.items for v in writes(i)}
         self.saved = list({id(v): v for v in saved if id(v) in made}.values())
         self.read_inputs = {id(v) for v in saved}
-        items = copy_items(self.program.items)
-        finish(items, [*self.program.outputs, *self.saved])
-        verify(Program(inputs, items, [*self.program.outputs, *self.saved]))
-        self.forward = Part(items, self.program.outputs)
-        memory = looks_at(items)
+        forward = Program(
+            inputs, copy_items(self.program.items), [*self.program.outputs, *self.saved]
+        )
+        legalize(forward)
+        self.forward = Part(forward.items, self.program.outputs)
+        memory = looks_at(forward.items)
         # inputs that must not be written to before the backward pass
         self.watched = self.read_inputs | {memory.get(id(v), 0) for v in self.saved}
         self.shared = shared(memory, inputs, self.program.outputs)
@@ -219,12 +218,11 @@ class Compiled:
             bits = functools.reduce(operator.or_, [self.reached[k] for k in received], 0)
             inputs = [program.inputs[k] if bits >> k & 1 else None for k in wanted]
             items, gradients = differentiate(program, seeds, inputs)
-            finish(items, gradients)
             known = [*cotangents.values(), *program.inputs]
-            known += [v for i in program.items for v in _given(i)]
-            found = [g for g in gradients if g is not None]
-            verify(Program(known, items, found))
-            part = Part(items, found)
+            known += [v for i in program.items for v in writes(i)]
+            backward = Program(known, items, [g for g in gradients if g is not None])
+            legalize(backward)
+            part = Part(backward.items, backward.outputs)
             self._backwards[key] = Backward(part, cotangents, gradients)
         return self._backwards[key]
 
@@ -247,7 +245,3 @@ class Compiled:
         held = Held()
         backward.part.run(values, held)
         return [None if g is None else values[id(g)] for g in backward.gradients]
-
-
-def _given(item: Instr | Loop) -> list[Value]:
-    return list(item.outputs()) if isinstance(item, Loop) else [item.out]

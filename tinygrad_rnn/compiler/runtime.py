@@ -13,10 +13,10 @@ from ..kernels import _ground
 from ..op import Array
 from . import cache, interpret
 from .codegen import Kernel
-from .codegen.shard import PARTIAL
 from .interpret import Values
-from .ir import Prev, Result, Value, same
+from .ir import Carry, Result, Value, same
 from .layout import HEAD, Arena, Held, Layout, aligned
+from .lowering.sharding import PARTIAL
 from .threads import in_parallel, num_threads
 
 _log = logging.getLogger(__name__)
@@ -58,7 +58,7 @@ class Runner:
     def _firsts(self) -> list[tuple[int, Any, Any]]:
         """(argument, row, what stands there before the first step) of every state."""
         loop, found = self.kernel.loop, dict[Any, Any]()
-        sources = [(p.of, p.delay, p.first) for p in loop.params if isinstance(p, Prev)]
+        sources = [(p.of, p.delay, p.first) for p in loop.params if isinstance(p, Carry)]
         sources += [
             (r.values[0], r.lag, r.first) for r in loop.results if r.kind == "stack" and r.lag
         ]

@@ -12,6 +12,7 @@ from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
 from .codegen import Kernel
 from .ir import Value
+from .lowering.table import weighing
 
 # products and pointwise work of a loop below which a second thread costs more than it brings
 LEAST_WORK = 20_000_000
@@ -49,7 +50,7 @@ def work(kernel: Kernel) -> int:
     total = 0
     for instr in kernel.loop.body:
         size = math.prod(instr.out.shape)
-        if instr.op.name in ("matmul", "linear"):
+        if weighing(instr.op):
             left = instr.inputs[0]
             assert isinstance(left, Value)
             total += size * left.shape[-1]

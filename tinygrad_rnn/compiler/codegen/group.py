@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 
 from ..ir import Instr, Value
-from .kernel import indent
+from ..lowering.table import lowering
+from ..lowering.text import SHORT, indent
 from .products import Products
-from .scalars import SHORT, expression, working_dtype
-from .schedule import SAME_NUMBER, Group
+from .schedule import Group
 
 
 @dataclass(eq=False)
@@ -49,14 +49,9 @@ class GroupCode:
         code, out = self.code, instr.out
         dtype = working_dtype(instr)
         args = [self.operand(instr, k, dtype) for k in range(len(instr.inputs))]
-        if instr.op.name in ("broadcast_to", *SAME_NUMBER):
-            text = args[0] if out.dtype == dtype else f"{SHORT[out.dtype]}({args[0]})"
-        elif instr.op.name == "drop":
-            text = self.dropped(instr, args[0])
-        else:
-            text = expression(instr.op, args, dtype, instr.attrs)
-            if dtype.kind != "f":  # Numba computes whole numbers in 64 bits; arrays wrap around
-                text = f"{SHORT[out.dtype]}({text})"
+        element = lowering(instr.op).element
+        assert element is not None
+        text = element(self, instr, args, dtype)
         name = code.name(out)
         self.local[id(out)] = name
         lines = [f"{name} = {text}"]
@@ -77,22 +72,16 @@ class GroupCode:
         text = self.read(a, instr.out)
         return text if free or a.dtype == dtype else f"{SHORT[dtype]}({text})"
 
-    def dropped(self, instr: Instr, x: str) -> str:
-        """x / (1 - p) where the draw keeps the element: its number counts in the whole array."""
-        code, out, key = self.code, instr.out, instr.inputs[1]
-        assert isinstance(key, Value)
-        keys = code.view(key)
+    def number(self, out: Value) -> str:
+        """The number of an element in the whole of an array of the nest's shape."""
         index = ("i0" if self.depth else "j") if out.ndim else "0"
-        if code.is_split(out):
+        if self.code.is_split(out):
             index = f"b0 + {index}"
         for k in range(1, self.depth):
             index = f"({index}) * {self.extents[k]} + i{k}"
         if self.depth:
             index = f"({index}) * {self.extents[-1]} + j"
-        p = instr.attrs["p"]
-        threshold, scale = code.number(p, np.float64), code.number(1 / (1 - p), out.dtype)
-        zero = f"{SHORT[out.dtype]}(0)"
-        return f"{x} * {scale} if keeps({keys}[0], {keys}[1], {index}, {threshold}) else {zero}"
+        return index
 
     def read(self, v: Value, out: Value) -> str:
         """Text of one element of an operand."""
@@ -146,3 +135,12 @@ class GroupCode:
             wide = shape[lead + k] != 1
             parts.append("0" if v.shape[k] == 1 and wide else f"i{lead + k}")
         return f"({', '.join(parts)}{',' * (len(parts) == 1)})"
+
+
+def working_dtype(instr: Instr) -> np.dtype[Any]:
+    """The dtype in which NumPy computes a pointwise op: its inputs' own, Python numbers weak."""
+    op = instr.op
+    pairs = [(a, name in op.free) for a, name in zip(instr.inputs, op.inputs, strict=True)]
+    arrays = [a.dtype for a, free in pairs if isinstance(a, Value) and not free]
+    numbers = [a for a, free in pairs if not isinstance(a, Value) and not free]
+    return np.result_type(*arrays, *numbers) if arrays else instr.out.dtype

@@ -24,10 +24,6 @@ U8, U16, U32, U64 = np.uint8, np.uint16, np.uint32, np.uint64
 '''
 
 
-class NoCode(Exception):
-    """An op, or a use of one, that the generator does not know: the loop runs op by op."""
-
-
 @dataclass(eq=False)
 class Argument:
     """One array of a kernel.
@@ -74,13 +70,3 @@ class Home:
     kind: str  # stack, ring, block, temp
     extra: int = 0
     split: bool = False
-
-
-def indent(lines: list[str]) -> list[str]:
-    """One level further in."""
-    return ["    " + line for line in lines]
-
-
-def stored(code: Any, v: Value) -> list[str]:
-    """A number of the step, once it has a name, stored where it is kept."""
-    return [f"{code.at(v)} = {code.name(v)}"] if id(v) in code.homes else []

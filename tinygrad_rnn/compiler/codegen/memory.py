@@ -4,12 +4,14 @@ from typing import Any
 
 import numpy as np
 
-from ..ir import Instr, Loop, Prev, Value
-from . import schedule, shard
-from .kernel import Argument, Home, NoCode
-from .scalars import SHORT
-from .schedule import Group, Product
-from .shard import PARTIAL, SPLIT, WHOLE
+from ..ir import Carry, Instr, Loop, Value
+from ..lowering.sharding import PARTIAL, SPLIT, WHOLE
+from ..lowering.table import Unsupported, lowering
+from ..lowering.text import SHORT
+from ..passes.shard import shard
+from . import schedule
+from .kernel import Argument, Home
+from .schedule import Group, ProductTask
 
 
 class Memory:
@@ -17,7 +19,7 @@ class Memory:
 
     def __init__(self, loop: Loop):
         self.loop = loop
-        self.states, self.reason = shard.analyse(loop)
+        self.states, self.reason = shard(loop)
         self.split = not self.reason
         self.arguments: list[Argument] = []
         self.ints: list[int] = []
@@ -79,7 +81,7 @@ class Memory:
         """Name of a Python number in a dtype."""
         cast = SHORT[np.dtype(dtype)]
         if float(a) != a and a == a:
-            raise NoCode(f"the whole number {a}, which float64 does not hold")
+            raise Unsupported(f"the whole number {a}, which float64 does not hold")
         self.numbers.append(float(a))
         name = f"n{len(self.numbers) - 1}"
         self.setup.append(f"{name} = {cast}(numbers[{len(self.numbers) - 1}])")
@@ -104,7 +106,7 @@ class Memory:
         """A readable name for a value."""
         if id(v) not in self.names:
             instr, p = self.made.get(id(v)), self.params.get(id(v))
-            stem = instr.op.name if instr else "prev" if isinstance(p, Prev) else "x" if p else "w"
+            stem = instr.op.name if instr else "prev" if isinstance(p, Carry) else "x" if p else "w"
             self.names[id(v)] = f"{stem}_{len(self.names)}"
         return self.names[id(v)]
 
@@ -115,7 +117,7 @@ class Memory:
         loop = self.loop
         delays: dict[int, int] = {}
         for p in loop.params:
-            if isinstance(p, Prev):
+            if isinstance(p, Carry):
                 delays[id(p.of)] = max(delays.get(id(p.of), 0), p.delay)
         stacked: dict[int, int] = {}
         for r in loop.results:
@@ -128,7 +130,7 @@ class Memory:
         summed = {id(v) for r in loop.results if r.kind in ("product", "rows") for v in r.values}
         values = {id(i.out): i.out for i in loop.body}
         for t in self.tasks:
-            if isinstance(t, Product) and t.base is not None:
+            if isinstance(t, ProductTask) and t.base is not None:
                 self.aliases[id(t.base)] = (t.out, None)
         for key, v in values.items():
             if key in stacked:
@@ -145,16 +147,16 @@ class Memory:
                 if id(v) in summed:
                     self.homes[id(v)] = Home(self.scratch(v, (self.block,)), "block")
                 elif not isinstance(t, Group) or self.leaves(v, t):
-                    if isinstance(t, Product) and (t.before or self._base_before(t)):
+                    if isinstance(t, ProductTask) and (t.before or self._base_before(t)):
                         self.homes[id(v)] = Home(self.scratch(v, (self.block,)), "block")
                     elif id(v) not in self.views:
                         self.homes[id(v)] = Home(self.scratch(v), "temp")
 
-    def _base_before(self, t: Product) -> bool:
+    def _base_before(self, t: ProductTask) -> bool:
         """Whether it adds to a product made before the steps."""
         while t.base is not None:
             base = t.base
-            t = next(u for u in self.tasks if isinstance(u, Product) and u.out is base)
+            t = next(u for u in self.tasks if isinstance(u, ProductTask) and u.out is base)
         return t.before
 
     def _store(self, v: Value, kind: str, rows: int, extra: int) -> None:
@@ -178,10 +180,9 @@ class Memory:
             if id(out) in self.homes or not out.ndim:  # a number is read when its array is there
                 continue
             if id(out) in self.views:
-                key = instr.attrs["key"] if instr.op.name == "index" else "reshape"
-                self.aliases[id(out)] = (instr.inputs[0], key)  # type: ignore
+                self.aliases[id(out)] = (instr.inputs[0], self.views[id(out)].key)  # type: ignore
         for instr in self.loop.body:
-            if instr.op.name == "put_slices" and self._tiles(instr):
+            if lowering(instr.op).pads and self._tiles(instr):
                 for x, key in zip(instr.inputs, instr.attrs["keys"], strict=True):
                     self.aliases[id(x)] = (instr.out, key)
 
@@ -193,7 +194,7 @@ class Memory:
             maker = self.made.get(id(x))
             if (
                 maker is None
-                or not schedule.pointwise(maker)
+                or not schedule.fused(maker)
                 or id(x) in self.homes
                 or id(x) in self.aliases
                 or len(parts) != instr.out.ndim

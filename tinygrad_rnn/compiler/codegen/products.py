@@ -4,11 +4,11 @@ from typing import Any
 
 from ...kernels.products import column_shape, panel_shape, strip_shape
 from ..ir import Result, Slice, Value
-from .kernel import Argument, Home, indent
-from .scalars import SHORT
-from .schedule import Product
-from .shard import SPLIT, WHOLE
-from .single import add_elementwise
+from ..lowering.sharding import SPLIT, WHOLE
+from ..lowering.table import lowering
+from ..lowering.text import SHORT, each, element, here, indent, nest
+from .kernel import Argument, Home
+from .schedule import ProductTask
 from .views import Views, step_of
 
 
@@ -20,7 +20,7 @@ class Products(Views):
         turned = False
         while True:
             instr = self.made.get(id(v))
-            if instr is None or instr.op.name != "permute_dims" or v.ndim != 2:
+            if instr is None or not lowering(instr.op).transposes or v.ndim != 2:
                 return v, turned
             if tuple(a % 2 for a in instr.attrs["axes"]) == (1, 0):
                 turned = not turned
@@ -62,12 +62,12 @@ class Products(Views):
                 lines.append(f"set_rows({target}, {what}, True)")
         return lines
 
-    def product_before(self, t: Product) -> list[str]:
+    def product_before(self, t: ProductTask) -> list[str]:
         """x[t] @ W for all steps of a block."""
         x, W = t.instr.inputs[:2]
         assert isinstance(x, Value)
         assert isinstance(W, Value)
-        packed, _ = self.panels(W, t.instr.op.name == "linear")
+        packed, _ = self.panels(W, t.form.right_transposed)
         p = self.params[id(x)]
         assert isinstance(p, Slice)
         source, start = f"A{self.outside(p.source)}", self.offset(p.start)
@@ -96,26 +96,26 @@ class Products(Views):
     def row_of_first(self, home: Home) -> int:
         return 0 if self.loop.reverse else home.extra
 
-    def product(self, t: Product) -> list[str]:
+    def product(self, t: ProductTask) -> list[str]:
         """A product of one step."""
         a, b = t.instr.inputs[:2]
         assert isinstance(a, Value)
         assert isinstance(b, Value)
-        name, out = t.instr.op.name, self.view(t.out)
+        out = self.view(t.out)
         lines = []
         if t.base is None:
             lines += self._fill(out, t.biases, t.out.dtype)
         else:
             for bias in t.biases:
                 lines.append(f"set_rows({out}, {self.view(bias)}, True)")  # type: ignore[arg-type]
-        if name == "sum_of_products":
+        if t.form.left_transposed:
             return [*lines, self.transposed(self.view(a), self.view(b), a, out, a.shape[0])]
         if a.ndim == 3:
             return lines + self._batched(a, b, t.out)
         if a.ndim == 2 and b.ndim == 1:  # W @ h: h @ W.T, a row
             packed, pack = self.panels(a, True)
             return [*lines, *pack, f"add_product({self.view(b)}, {packed}, {out})"]
-        packed, pack = self.panels(b, name == "linear")
+        packed, pack = self.panels(b, t.form.right_transposed)
         return [*lines, *pack, f"add_product({self.view(a)}, {packed}, {out})"]
 
     def _batched(self, a: Value, b: Value, out: Value) -> list[str]:
@@ -160,7 +160,7 @@ class Products(Views):
             return [f"{name} += {self.scalar(v)}"]
         target_name = f"total_{a}"
         self.setup.append(f"{target_name} = {target}")
-        return add_elementwise(self, v, target_name)
+        return nest(self, v, [f"{element(target_name, here(v))} += {each(self, v)}"])
 
     def transposed(self, left: str, right: str, a: Value, out: str, rows: int) -> str:
         """A call for out += a^T b, with work space."""

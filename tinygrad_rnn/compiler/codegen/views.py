@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ..ir import Prev, Slice, Value
+from ..ir import Carry, Slice, Value
 from .memory import Memory
 
 
@@ -32,7 +32,7 @@ class Views(Memory):
             a = self.outside(p.source)
             t = "t" if (p.start, p.stride) == (0, 1) else self._moved(p)
             self.step_views.append(f"{name} = {step_of(f'A{a}', t, v, self.is_split(v))}")
-        elif isinstance(p, Prev):
+        elif isinstance(p, Carry):
             self.step_views.append(f"{name} = {self.at(p.of, p.delay)}")
         elif id(v) in self.homes:
             self.step_views.append(f"{name} = {self.at(v)}")

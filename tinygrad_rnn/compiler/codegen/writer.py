@@ -12,19 +12,19 @@ False as soon as it meets an index out of range.
 import sys
 
 from ..ir import Instr, Loop
-from . import schedule
+from ..lowering.table import Product, Unsupported, has_code, lowering, weighing
+from ..lowering.text import indent
 from .group import GroupCode
-from .kernel import HEADER, Kernel, NoCode, indent
+from .kernel import HEADER, Kernel
 from .products import Products
-from .schedule import Group, Product
-from .single import SINGLE
+from .schedule import Group, ProductTask
 
 
 def generate(loop: Loop) -> Kernel:
-    """The kernel of a loop; NoCode names an op without code."""
-    missing = schedule.unsupported(loop)
-    if missing:
-        raise NoCode(missing)
+    """The kernel of a loop; Unsupported names an op without code."""
+    for instr in loop.body:
+        if not has_code(instr):
+            raise Unsupported(f"{instr.op.name} (at {instr.line})" if instr.line else instr.op.name)
     return Code(loop).kernel()
 
 
@@ -37,9 +37,9 @@ class Code(Products):
         before: list[str] = []
         steps: list[str] = []
         for t in self.tasks:
-            if isinstance(t, Product) and t.before:
+            if isinstance(t, ProductTask) and t.before:
                 before += self.product_before(t)
-            elif isinstance(t, Product):
+            elif isinstance(t, ProductTask):
                 steps += self.product(t)
             elif isinstance(t, Group):
                 steps += GroupCode(self, t).lines()
@@ -61,7 +61,7 @@ class Code(Products):
     def notes(self) -> list[str]:
         """What was done, for `explain()`."""
         found = []
-        early = sum(isinstance(t, Product) and t.before for t in self.tasks)
+        early = sum(isinstance(t, ProductTask) and t.before for t in self.tasks)
         late = sum(r.kind == "product" for r in self.loop.results)
         groups = [t for t in self.tasks if isinstance(t, Group)]
         if early:
@@ -97,12 +97,11 @@ class Code(Products):
 
     def _single(self, instr: Instr) -> list[str]:
         """An op that is neither a product nor pointwise."""
-        name = instr.op.name
-        if id(instr.out) in self.aliases and name in (*schedule.VIEWS, "put_slices"):
+        row = lowering(instr.op)
+        if id(instr.out) in self.aliases or (row.transposes and self._only_weight(instr)):
             return []
-        if name == "permute_dims" and self._only_weight(instr):
-            return []
-        return SINGLE[name](self, instr)
+        assert row.emit is not None
+        return row.emit(self, instr)
 
     def _only_weight(self, instr: Instr) -> bool:
         """A transpose that only products read: they read the matrix itself, turned."""
@@ -110,5 +109,5 @@ class Code(Products):
         return (
             instr.out.ndim == 2
             and id(instr.out) not in self.kept
-            and all(u.op.name == "matmul" and u.inputs[1] is instr.out for u in users)
+            and all(weighing(u.op) == Product() and u.inputs[1] is instr.out for u in users)
         )

@@ -8,9 +8,9 @@ that is .6 ms in place of 2.3.
 from collections.abc import Callable
 from typing import Any
 
-from ..op import OPS, Deferred, Op, Rule
-from .capture import Symbol, Tape, trace
-from .ir import Instr, Operand, Value
+from ...op import OPS, Deferred, Op, Rule
+from ..capture import Symbol, Tape, trace
+from ..ir import Instr, Operand, Value
 
 Read = Callable[[Operand], Operand]  # a value of the forward as the backward sees it
 

@@ -1,32 +1,25 @@
-"""From the flat recording to a program with loops (`rolling` finds them)."""
+"""Roll: from the flat recording to a program with loops (`rolling` finds them).
 
-from collections.abc import Hashable, Iterable
+%4 = matmul(%2, %1)          loop of 8 steps:
+%5 = tanh(%4)                    %3 = carry %5 from %2
+%6 = matmul(%5, %1)      =>      %4 = matmul(%3, %1)
+%7 = tanh(%6)                    %5 = tanh(%4)
+...                              -> %6 = stack of %5
+"""
+
+from collections.abc import Hashable
 from typing import Any
 
-import numpy as np
-
-from .. import rolling
-from ..op import OPS, primitive
-from ..ops.random import Generator
-from .asking import ask, number_dtype
-from .capture import Symbol, Tape
-from .ir import Instr, Loop, Operand, Prev, Program, Slice, Value
-from .moving import moved, moves, split_key
-from .series import Series
+from ... import rolling
+from ...op import OPS
+from ..instructions import make
+from ..ir import Carry, Instr, Loop, Program, Value
+from ..lowering.table import lowering, weighing
+from ..series import Series
+from .loop_body import LoopBody
+from .moving import moves, split_key
 
 SHORTEST = 3  # steps that are worth a loop
-
-
-def _draws_shape(*, generators: tuple[Generator, ...], count: int, reverse: bool) -> Any:
-    return (count, len(generators), 2)
-
-
-@primitive(shape=_draws_shape, dtype=np.uint64)  # type: ignore[untyped-decorator]
-def draws(*, generators: tuple[Generator, ...], count: int, reverse: bool) -> Any:
-    """Number the draws of a whole loop, in the order in which its steps make them."""
-    keys = np.array([[g.key() for g in generators] for _ in range(count)], np.uint64)
-    keys = keys.reshape(count, len(generators), 2)
-    return keys[::-1].copy() if reverse else keys
 
 
 def _frozen(value: Any) -> Hashable:
@@ -44,7 +37,7 @@ def _frozen(value: Any) -> Hashable:
 
 def _split_key(instr: Instr) -> tuple[Hashable, tuple[rolling.Operand, ...]]:
     """Attributes that must be equal from step to step, and the places in a key that may move."""
-    if instr.op.name != "index":
+    if not lowering(instr.op).slices:
         return _frozen(tuple(sorted(instr.attrs.items()))), ()
     return split_key(instr.attrs["key"], instr.inputs[0].shape)  # type: ignore[union-attr]
 
@@ -54,7 +47,7 @@ def _heavy(instr: Instr) -> Value | None:
 
     Four layers of 512 with a batch of 16: gathered 12.1 ms, one by one 2.2.
     """
-    if instr.op.name not in ("matmul", "linear"):
+    if not weighing(instr.op):
         return None
     a, b = instr.inputs[:2]
     W = a if isinstance(b, Value) and b.ndim == 1 else b
@@ -98,7 +91,7 @@ def _operand(a: Any, numbers: dict[int, int]) -> rolling.Operand:
     return rolling.Outside(id(a)) if k is None else rolling.Ref(k)
 
 
-def build(
+def roll(
     inputs: list[Value], instrs: list[Instr], outputs: list[Value], loops: bool = True
 ) -> Program:
     """The program of a recording, its repeated steps as loops."""
@@ -132,7 +125,7 @@ class _Builder:
             if found is not None:
                 self._loop(found)
                 i = found.end
-        outs = [self._outside(v) for v in outputs]
+        outs = [self.outside(v) for v in outputs]
         return Program(inputs, self.items, outs)
 
     def emit(self, op: str, *args: Any, **attrs: Any) -> Value:
@@ -141,7 +134,7 @@ class _Builder:
         self.items.append(y)
         return y.out
 
-    def _outside(self, a: Any) -> Any:
+    def outside(self, a: Any) -> Any:
         """An operand of an instruction outside of loops."""
         if not isinstance(a, Value) or id(a) not in self.number:
             return a
@@ -155,7 +148,7 @@ class _Builder:
             executed = loop.count - 1 - t if loop.reverse else t
             last = loop.count - 1 - executed
             if last == 0 or any(
-                isinstance(p, Prev) and p.of is value and p.delay > last for p in loop.params
+                isinstance(p, Carry) and p.of is value and p.delay > last for p in loop.params
             ):
                 self.known[k] = loop.result("final", (value,), lag=last)
             else:
@@ -177,12 +170,12 @@ class _Builder:
     def _plain(self, k: int) -> None:
         """One call outside of loops; a stack of a loop's results is a result itself."""
         instr = self.instrs[k]
-        if instr.op.name in ("stack", "concat") and len(instr.inputs) > 1:
+        if lowering(instr.op).joins and len(instr.inputs) > 1:
             joined = self._joined(instr)
             if joined is not None:
                 self.known[k] = joined
                 return
-        inputs = tuple([self._outside(a) for a in instr.inputs])
+        inputs = tuple([self.outside(a) for a in instr.inputs])
         copy = Instr(instr.op, inputs, instr.attrs, instr.out, instr.line)
         self.items.append(copy)
         self.known[k] = copy.out
@@ -211,7 +204,7 @@ class _Builder:
         if axis:
             order = (*range(1, axis + 1), 0, *range(axis + 1, y.ndim))
             y = self.emit("permute_dims", y, axes=order)
-        return y if instr.op.name == "stack" else self.emit("reshape", y, shape=instr.out.shape)
+        return y if lowering(instr.op).new_axis else self.emit("reshape", y, shape=instr.out.shape)
 
     def gather(self, items: tuple[rolling.Operand, ...]) -> Value:
         """The items of a list as one array, once a call; `_joined` has what loops made at hand."""
@@ -220,7 +213,7 @@ class _Builder:
             like = values[0]
             out = Value((len(items), *like.shape), like.dtype)
             joined = self._joined(Instr(OPS["stack"], tuple(values), {"axis": 0}, out))
-            values = [self._outside(v) for v in values]
+            values = [self.outside(v) for v in values]
             self.gathered[items] = joined or self.emit("stack", *values, axis=0)
         return self.gathered[items]
 
@@ -236,7 +229,7 @@ class _Builder:
     def _run(self, run: tuple[Any, ...]) -> Value:
         """One run of `_joined` as an array with the steps first."""
         if len(run) == 1:
-            v = self._outside(run[0])
+            v = self.outside(run[0])
             return self.emit("reshape", v, shape=(1, *v.shape))
         loop, place, first, last = run
         stack = loop.result("stack", (loop.body[place].out,))
@@ -254,133 +247,9 @@ class _Builder:
         loop = Loop(found.count, back)
         step = self.instrs[found.end - found.period : found.end]
         outs = [Value(i.out.shape, i.out.dtype) for i in step]
-        body = _Body(self, found, loop, outs)
+        body = LoopBody(self, found, loop, outs)
         for j, instr in enumerate(step):
             body.add(j, instr)
         body.number_draws()
         self.items.append(loop)
         self.loops.append((found, loop))
-
-
-class _Body:
-    """The body of one loop while it is built."""
-
-    def __init__(self, builder: _Builder, found: rolling.Found, loop: Loop, outs: list[Value]):
-        self.builder, self.found, self.loop, self.outs = builder, found, loop, outs
-        self.params: dict[Any, Value] = {}
-        self.drawn: list[tuple[Generator, Value]] = []
-
-    def add(self, j: int, instr: Instr) -> None:
-        """The instruction at place j of the step."""
-        kinds = self.found.operands[j]
-        if instr.op.name == "draw":
-            self.drawn.append((instr.attrs["generator"], self.outs[j]))
-            self.loop.body.append(Instr(instr.op, (), instr.attrs, self.outs[j], instr.line))
-            return
-        if instr.op.name == "index" and any(map(moves, kinds)):
-            self._moving_index(j, instr, kinds)
-            return
-        inputs = tuple([self._operand(kinds[k], k, instr) for k in range(len(instr.inputs))])
-        self.loop.body.append(Instr(instr.op, inputs, instr.attrs, self.outs[j], instr.line))
-
-    def _outer(self, operand: rolling.Operand) -> Operand:
-        """An operand that lies outside of the loop."""
-        value: Operand = self.builder._outside(self.builder.value(operand))
-        return value
-
-    def _operand(self, kind: Any, place: int, instr: Instr) -> Operand:
-        if isinstance(kind, rolling.Same):
-            return self._outer(kind.operand)
-        if isinstance(kind, rolling.Here):
-            return self.outs[kind.place]
-        if isinstance(kind, rolling.Back):
-            of = self.outs[kind.place]
-            first = tuple([self._outer(o) for o in kind.first])
-            key = ("back", kind.place, kind.delay, tuple(map(_identity, first)))
-            if key not in self.params:
-                self.params[key] = out = Value(of.shape, of.dtype)
-                self.loop.params.append(Prev(out, of, kind.delay, first))
-            return self.params[key]
-        if isinstance(kind, rolling.Numbers):
-            dtype = number_dtype(instr, place, kind.values)
-            table = self.builder.emit("constant", values=kind.values, dtype=dtype)
-            return self.slice(table, 0, 1)
-        if isinstance(kind, rolling.Listed):
-            items, start, stride = self.builder.series.part(kind.operands)
-            return self.slice(self.builder.gather(items), start, stride)
-        assert isinstance(kind, rolling.Along)
-        return self.slice(*self._along(kind))
-
-    def _along(self, kind: rolling.Along) -> tuple[Value, int, int]:
-        """Stack of an earlier loop's place, with start and stride in its step numbers."""
-        earlier = self.builder.loops[kind.loop][1]
-        start, stride = kind.start, kind.stride
-        if earlier.reverse:
-            start, stride = earlier.count - 1 - start, -stride
-        return earlier.result("stack", (earlier.body[kind.place].out,)), start, stride
-
-    def slice(self, source: Value, start: int, stride: int) -> Value:
-        """The parameter source[start + stride k] of the k-th executed step."""
-        if self.loop.reverse:
-            start, stride = start + stride * (self.loop.count - 1), -stride
-        key = ("slice", id(source), start, stride)
-        if key not in self.params:
-            self.params[key] = out = Value(source.shape[1:], source.dtype)
-            self.loop.params.append(Slice(out, source, start, stride))
-        return self.params[key]
-
-    def _moving_index(self, j: int, instr: Instr, kinds: list[Any]) -> None:
-        """x[..., t, ...]: the step's part of all that the steps take, then the rest of the key."""
-        source, emit = self._operand(kinds[0], 0, instr), self.builder.emit
-        assert isinstance(source, Value)
-        found = moved(
-            source, instr.attrs["key"], kinds[1:], self.found.count, emit, self.builder.items
-        )
-        part = self.slice(found.source, found.start, found.stride)
-        attrs = {"key": found.rest}
-        self.loop.body.append(Instr(instr.op, (part,), attrs, self.outs[j], instr.line))
-
-    def number_draws(self) -> None:
-        """Give each draw of a step its row of keys, numbered in program order."""
-        if not self.drawn:
-            return
-        table = self.builder.emit(
-            "draws",
-            generators=tuple(g for g, _ in self.drawn),
-            count=self.loop.count,
-            reverse=self.loop.reverse,
-        )
-        row = Value(table.shape[1:], table.dtype)
-        self.loop.params.append(Slice(row, table))
-        drawn = iter(range(len(self.drawn)))
-        for k, instr in enumerate(self.loop.body):
-            if instr.op.name == "draw":
-                key = (next(drawn),)
-                self.loop.body[k] = Instr(OPS["index"], (row,), {"key": key}, instr.out)
-
-
-def _identity(a: Any) -> Any:
-    return id(a) if isinstance(a, Value) else a
-
-
-@primitive(shape=lambda *, values, dtype: (len(values),))  # type: ignore[untyped-decorator]
-def constant(*, values: tuple[Any, ...], dtype: Any) -> Any:
-    """An array of given numbers."""
-    return np.array(values, dtype)
-
-
-_PLAIN = (Value, int, float, bool)
-
-
-def make(op: str, args: Iterable[Any], attrs: dict[str, Any], line: str = "") -> Instr:
-    """An instruction with the shape and dtype that its op's rules give."""
-    inputs, rule = tuple(args), OPS[op]
-    if all(a.__class__ in _PLAIN for a in inputs):
-        said = ask(rule, inputs, attrs)
-        if not said.casts:
-            return Instr(rule, inputs, attrs, Value(said.shape, said.dtype), line)
-    tape = Tape(needs_grad=False)
-    tape.line = line
-    wrapped = [Symbol(a, tape) if isinstance(a, Value) else a for a in inputs]
-    tape(rule, wrapped, attrs)
-    return tape.instrs[-1]

@@ -9,12 +9,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .. import rolling
-from ..op import Spec, primitive
-from ..ops.indexing import full_key
-from ..ops.pick import pick
-from .capture import Symbol, Tape, trace
-from .ir import Value
+from ... import rolling
+from ...ops.indexing import full_key
+from ...ops.pick import pick
+from ..capture import Symbol, Tape, trace
+from ..ir import Value
 
 
 def split_key(key: Any, shape: tuple[int, ...]) -> tuple[Hashable, tuple[rolling.Operand, ...]]:
@@ -100,49 +99,4 @@ def _diagonal(
     if together and axes[0]:
         order = (axes[0], *(k for k in range(y.ndim) if k != axes[0]))
         y = emit("permute_dims", y, axes=order)
-    return y
-
-
-def _windows_shape(
-    x: Spec, *, axis: int, start: int, stride: int, length: int, count: int
-) -> tuple[int, ...]:
-    return (count, *x.shape[:axis], length, *x.shape[axis + 1 :])
-
-
-@primitive(shape=_windows_shape)  # type: ignore[untyped-decorator]
-def windows(x: Any, *, axis: int, start: int, stride: int, length: int, count: int) -> Any:
-    """Slices of `length` along an axis, one a step: y[k] = x[start + stride k : ... + length]."""
-    before = (slice(None),) * axis
-    starts = [start + stride * k for k in range(count)]
-    return np.array([x[(*before, slice(t, t + length))] for t in starts])
-
-
-@windows.vjp  # type: ignore[untyped-decorator]
-def windows_vjp(
-    g: Any, x_shape: Any, *, axis: int, start: int, stride: int, length: int, count: int
-) -> Any:
-    return put_windows(
-        g, axis=axis, start=start, stride=stride, length=length, count=count, shape=x_shape
-    )
-
-
-def _put_shape(x: Spec, *, axis: int, start: int, stride: int, length: int, count: int,
-               shape: tuple[int, ...]) -> tuple[int, ...]:  # fmt: skip
-    return shape
-
-
-@primitive(shape=_put_shape)  # type: ignore[untyped-decorator]
-def put_windows(
-    x: Any, *, axis: int, start: int, stride: int, length: int, count: int, shape: Any
-) -> Any:
-    """Zeros of `shape` with x[k] added where `windows` found it: windows that overlap add up.
-
-    By place within the window: at one place no two windows meet.
-    """
-    y = np.zeros(shape, x.dtype)
-    before = (slice(None),) * axis
-    for j in range(length):
-        at = start + j + stride * np.arange(count)
-        to: tuple[Any, ...] = (*before, at)
-        y[to] += np.moveaxis(x[(slice(None), *before, j)], 0, axis)
     return y

@@ -1,4 +1,11 @@
-"""The backward program of a program: rules of ops in reverse order, loops turned round.
+"""Differentiate: the backward program, by the gradient rules of ops in reverse order.
+
+    loop of 8 steps:                 loop of 8 steps, last step first:
+        %4 = carry %6 from %2            %9 = carry %12 from zeros
+        %5 = matmul(%4, %1)          =>  %10 = %8[t]                    d %6, from outside
+        %6 = tanh(%5)                    %11 = tanh_vjp(%9 + %10, %6)   d %5
+        -> %7 = stack of %6              %12 = matmul(%11, %1^T)        d %4
+                                         -> %13 = product of %4, %11    d %1
 
 A loop's backward is one loop that runs the other way over the same steps. A state
 carried forward by d steps hands its gradient back by d steps; a slice of an array
@@ -10,10 +17,11 @@ which for a weight is one product over all steps. The rules are the ops' own
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..op import OPS, Op
-from .build import make
-from .ir import Instr, Loop, Operand, Prev, Program, Slice, Value
-from .rules import contributions
+from ...op import OPS, Op
+from ..instructions import make
+from ..ir import Carry, Instr, Loop, Operand, Program, Slice, Value
+from ..lowering.table import lowering
+from .gradient_rules import contributions
 
 
 class Gradients:
@@ -102,15 +110,15 @@ class _Reversed:
     def run(self) -> None:
         """Build it and hand its results on; nothing at all if no gradient comes in."""
         stacks, finals = self._incoming()
-        states = [p for p in self.loop.params if isinstance(p, Prev) and p.out.needs]
+        states = [p for p in self.loop.params if isinstance(p, Carry) and p.out.needs]
         if not stacks and not finals and not self.any:
             return
-        backs: dict[int, Prev] = {}  # by id of a state: what carries its gradient back
+        backs: dict[int, Carry] = {}  # by id of a state: what carries its gradient back
         for p in states:
             if p.of.needs:
                 first = tuple(finals.pop((id(p.of), k), None) for k in range(p.delay))
                 out = Value(p.of.shape, p.of.dtype)
-                backs[id(p)] = Prev(out, p.of, p.delay, first)  # `of` is set when it is known
+                backs[id(p)] = Carry(out, p.of, p.delay, first)  # `of` is set when it is known
                 self.back.params.append(backs[id(p)])
                 self.inner.add(p.of, out)
         for v, g in stacks + self._padded(finals):
@@ -175,7 +183,7 @@ class _Reversed:
         p = self.params.get(id(a))
         if isinstance(p, Slice):
             return self._slice(p.source, p.start, p.stride)
-        if isinstance(p, Prev):
+        if isinstance(p, Carry):
             stack = self.loop.result("stack", (p.of,), p.delay, p.first)
             return self._slice(stack, 0, 1)
         if id(a) in self.made:
@@ -193,7 +201,7 @@ class _Reversed:
             else:
                 self.weights.append((v, c))
 
-    def _carried(self, state: Prev, back: Prev | None) -> None:
+    def _carried(self, state: Carry, back: Carry | None) -> None:
         """What a state's readers hand back goes d steps back, and at last to its beginning.
 
         With `back` None the state stops gradients (a detach): its beginning alone gets them.
@@ -258,10 +266,9 @@ class _Reversed:
             self.after.append(lambda: self.outer.add(v, total))
             return
         op, pieces, key = c
-        if op.name == "sum_of_products":
-            total = self.back.result("product", pieces)
-        elif op.name == "sum_of_rows":
-            total = self.back.result("rows", pieces)
+        kind = lowering(op).total
+        if kind:
+            total = self.back.result(kind, pieces)
         else:
             piece = self.inner.emit(op.name, *pieces, keys=(key,), shape=v.shape)
             total = self.back.result("total", (piece,))

@@ -1,17 +1,23 @@
-"""Passes over what loops hand out: the last step alone, and pointwise work moved into the steps."""
+"""Fuse into a loop what follows it: pointwise ops and sums of its stacked results.
+
+loop of 8 steps:                     loop of 8 steps:
+    -> %5 = stack of %4                  %6 = square(%4)
+%7 = square(%5)                  =>      %8 = sum(%6)
+%9 = sum(%7)                             -> %9 = total of %8
+%10 = index(%5, key=(-1,))               -> %10 = final of %4
+"""
 
 from typing import Any
 
-from .build import make
-from .ir import Instr, Loop, Operand, Program, Result, Slice, Value, writes
-from .tidy import Item, makes, simplified, substitute
+from ..ir import Instr, Item, Loop, Operand, Program, Result, Slice, Value, writes
+from ..lowering.table import lowering
 
 
 def last_rows(program: Program) -> None:
-    """states[-1] as the loop's last value: then the states need not be stacked."""
-    stacks = stacks_of(program)
+    """The last row of a stack as the loop's final value: then the rest need not be kept."""
+    stacks = _stacks_of(program)
     for k, item in enumerate(program.items):
-        if not isinstance(item, Instr) or item.op.name != "index":
+        if not isinstance(item, Instr) or not lowering(item.op).slices:
             continue
         found = stacks.get(id(item.inputs[0]))
         key = item.attrs["key"]
@@ -25,10 +31,9 @@ def last_rows(program: Program) -> None:
             item.inputs = (last,)
             item.attrs = {"key": tuple(parts[1:])}
             program.items[k] = item
-    substitute(program, simplified(program))
 
 
-def stacks_of(program: Program) -> dict[int, tuple[Loop, Result]]:
+def _stacks_of(program: Program) -> dict[int, tuple[Loop, Result]]:
     return {
         id(r.out): (loop, r)
         for loop in program.items
@@ -38,8 +43,8 @@ def stacks_of(program: Program) -> dict[int, tuple[Loop, Result]]:
     }
 
 
-def sink(program: Program) -> list[str]:
-    """Move pointwise ops and sums over a loop's stacked results into its steps."""
+def fuse(program: Program) -> list[str]:
+    """Move pointwise ops and sums of a loop's stacked results into its steps."""
     moved: dict[str, int] = {}
     made_at: dict[int, int] = {id(v): -1 for v in program.inputs}
     for k, item in enumerate(program.items):
@@ -47,8 +52,8 @@ def sink(program: Program) -> list[str]:
             made_at[id(v)] = k
     items: list[Item] = []
     for item in program.items:
-        stacks = stacks_of(Program(program.inputs, items, []))
-        if isinstance(item, Instr) and _sink_one(item, stacks, items, made_at):
+        stacks = _stacks_of(Program(program.inputs, items, []))
+        if isinstance(item, Instr) and _fuse_one(item, stacks, items, made_at):
             moved[item.op.name] = moved.get(item.op.name, 0) + 1
         else:
             items.append(item)
@@ -56,14 +61,15 @@ def sink(program: Program) -> list[str]:
     return [f"{', '.join(moved)} of stacked results moved into the loop"] if moved else []
 
 
-def _sink_one(instr: Instr, stacks: Any, items: list[Item], made_at: dict[int, int]) -> bool:
+def _fuse_one(instr: Instr, stacks: Any, items: list[Item], made_at: dict[int, int]) -> bool:
     found = [stacks[id(a)] for a in instr.inputs if isinstance(a, Value) and id(a) in stacks]
     if not found:
         return False
     loop = found[0][0]
     place = made_at[id(found[0][1].out)]
-    if instr.op.name in ("sum", "sum_to"):
-        return _sink_sum(instr, loop, found[0][1])
+    step_sum = lowering(instr.op).step_sum
+    if step_sum is not None:
+        return _fuse_sum(loop, instr, step_sum(instr, found[0][1].values[0]))
     if not instr.op.pointwise or instr.out.shape[:1] != (loop.count,):
         return False
     inputs: list[Operand] = []
@@ -85,7 +91,7 @@ def _sink_one(instr: Instr, stacks: Any, items: list[Item], made_at: dict[int, i
         else:
             return False
     own = {id(r.values[0]) for _, r in found}
-    if any(isinstance(v, Value) and id(v) in own and not makes(loop, v) for v in inputs):
+    if any(isinstance(v, Value) and id(v) in own and not loop.defines(v) for v in inputs):
         return False
     final = [_sliced(loop, a) if any(a is s for s in slices) else a for a in inputs]
     inner = Value(instr.out.shape[1:], instr.out.dtype)
@@ -103,25 +109,12 @@ def _sliced(loop: Loop, source: Any) -> Value:
     return p.out
 
 
-def _sink_sum(instr: Instr, loop: Loop, r: Result) -> bool:
+def _fuse_sum(loop: Loop, instr: Instr, step: Instr | Value | None) -> bool:
     """A sum over all steps and more: each step's own sum, and their total."""
-    x, v = instr.inputs[0], r.values[0]
-    assert isinstance(x, Value)
-    if instr.op.name == "sum":
-        axis, keep = instr.attrs["axis"], instr.attrs["keepdims"]
-        named = range(x.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
-        axes = tuple(sorted(a % x.ndim for a in named))
-        if 0 not in axes or keep:
-            return False
-        inner_attrs: dict[str, Any] = {"axis": tuple(a - 1 for a in axes[1:]), "keepdims": False}
-        if len(axes) == 1:
-            loop.results.append(Result("total", (v,), instr.out))
-            return True
-        step = make("sum", (v,), inner_attrs, instr.line)
-    else:
-        if len(instr.attrs["shape"]) >= x.ndim:
-            return False
-        step = make("sum_to", (v,), {"shape": instr.attrs["shape"]}, instr.line)
-    loop.body.append(step)
-    loop.results.append(Result("total", (step.out,), instr.out))
+    if step is None:
+        return False
+    if isinstance(step, Instr):
+        loop.body.append(step)
+        step = step.out
+    loop.results.append(Result("total", (step,), instr.out))
     return True

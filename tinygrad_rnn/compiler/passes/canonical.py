@@ -1,0 +1,73 @@
+"""Bring sums and products into the forms that the code generator knows.
+
+%6 = sum_to(%5, shape=(3,))                  -> %7 = rows of %5
+-> %7 = total of %6                      =>
+
+%6 = sum_of_products(%2, %3, %4, %5)         %7 = sum_of_products(%2, %3)
+                                         =>  %8 = sum_of_products(%4, %5)
+                                             %6 = add(%7, %8)
+
+%6 = permute_dims(%2, axes=(1, 0))           %7 = matmul(%2, %3)
+%7 = sum_of_products(%6, %3)             =>
+"""
+
+from ...op import OPS
+from ..instructions import make
+from ..ir import Instr, Loop, Program, Value
+from ..lowering.table import lowering
+
+
+def single_products(program: Program) -> None:
+    """A sum of several products, as a state on both sides of one (h @ h) has it, one by one."""
+    for loop in program.loops:
+        loop.body = [e for i in loop.body for e in _single_products(i)]
+
+
+def row_sums(program: Program) -> None:
+    """The total of sums over rows, a bias's gradient, as one sum of all rows of all steps."""
+    for loop in program.loops:
+        _row_sums(loop)
+
+
+def plain_products(program: Program) -> None:
+    """(a^T)^T b, as the rule for a state on the left of a weight has it, as a b."""
+    for loop in program.loops:
+        _plain_products(loop)
+
+
+def _transposes_left(instr: Instr) -> bool:
+    product = lowering(instr.op).product
+    return product is not None and product.left_transposed
+
+
+def _single_products(instr: Instr) -> list[Instr]:
+    if len(instr.inputs) == 2 or not _transposes_left(instr):
+        return [instr]
+    pairs = zip(instr.inputs[0::2], instr.inputs[1::2], strict=True)
+    parts = [make(instr.op.name, pair, {}, instr.line) for pair in pairs]
+    total, sums = parts[0].out, []
+    for part in parts[1:]:
+        sums.append(make("add", (total, part.out), {}, instr.line))
+        total = sums[-1].out
+    sums[-1].out = instr.out
+    return [*parts, *sums]
+
+
+def _row_sums(loop: Loop) -> None:
+    makers = {id(i.out): i for i in loop.body}
+    for r in loop.results:
+        instr = makers.get(id(r.values[0])) if r.kind == "total" else None
+        if instr is not None and lowering(instr.op).sums_rows(instr):
+            [x] = instr.inputs
+            assert isinstance(x, Value)
+            r.kind, r.values = "rows", (x,)
+
+
+def _plain_products(loop: Loop) -> None:
+    makers = {id(i.out): i for i in loop.body}
+    for instr in loop.body:
+        if len(instr.inputs) != 2 or not _transposes_left(instr):
+            continue
+        transposed = makers.get(id(instr.inputs[0]))
+        if transposed is not None and lowering(transposed.op).transposes:
+            instr.op, instr.inputs = OPS["matmul"], (transposed.inputs[0], instr.inputs[1])

@@ -1,0 +1,44 @@
+"""Give each beginning of a carry a value of its own to be carried.
+
+    %4 = carry %6 from %1            %4 = carry %6 from %1
+    %5 = carry %6 from %2        =>  %5 = carry %7 from %2
+    %6 = tanh(%3)                    %6 = tanh(%3)
+                                     %7 = astype(%6, dtype=float64)
+
+What precedes a value's first step lies in its memory, so that two beginnings need two.
+"""
+
+from typing import Any
+
+from ..instructions import make
+from ..ir import Carry, Loop, Program, Value, same
+
+
+def separate_carries(program: Program) -> None:
+    """Copy values carried from several beginnings: `y, h = start, h0`; `y = h = f(y, h)`."""
+    for loop in program.loops:
+        _separate(loop)
+
+
+def _separate(loop: Loop) -> None:
+    firsts: dict[int, list[tuple[Value, dict[int, Any]]]] = {}  # value or copies; by row, what
+    made = {id(i.out) for i in loop.body}  # what comes from outside has no memory of a step either
+
+    def home(v: Value, first: tuple[Any, ...]) -> Value:
+        rows = {k - len(first): a for k, a in enumerate(first)}
+        known = firsts.setdefault(id(v), [(v, {})] if id(v) in made else [])
+        for own, taken in known:
+            if all(same(taken.get(row, a), a) for row, a in rows.items()):
+                taken.update(rows)
+                return own
+        copy = make("astype", (v,), {"dtype": v.dtype})
+        loop.body.append(copy)
+        known.append((copy.out, rows))
+        return copy.out
+
+    for p in loop.params:
+        if isinstance(p, Carry):
+            p.of = home(p.of, p.first)
+    for r in loop.results:
+        if r.lag and r.kind == "stack":
+            r.values = (home(r.values[0], r.first),)

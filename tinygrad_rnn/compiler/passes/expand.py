@@ -1,0 +1,48 @@
+"""Expand ops without code of their own into ops that have it.
+
+    %5 = softmax(%4, axis=0)     =>  %6 = max(%4, axis=0, keepdims=True)
+                                     %7 = sub(%4, %6)
+                                     %8 = exp(%7)
+                                     %9 = sum(%8, axis=0, keepdims=True)
+                                     %5 = div(%8, %9)
+
+Some before differentiation, so that no gradient rule meets them; the rest after it: the rule of
+softmax is better than what its parts would give.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from ..instructions import traced
+from ..ir import Instr, Program
+from ..lowering.pointwise import composite, scalar_rule
+from ..lowering.table import lowering
+
+
+def expand_early(program: Program) -> None:
+    """What must be gone before differentiation."""
+    for loop in program.loops:
+        loop.body = [e for i in loop.body for e in _expanded(i, early=True)]
+
+
+def expand(program: Program) -> None:
+    """All other ops without code, and pointwise ops written in others, as those."""
+    for loop in program.loops:
+        loop.body = [e for i in loop.body for e in _expanded(i)]
+
+
+def _expanded(instr: Instr, early: bool = False) -> list[Instr]:
+    rule = _rule(instr, early)
+    if rule is None:
+        return [instr]
+    return [e for i in traced(instr, rule) for e in _expanded(i, early)]
+
+
+def _rule(instr: Instr, early: bool) -> Callable[..., Any] | None:
+    """How an instruction is written in other ops, if it has to be."""
+    row = lowering(instr.op)
+    if early and not row.early:
+        return None
+    if row.expand is not None:
+        return row.expand if row.expands(instr) else None
+    return instr.op.fn if row.element is scalar_rule and composite(instr.op) else None
