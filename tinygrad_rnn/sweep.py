@@ -29,7 +29,7 @@ class Sweep:
     Tensors and the rules, written in ops, record a graph of their own. `only`
     (keys) limits the pass to what leads to the wanted inputs. `watch` is shown every
     node's cotangent (`total`) and every contribution (`passes`, which gives what is to
-    be delivered, None for nothing), and adds up what was put off (`joined`); `slices` are
+    be delivered, None for nothing), and adds up deferred terms (`joined`); `slices` are
     the index nodes that it must see.
     """
 
@@ -45,7 +45,7 @@ class Sweep:
         self.lift, self.retain, self.create_graph = lift, retain, create_graph
         self.only, self.wanted, self.watch = only, wanted, watch
         self.heap: list[int] = []  # negated keys of nodes with a cotangent waiting
-        # what waits, by key: where it goes, its sum, whether that is ours to add to,
+        # what waits, by key: where it goes, its sum, whether the sweep owns that buffer,
         # and pieces to be put together late
         self.targets: dict[int, Any] = {}
         self.totals: dict[int, Any] = {}
@@ -143,7 +143,7 @@ class Sweep:
         """Hand a contribution to input `p`, summed back to its shape if it was broadcast.
 
         The first is kept as it came, since others may share it; a second makes a
-        sum of our own, to which all later ones are added in place.
+        sum that the sweep owns, to which all later ones are added in place.
         """
         if c.__class__ is Deferred:
             self.defer(p, c.op, c.piece, c.key)
@@ -200,7 +200,7 @@ class Sweep:
         return op(*parts) if self.watch is None else self.watch.joined(key, op, parts)
 
     def _settle(self, key: int, shape: tuple[int, ...], total: Any) -> Any:
-        """Add to a sum the pieces that were put off, each kind in one op."""
+        """Add deferred pieces to a sum, each kind in one op."""
         for op, (parts, places) in self.pieces.pop(key).items():
             if not parts:
                 continue
@@ -255,7 +255,7 @@ class Sweep:
                 self.deliver(p, c)
                 continue
             targets[key], self.totals[key] = p, c  # `deliver` in place
-            if c.base is None:  # made for this input: ours to add to
+            if c.base is None:  # made for this input: the sweep owns it
                 self.owned.add(key)
 
     def _wants(self, p: Any) -> bool:

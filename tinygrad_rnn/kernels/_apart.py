@@ -94,7 +94,7 @@ def apart(
     """Decorate a function of arrays, all of one dtype, for generated kernels to call.
 
     `arguments` says what each is: the rank of an array, NUMBER, or a Numba type. Arrays come
-    with any strides, and a row or a stack of matrices in one piece stands for a matrix.
+    with any strides; a row, or a contiguous stack of matrices, stands for a matrix.
     `float64` is another body for that dtype; under NUMBA_DISABLE_JIT it is `twin`, or the
     function itself.
     """
@@ -113,7 +113,7 @@ def apart(
 
 
 def _fits(given: Any, wanted: Any) -> bool:
-    """Whether an array can stand for one of the wanted rank: of any, in one piece, for a matrix."""
+    """Whether an array can stand for one of the wanted rank; for a matrix any contiguous one."""
     if not isinstance(wanted, types.Array):
         return True
     if not isinstance(given, types.Array) or given.dtype != wanted.dtype:

@@ -25,7 +25,7 @@ def _parts(A: Array, b: Array, out: Array) -> None:
 
 
 def records() -> bool:
-    """Parts of arrays, in one piece and with gaps."""
+    """Parts of arrays, contiguous and not."""
     right = []
     for dtype in (np.float32, np.float64):
         for step in (1, 2):

@@ -74,5 +74,5 @@ def _call_gemm(turned: bool, context: Any, builder: Any, signature: Any, args: A
     return context.get_dummy_value()
 
 
-# add_gemm(a, b, c): c += a b; add_gemm_turned: c += a^T b; rows of all three in one piece
+# add_gemm(a, b, c): c += a b; add_gemm_turned: c += a^T b; rows of all three contiguous
 add_gemm, add_gemm_turned = _blas(False), _blas(True)

@@ -57,7 +57,7 @@ def sigmoid(x: Any) -> Any:
 
 
 def _vjp(loop: Any, otherwise: Any, g: Any, y: Any) -> Any:
-    """Run `loop` on two like C arrays of two axes; on all else the NumPy expression.
+    """Run `loop` on two C-contiguous matrices of equal shape and dtype, else the NumPy expression.
 
     Three NumPy calls on 512 numbers take less than one compiled call and its checks.
     """

@@ -66,7 +66,7 @@ def _itemsize(context: Any, kind: Any) -> Any:
 
 
 def _row_by_row(context: Any, builder: Any, kind: Any, columns: Any) -> list[Any]:
-    """Strides of rows in one piece: the array's own say nothing where an axis has size 1.
+    """Strides of contiguous rows: the array's own say nothing where an axis has size 1.
 
     (4, 1, 3) cut out of (1, 4, 3) is contiguous with strides (24, 96, 8).
     """
@@ -141,7 +141,7 @@ def _span(typingctx: Any, A: Any, first: Any, stop: Any) -> Any:
 
 
 def _pointer(trust: bool) -> Any:
-    """How a row is taken: by a pointer if it lies in one piece, which `trust` takes for granted."""
+    """How a row is taken: by a pointer if it is contiguous, which `trust` takes for granted."""
 
     def row(typingctx: Any, x: Any, index: Any) -> Any:
         places = types.UniTuple(types.int64, x.ndim - 1) if x.ndim > 1 else index
@@ -207,7 +207,7 @@ def row(x: Array, index: tuple[int, ...]) -> Any:
 
 @compiled_by(_pointer(trust=True))
 def line(x: Array, index: tuple[int, ...]) -> Any:
-    """Pointer to the row x[index], whose numbers are known to lie side by side."""
+    """Pointer to the row x[index], which is known to be contiguous."""
     return x[index]
 
 

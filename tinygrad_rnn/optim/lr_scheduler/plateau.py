@@ -62,7 +62,7 @@ class ReduceLROnPlateau(LRScheduler):
         return sign * metric > sign * bound
 
     def step(self, metric: Any = None) -> None:
-        """Tell it the metric of the epoch that ended."""
+        """Step with the epoch's metric."""
         if metric is None:
             raise ValueError("ReduceLROnPlateau.step: needs the metric, as in step(val_loss)")
         self.last_epoch += 1

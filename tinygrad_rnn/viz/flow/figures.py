@@ -10,7 +10,7 @@ from ...op import Array, Op
 from ...ops.linalg import sum_of_products, sum_of_rows
 
 ROOM = 1 << 18  # numbers measured in one call: still in the cache then, and calls are few
-# what gives the sum of terms put off, and the figures of each
+# what gives the sum of deferred terms, and the figures of each
 TERMS: dict[Op, Any] = {sum_of_products: measure_products, sum_of_rows: measure_sums}
 
 
@@ -46,7 +46,7 @@ class Figures:
         self._room = ROOM
 
     def terms(self, keys: list[Any], op: Op, parts: list[Any]) -> Any:
-        """Add up what was put off, as `op(*parts)` does, noting the figures of each term."""
+        """Add up deferred terms, as `op(*parts)` does, noting the figures of each term."""
         each = len(parts) // len(keys)
         total, rows = TERMS[op](*[parts[i::each] for i in range(each)])
         self.measure()

@@ -46,7 +46,7 @@ class Flow(Figures):
         self._steps: dict[int, set[int]] = defaultdict(set)  # of parameters, by vertex
         self._to_come: dict[Any, int] = {}
         self._partial: dict[Any, Array] = {}
-        self._joining: dict[Any, list[int]] = defaultdict(list)  # edges of terms put off
+        self._joining: dict[Any, list[int]] = defaultdict(list)  # edges of deferred terms
 
     def begin(self, graph: Graph, from_step: int | None = None) -> None:
         """Get ready for a sweep over a graph."""
@@ -152,7 +152,7 @@ class Flow(Figures):
         return c
 
     def joined(self, key: int, op: Op, parts: list[Any]) -> Any:
-        """The sum of the terms of an input's cotangent that were put off, each measured."""
+        """The sum of an input's deferred terms, each measured."""
         names = self._joining.pop((key, op), None)
         return op(*parts) if names is None else self.terms(names, op, parts)
 

@@ -91,7 +91,7 @@ def _block(graph: Graph, useful: set[int]) -> int:
 
 
 def _whole(c: Any, shape: tuple[int, ...]) -> Any:
-    """A contribution put together at once, also if it was put off."""
+    """A contribution, put together at once even if it was deferred."""
     if not isinstance(c, Deferred):
         return c
     if c.key is None:

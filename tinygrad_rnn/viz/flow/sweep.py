@@ -75,7 +75,7 @@ class Gate:
         return None if node.seq << 32 | k in self.blocked else c
 
     def joined(self, key: int, op: Any, parts: list[Any]) -> Any:
-        """The sum of terms put off."""
+        """The sum of deferred terms."""
         return op(*parts)
 
 

@@ -37,7 +37,7 @@ def groups_of(graph: Graph, e: Edge) -> Iterator[Any]:
 def value_of(c: Any, p: Any) -> tuple[Any, Array | None]:
     """What is to be delivered, and the array that it adds to p's gradient.
 
-    A product put off to be taken with other steps' is taken at once, and only once.
+    A product deferred to be taken with other steps' is taken at once, and only once.
     """
     if c.__class__ is Deferred:
         if c.op.name == "put_slices":  # zeros around it change no figure but their own share

@@ -143,7 +143,7 @@ def _runs(graph: Graph) -> list[int | None]:
 
 
 def _turning(groups: list[list[Vertex]]) -> list[Vertex]:
-    """Those of a run's last step that the step before has no like of: the next run's first."""
+    """Vertices that are new in a run's last step: the first of the next run."""
     if len(groups) < 2:
         return []
     before = [(v.op, v.scope) for v in groups[-2]]

@@ -206,7 +206,7 @@ class _Shot:
         return c
 
     def joined(self, key: int, op: Any, parts: list[Any]) -> Any:
-        """The sum of terms put off."""
+        """The sum of deferred terms."""
         return op(*parts)
 
     def end(self, leaves: Any) -> None:
