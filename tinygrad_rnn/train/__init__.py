@@ -1,5 +1,7 @@
 """Series, windows, texts, batches, scaling, baselines, metrics and the training loop."""
 
+from typing import Any as _Any
+
 from . import baselines as baselines, metrics as metrics
 from .best import Best as Best
 from .checkpoint import load as load, save as save
@@ -8,6 +10,7 @@ from .forecaster import Forecaster as Forecaster
 from .loop import Epoch as Epoch, Fit as Fit, evaluate as evaluate, fit as fit
 from .nested import detach as detach
 from .ragged import bucketed as bucketed, padded as padded
+from .reader import Reader as Reader
 from .recomputed import recompute as recompute
 from .recurrent_forecaster import RecurrentForecaster as RecurrentForecaster
 from .run import Run as Run
@@ -17,3 +20,12 @@ from .stream import StreamBatches as StreamBatches
 from .table import Table as Table, read_table as read_table
 from .truncated import Window as Window, tbptt as tbptt
 from .vocabulary import Vocabulary as Vocabulary
+
+
+def __getattr__(name: str) -> _Any:
+    """The estimators, made of scikit-learn's classes, are there once they are asked for."""
+    if name in ("SequenceClassifier", "SequenceRegressor"):
+        from . import estimators
+
+        return getattr(estimators, name)
+    raise AttributeError(f"module 'tinygrad_rnn.train' has no attribute {name!r}")
