@@ -257,3 +257,14 @@ def test_clipping_by_other_norms(p, dtypes):
     optim.clip_grad_norm_(leaves, norm / 4, p)
     for w, v in zip(leaves, values, strict=True):
         np.testing.assert_allclose(w.grad.numpy(), v / 4, rtol=1e-6)
+
+
+@pytest.mark.parametrize("clip", [optim.clip_grad_norm_, optim.clip_grad_value_])
+def test_a_graph_that_saved_a_gradient_does_not_run_on_the_clipped_one(clip):
+    w, v = (tg.tensor([2.0, 3.0], requires_grad=True) for _ in range(2))
+    (w * w).sum().backward()
+    y = (w.grad * v).sum()
+    clip([w], 0.1)
+    with pytest.raises(tg.GraphError, match="changed in place"):
+        y.backward()
+    clip([w], 100.0)  # nothing to clip

@@ -7,13 +7,13 @@ from numbers import Real
 import numpy as np
 
 from ..errors import AnomalyError, GraphError
-from ..kernels import gemm, update
+from ..kernels import update
 from ..op import Array
 from ..tensors import Tensor
 
 
-def _groups(params: Iterable[Tensor] | Tensor) -> tuple[list[list[Array]], float]:
-    """Gradient arrays in C order, one list a dtype, and the norm of all together."""
+def _groups(params: Iterable[Tensor] | Tensor) -> tuple[list[Tensor], list[list[Array]], float]:
+    """Gradients, their arrays in C order, one list a dtype, and the norm of all together."""
     tensors = [params] if isinstance(params, Tensor) else params
     try:
         grads = [g for p in tensors if (g := p.grad) is not None]
@@ -24,14 +24,19 @@ def _groups(params: Iterable[Tensor] | Tensor) -> tuple[list[list[Array]], float
     arrays = [g._array for g in grads]
     total = update.norm(arrays)
     if total is not None:
-        return [arrays], total
+        return grads, [arrays], total
     groups: dict[str, list[Array]] = {}
     for g in grads:
         if not g._array.flags.carray:
             g._array = g._array.copy()
         groups.setdefault(g._array.dtype.char, []).append(g._array)
     found = list(groups.values())
-    return found, math.hypot(*[update.norm(group) or 0.0 for group in found])
+    return grads, found, math.hypot(*[update.norm(group) or 0.0 for group in found])
+
+
+def _written(grads: Iterable[Tensor]) -> None:
+    for g in grads:
+        g.bump_version()  # a graph may have saved it: another loss made of the gradients
 
 
 def _norm(groups: list[list[Array]], p: float) -> float:
@@ -42,12 +47,6 @@ def _norm(groups: list[list[Array]], p: float) -> float:
         return top
     sums = [float(np.sum(np.abs(g.astype(np.float64) / top) ** p)) for g in arrays]
     return top * float(sum(sums) ** (1 / p))
-
-
-def _limit(grads: list[Array], factor: float = 1.0, bound: float = math.inf) -> None:
-    update.limit(grads, factor, bound)
-    for g in grads:
-        gemm.forget(g)  # gradients may have served as matrices themselves
 
 
 def clip_grad_norm_(
@@ -75,7 +74,7 @@ def clip_grad_norm_(
         raise ValueError(
             f"clip_grad_norm_: norm_type must be a number above 0 or infinity, got {norm_type!r}"
         )
-    groups, norm = _groups(params)
+    grads, groups, norm = _groups(params)
     if norm_type != 2:
         norm = _norm(groups, float(norm_type))
     if not math.isfinite(norm):
@@ -86,8 +85,9 @@ def clip_grad_norm_(
             )
         return norm
     if norm > max_norm:
-        for g in groups:
-            _limit(g, factor=max_norm / norm)
+        for arrays in groups:
+            update.limit(arrays, factor=max_norm / norm)
+        _written(grads)
     return norm
 
 
@@ -98,7 +98,8 @@ def clip_grad_value_(params: Iterable[Tensor] | Tensor, clip_value: float) -> fl
     """
     if not clip_value > 0:
         raise ValueError(f"clip_grad_value_: clip_value must be positive, got {clip_value}")
-    groups, norm = _groups(params)
-    for g in groups:
-        _limit(g, bound=clip_value)
+    grads, groups, norm = _groups(params)
+    for arrays in groups:
+        update.limit(arrays, bound=clip_value)
+    _written(grads)
     return norm
