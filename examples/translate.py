@@ -4,13 +4,12 @@
 
 German says the units before the tens, so what is read must be looked at out of order. An LSTM
 reads the English in both directions; another puts out the translation, and looks at every step
-for what it needs (attention: Luong et al., EMNLP 2015, "dot", and Bahdanau et al., ICLR 2015,
-"additive"; the net without, "none", sees only the last states, as in Cho et al., EMNLP 2014).
-One net learns both languages: the first symbol says which (Johnson et al. 2017). Numbers come
-from the package num2words, up to nine digits; those of at most 12 English words are trained on,
-those of 13 to 17 never. The pieces that are read and put out are words in English and
-French, and morphemes in German (`_number_words.py`): what is learnt is to choose and to order,
-not to spell.
+for what it needs and is fed what it saw (Luong et al., EMNLP 2015), by scores "dot", theirs, or
+"additive", of Bahdanau et al., ICLR 2015; "none" sees only the last states, as in Cho et al.,
+EMNLP 2014. One net learns both languages: the first symbol says which (Johnson et al. 2017).
+Numbers come from num2words, up to nine digits; those of at most 12 English words are trained
+on, those of 13 to 17 never. What is read and put out are words, in German morphemes
+(`_number_words.py`): what is learnt is to choose and to order, not to spell.
 
     python examples/translate.py [--nets additive] [--draw] [--resume] [--out FOLDER]
 """
@@ -150,8 +149,7 @@ class Task:
     def look(self, model: Translator, number: dict[str, list[str]], lang: str) -> tuple[Any, Any]:
         """The greedy translation of one number in pieces, and where each looked (S, T)."""
         source, lengths, fed, _ = self.encode([number], [lang])
-        found, weights = fed[0, 0], []
-        pieces: list[str] = []
+        found, weights, pieces = fed[0, 0], [], list[str]()
         with tg.no_grad():
             memory, state = model.read(tg.tensor(source), tg.tensor(lengths))
             while found != self.pieces.eos and len(pieces) < LIMIT:
@@ -232,11 +230,8 @@ def draw_graph(out: Path, task: Task, model: Translator) -> None:
     source, lengths, fed, wanted = task.encode([in_words(21)], ["de"])
     logits = model(*map(tg.tensor, (source, lengths, fed, np.ones((*fed.shape, 1), bool))))
     loss = nn.cross_entropy(logits, tg.tensor(wanted))
-    for path, diagram in (
-        ("unrolled.svg", viz.unrolled(loss, level="gate", steps="all")),
-        ("gradient.html", viz.gradient_flow(loss, level="gate", steps="all")),
-    ):
-        print("written:", diagram.save(out / path))
+    for file, view in (("unrolled.svg", viz.unrolled), ("gradient.html", viz.gradient_flow)):
+        print("written:", view(loss, level="gate", steps="all").save(out / file))
 
 
 def report(args: Any, results: dict[str, Any]) -> str:
@@ -264,7 +259,12 @@ def main(argv: list[str] | None = None) -> dict[str, Any]:
     p.add_argument("--hidden", type=int, default=96)
     p.add_argument("--updates", type=int, default=1200, help=f"of {BATCH} numbers each")
     p.add_argument("--lr", type=float, default=5e-3, help="at first; it falls to 0 as a cosine")
-    p.add_argument("--half", type=int, default=600, help="update at which half is the net's own")
+    p.add_argument(
+        "--half",
+        type=int,
+        default=600,
+        help="updates till half is its own",
+    )
     p.add_argument("--beam", type=int, default=4, help="width")
     p.add_argument("--draw", action="store_true", help="draw the graph and its gradients")
     args = p.parse_args(argv)
@@ -272,6 +272,7 @@ def main(argv: list[str] | None = None) -> dict[str, Any]:
         p.error("--seeds must be at least 1, --hidden even")
     if args.quick:
         args.updates, args.seeds, args.hidden = min(args.updates, 20), 1, 16
+        args.nets = args.nets[:1]
     args.sizes = {n: max(20, k // 50) if args.quick else k for n, k in SIZES.items()}
     writable(args.out)
     file = args.out / f"numbers_{args.sizes['train']}.json"

@@ -230,6 +230,7 @@ def test_sources_do_not_mix_and_an_open_end_is_said():
         assert best.log_prob == pytest.approx(-0.3)
 
 
+LIKELY = np.array([[-9.0, -0.1, -9.0, -9.0]])
 REFUSED = [
     ({"width": 0}, "width must be a whole number from 1"),
     ({"start": [[1]]}, "start must be the first symbols"),
@@ -237,6 +238,8 @@ REFUSED = [
     ({"end": 9}, "with V above the end symbol 9"),
     ({"length_penalty": -1.0}, "length_penalty must be 0 or more"),
     ({"step": lambda s, h: (tg.zeros(3, 4), h)}, r"log probabilities \(1, V\).* got \(3, 4\)"),
+    ({"step": lambda s, h: (LIKELY, tg.zeros(5, 1))}, r"tensors of 1 rows.* got \(5, 1\)"),
+    ({"step": lambda s, h: (LIKELY, (None,))}, "tensors of 1 rows.* got NoneType"),
     ({"step": lambda s, h: (tg.zeros(1, 4) / 0, h)}, "NaN among the log probabilities"),
 ]
 

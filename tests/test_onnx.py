@@ -157,6 +157,21 @@ def test_models_run_elsewhere_to_1e_5(name, tmp_path):
     model.train()
 
 
+def test_under_no_grad_and_twice_the_same_layer(tmp_path):
+    class Twice(nn.Module):
+        def __init__(self):
+            self.layer = nn.Linear(3, 3)
+
+        def forward(self, x):
+            return tg.tanh(self.layer(tg.tanh(self.layer(x)))), x
+
+    with tg.no_grad():
+        to_onnx(Twice(), tmp_path / "m.onnx", tg.ones(5, 3))
+    proto = onnx.load(tmp_path / "m.onnx")
+    assert len(proto.graph.initializer) == 2  # weights once
+    assert [y.name for y in proto.graph.output] == ["output", "output_1"]
+
+
 def test_at_least_20_models():
     assert len(MODELS) >= 20
 

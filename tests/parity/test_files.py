@@ -78,6 +78,7 @@ UNLIKE = [
     (nn.LSTM(3, 4, peepholes=True), "has peepholes"),
     (nn.ModuleDict({"net": nn.RNN(3, 4, layer_norm=True)}), r"net \(RNN\) has layer_norm"),
     (nn.LSTM(3, 4, zoneout=0.1), "has zoneout"),
+    (nn.ModuleList([nn.GRUCell(3, 4, reset_after=False)]), r"0 \(GRUCell\) has reset_after=False"),
 ]
 
 

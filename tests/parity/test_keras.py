@@ -123,6 +123,11 @@ def test_what_cannot_come_in_is_named(make, message):
         from_keras(layer)
 
 
+def test_a_layer_without_weights_cannot_come_in():
+    with pytest.raises(tg.InterchangeError, match=r"\(GRU\) has no weights yet"):
+        from_keras(L.GRU(3))
+
+
 def test_masks_of_embeddings_cannot_come_in():
     layer = L.Embedding(9, 4, mask_zero=True)
     layer(np.ones((2, 2), int))

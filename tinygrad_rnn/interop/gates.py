@@ -6,6 +6,7 @@ import numpy as np
 
 from .. import nn
 from ..errors import InterchangeError
+from ..nn.cell import Cell
 from ..op import Array
 
 # ours, and PyTorch's, are i f g o and r z n; places of ours in the order of the others
@@ -33,15 +34,15 @@ def halves(cell: Any) -> tuple[Array, Array, Array, Array]:
 
 
 def refuse(who: str, layer: str, module: Any, *options: str) -> None:
-    """Raise for options of a recurrent layer that others do not have."""
-    cell = next(iter(module._cells.values()))
+    """Raise for options of a recurrent layer, or a cell, that others do not have."""
+    cell = module if isinstance(module, Cell) else next(iter(module._cells.values()))
     found = {
         "layer_norm": cell.gain_ih is not None,
         "zoneout": any(cell.zoneout),
         "proj_size": cell.output_size != cell.hidden_size,
         "peepholes": getattr(cell, "peephole", None) is not None,
         "reset_after=False": not getattr(cell, "reset_after", True),
-        "num_layers": module.num_layers > 1,
+        "num_layers": getattr(module, "num_layers", 1) > 1,
     }
     for option in options:
         if found[option]:

@@ -35,6 +35,10 @@ def from_keras(layer: Any) -> nn.Module:
     """
     name, kind, config = layer.name, type(layer).__name__, layer.get_config()
     weights = [np.asarray(w) for w in layer.get_weights()]
+    if not layer.built:
+        raise InterchangeError(
+            f"from_keras: {name!r} ({kind}) has no weights yet; call it or its build(shape) first"
+        )
     if kind == "Bidirectional":
         return _bidirectional(name, layer, config, weights)
     if kind in RECURRENT:

@@ -16,7 +16,7 @@ from ..graph import Node
 from ..nn.cell import Cell
 from ..nn.recurrent import Recurrent
 from ..op import Array
-from ..switches import no_grad
+from ..switches import grad_enabled, no_grad
 from ..tensors import Tensor
 from .onnx_graph import OnnxGraph, onnx_package
 from .onnx_layers import LAYERS
@@ -53,7 +53,7 @@ def to_onnx(model: nn.Module, path: str | os.PathLike[str], *inputs: Tensor) -> 
     training = [(m, m.training) for m in model.modules()]
     model.eval()
     try:
-        with disable_jit():
+        with disable_jit(), grad_enabled(True):
             made = _recorded(onnx, model, examples)
             _verify(made, model, [_other(*p) for p in zip(made.graph.input, examples, strict=True)])
     finally:
@@ -216,7 +216,7 @@ def _verify(made: Any, model: nn.Module, inputs: list[Tensor]) -> None:
             "to_onnx needs the package onnxruntime: pip install 'tinygrad_rnn[onnx]'"
         ) from None
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # what fails is told below
     try:
         session = onnxruntime.InferenceSession(
             made.SerializeToString(), options, providers=["CPUExecutionProvider"]
@@ -232,7 +232,8 @@ def _verify(made: Any, model: nn.Module, inputs: list[Tensor]) -> None:
     except Exception as error:
         raise InterchangeError(
             f"to_onnx: what was recorded does not run on inputs of other sizes, "
-            f"{[x.shape for x in inputs]}; is a number made of a shape, or an axis fixed? {error}"
+            f"{[x.shape for x in inputs]}; is a number or a start state made of a shape, or an "
+            f"axis fixed? {error}"
         ) from error
     for k, (a, b) in enumerate(zip(found, expected, strict=True)):
         if a.shape != b.shape or not np.allclose(a, b, rtol=1e-4, atol=1e-5):

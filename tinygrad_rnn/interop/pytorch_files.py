@@ -4,6 +4,8 @@ import os
 from typing import Any
 
 from .. import nn
+from ..nn.cell import Cell
+from ..nn.recurrent import Recurrent
 from ..states import load, save
 from .gates import refuse
 
@@ -40,5 +42,5 @@ def from_pytorch(model: nn.Module, path: Path) -> None:
 
 def _check(who: str, model: Any) -> None:
     for path, module in model.named_modules():
-        if isinstance(module, nn.RNN | nn.LSTM | nn.GRU):
+        if isinstance(module, Recurrent | Cell):
             refuse(who, path or "the model", module, *MISSING)

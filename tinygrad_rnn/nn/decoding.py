@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import ops
-from ..errors import ShapeError
+from ..errors import ShapeError, kind
 from ..op import Array
 from ..recording import constant
 from ..switches import no_grad
@@ -74,7 +74,7 @@ def beam_search(
                 break
             symbols = np.concatenate([symbol for _, symbol in chosen])
             rows = np.concatenate([b * width + row for b, (row, _) in enumerate(chosen)])
-            state = _taken(state, constant(rows))
+            state = _taken(state, constant(rows), B * width)
     return [beam.best() for beam in beams]
 
 
@@ -140,7 +140,13 @@ def _checked(log_probs: Any, rows: int, end: int) -> Array:
     return values
 
 
-def _taken(state: Any, rows: Tensor) -> Any:
+def _taken(state: Any, rows: Tensor, n: int) -> Any:
     if isinstance(state, tuple | list):
-        return tuple([_taken(s, rows) for s in state])
+        return tuple([_taken(s, rows, n) for s in state])
+    if not isinstance(state, Tensor) or state.shape[:1] != (n,):
+        found = state.shape if isinstance(state, Tensor) else kind(state)
+        raise ShapeError(
+            f"beam_search: states must be tensors of {n} rows, sources x width, got {found}; what "
+            "does not change from step to step is no state"
+        )
     return ops.take(state, rows)
