@@ -4,6 +4,7 @@ import builtins
 
 import numpy as np
 import pytest
+from diagrams import gallery
 from hypothesis import given, settings, strategies as st
 
 import tinygrad_rnn as tg
@@ -467,3 +468,19 @@ def test_bad_input(tmp_path):
         viz.heatmap(loss, "h").save(tmp_path / "a.jpg")
     for p in (graph_leaf for graph_leaf in collect(loss).vertices):
         assert p.saved is not None  # nothing was freed by looking
+
+
+def test_steps_count_as_names_do():
+    """S_1 is the state of step 1: in the columns, the heat maps, the table and the options."""
+    loss = gallery.textbook()
+    assert viz.heatmap(loss, "S").arrays["S"]["step"].tolist() == [1, 2, 3]
+    lag = viz.heatmap(loss, "lag").arrays["S"]
+    assert lag["step"].tolist() == lag["loss_step"].tolist() == [1, 2, 3]
+    flow = viz.gradient_flow(loss, from_step=3)
+    assert flow.table().states["S"]["step"].tolist() == [1, 2, 3]
+    assert "(the loss of t = 3 alone" in flow.summary()
+    picture = viz.unrolled(loss, steps=[1, 3], level="op").picture
+    steps = {b.lines[0][:2]: b.step for b in picture.boxes if b.lines and b.lines[0][0] == "S"}
+    assert steps == {"S₀": None, "S₁": 1, "S₃": 3}
+    headings = [t.text for t in picture.texts if t.text.startswith("t = ")]
+    assert headings == ["t = 1", "t = 3", "t = 2"]  # the last of what is hidden

@@ -157,6 +157,23 @@ def test_time_runs_to_the_right(name):
     assert all(a < b for a, b in zip(right, left[1:], strict=False))
 
 
+def test_words_tell_boxes_apart():
+    """Gates by their weights, weights by their layer, cells of one module by what they make."""
+    gates = viz.unrolled(gallery.eight_matrices()).picture.boxes
+    assert {tuple(b.lines) for b in gates if b.kind == "gate"} == {
+        ("σ", "Wi, Ui"), ("σ", "Wf, Uf"), ("σ", "Wo, Uo"), ("tanh", "Wg, Ug"),
+    }  # fmt: skip
+    own = unrolled(gallery.custom_cell()).picture.boxes
+    assert {b.lines[0] for b in own if b.kind == "parameter"} == {
+        "W.weight", "W.bias", "U.weight", "U.bias",
+    }  # fmt: skip
+    cells = viz.rolled(gallery.translator()).picture.boxes
+    assert {tuple(b.lines) for b in cells if b.kind == "cell"} == {
+        ("encoder.l0", "t"), ("Translator", "permute_dims"), ("Translator.decoder", "t"),
+        ("Translator", "attention", "t"), ("Translator", "loss", "t"),
+    }  # fmt: skip
+
+
 def test_names_and_shapes():
     texts = [line for _, _, lines, _ in boxes(unrolled(gallery.lstm())) for line in lines]
     for wanted in (

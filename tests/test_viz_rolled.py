@@ -4,11 +4,21 @@ from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
-from diagrams import MODELS, boxes, check_geometry, curve, gallery, rolled, truncated, unrolled
+from diagrams import (
+    MODELS,
+    NAMED,
+    boxes,
+    check_geometry,
+    curve,
+    gallery,
+    rolled,
+    truncated,
+    unrolled,
+)
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import nn, viz
-from tinygrad_rnn.viz.layout.picture import text_width
+from tinygrad_rnn.viz.layout.picture import HEADING, text_width
 
 
 @pytest.mark.parametrize("T", [2, 3, 4, 8])
@@ -73,30 +83,56 @@ def test_a_weight_acts_along_a_loop():
     assert {"Wx", "Wy", "Ws, Sₜ₋₁"} <= {line.label for line in picture.lines}
 
 
-@pytest.mark.parametrize(
-    ("name", "level"),
-    [("lstm", "gate"), ("two_layers", "cell"), ("gru", "op"), ("range_loop", "op")],
-)
-def test_no_edge_strikes_a_heading_that_has_room(name, level):
-    """On the left of each of these an edge would run through it."""
+def headings(picture):
+    """The headings of cells, several lines put together."""
+    frames = [b for b in picture.boxes if b.kind == "column"]
+    texts = [[t for t in picture.texts if t.size == HEADING and inside(t, b)] for b in frames]
+    return [", ".join(t.text for t in lines) for lines in texts]
+
+
+def inside(text, box):
+    return abs(text.x - box.x) < box.w / 2 and abs(text.y - box.y) < box.h / 2
+
+
+@NAMED
+@pytest.mark.parametrize("level", ["op", "gate", "cell"])
+def test_no_edge_strikes_a_heading(name, level):
+    """Where it is wider than any gap between the edges there, the cell is made wider."""
     picture = viz.rolled(MODELS[name](), level=level).picture
-    (heading,) = [t for t in picture.texts if "steps" in t.text]
-    (frame,) = [b for b in picture.boxes if b.title == heading.text]
-    left, width = frame.x - frame.w / 2, text_width(heading.text, heading.size)
+    frames = [b for b in picture.boxes if b.kind == "column"]
+    assert headings(picture) == [b.title for b in frames]
+    points = [curve(line, 60) for line in picture.lines]
+    x, y = np.concatenate([*points, np.zeros((0, 2))]).T
+    for text in (t for t in picture.texts if t.size == HEADING):
+        end = text.x + text_width(text.text, text.size)
+        (frame,) = [b for b in frames if inside(text, b)]
+        assert end < frame.x + frame.w / 2
+        assert not ((text.x < x) & (x < end) & (abs(y - text.y + 5) < 8)).any()
 
-    def struck(start):
-        x, y = np.concatenate([curve(line, 60) for line in picture.lines]).T
-        return ((start < x) & (x < start + width) & (abs(y - heading.y + 5) < 8)).any()
 
-    assert not struck(heading.x)
-    assert struck(left + 10)
+def test_two_cells_of_one_heading():
+    """An encoder and a decoder of as many steps each have a frame."""
+    encoder, decoder = nn.RNN(3, 4), nn.RNN(3, 4)
+    _, h = encoder(tg.ones(5, 2, 3))
+    picture = rolled(decoder(tg.ones(5, 2, 3), h)[0].sum()).picture
+    assert headings(picture) == ["× 5 steps"] * 2
+
+
+@pytest.mark.parametrize("draw", [viz.rolled, viz.unrolled])
+def test_frames_are_as_wide_as_their_names(draw):
+    picture = draw(gallery.bidirectional(), level="gate").picture
+    frames = {b.title: b for b in picture.boxes if b.kind == "frame"}
+    assert {"RNN.l0", "RNN.l0_reverse"} <= set(frames)
+    for t in picture.texts:
+        if t.text in frames:
+            assert text_width(t.text, t.size) < frames[t.text].w
 
 
 @pytest.mark.parametrize(("name", "loops"), [("gru", 1), ("lstm", 2), ("two_layers", 4)])
 def test_a_state_has_one_loop(name, loops):
     """However many ops read it a step later: it fans out at a point near them."""
     picture = rolled(MODELS[name](), level="gate").picture
-    states = [line for line in picture.lines if line.kind == "state"]
+    states = [line for line in picture.lines if line.edges[0].delay]
     assert len(states) == loops
     assert all(line.label for line in states)
     joints = {b.name for b in picture.boxes if b.kind == "junction"}
@@ -110,8 +146,7 @@ def test_rolled_keeps_the_cut_and_says_what_differs():
     """The cut with its steps, once if several read it; a step of another kind by its number."""
     found = [lines for _, kind, lines, _ in boxes(rolled(truncated())) if kind == "cut"]
     assert found == [["✂ h at t = 3", "(2, 4)"]]
-    headings = [t.text for t in rolled(truncated()).picture.texts]
-    assert headings[0] == "× 3 steps, cut off (✂) at t = 3"
+    assert headings(rolled(truncated()).picture) == ["× 3 steps, cut off (✂) at t = 3"]
     cell, h, loss = nn.GRUCell(3, 4, generator=gallery.generator()), tg.zeros(2, 4), 0.0
     for t, x_t in enumerate(gallery.series(9)):
         h = cell(x_t, h.detach() if t % 3 == 0 and t else h)
@@ -120,9 +155,9 @@ def test_rolled_keeps_the_cut_and_says_what_differs():
     cuts = [b for b in picture.boxes if b.kind == "cut"]
     assert [b.lines for b in cuts] == [["✂ h at t = 3, 6"]]
     assert len([e for e in picture.lines if e.source == cuts[0].name]) == 2
-    assert picture.texts[0].text.startswith("× 9 steps, cut off (✂) at t = 3, 6")
-    skipping = rolled(gallery.custom_cell()).picture.texts[0].text
-    assert skipping == "× 6 steps; not as shown: t = 0"
+    assert headings(picture)[0].startswith("× 9 steps, cut off (✂) at t = 3, 6")
+    skipping = headings(rolled(gallery.custom_cell()).picture)
+    assert skipping == ["× 6 steps, not as shown: t = 0"]
 
 
 def test_rolled_leaves_nothing_astray_and_says_which_way():

@@ -143,9 +143,9 @@ class _Teller(Gate):
         if v.name or v.op not in SIGNS or depth > 1:
             name = v.name or v.op
             plain = v.step is None or v.kind == "parameter"
-            return name if plain else f"{name}_{v.mark or self.graph.moment(v.step)}"
+            return name if plain else f"{name}_{v.mark or v.step}"
         written = SIGNS[v.op].join(self._operands(number, depth + 1))
-        return f"({written})" if len(written) <= LONGEST else f"{v.op}_{self.graph.moment(v.step)}"
+        return f"({written})" if len(written) <= LONGEST else f"{v.op}_{v.step}"
 
 
 def _few(value: Array) -> Array:

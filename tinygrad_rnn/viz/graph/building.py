@@ -27,7 +27,19 @@ def collect(output: Any, who: str = "viz") -> Graph:
     builder = _Builder(steps, _joined_stacks(nodes, roots))
     for node, step in zip(nodes, steps.of, strict=True):
         builder.add(node, step)
+    _count_as_named(builder.vertices)
     return _pruned(builder.vertices, builder.edges, [builder.numbers[r.seq] for r in roots])
+
+
+def _count_as_named(vertices: list[Vertex]) -> None:
+    """Count steps as the numbers in names do, `S_1` in the first, where all agree on it."""
+    first = {
+        int(v.mark) - v.step for v in vertices if v.kind == "op" and v.mark and v.step is not None
+    }
+    if len(first) == 1:
+        (shift,) = first
+        for v in vertices:
+            v.step = v.step if v.step is None else v.step + shift
 
 
 def _pruned(vertices: list[Vertex], edges: list[Edge], outputs: list[int]) -> Graph:

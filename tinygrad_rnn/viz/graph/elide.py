@@ -27,10 +27,11 @@ def slots(columns: Columns, steps: Any, max_steps: int, who: str) -> list[Slot]:
         if c.step is not None:
             by_section[c.section].append(k)
     if not by_section:
-        _chosen(1, steps, max_steps, who)  # nonsense is refused where there are no steps, too
+        _chosen([0], steps, max_steps, who)  # nonsense is refused where there are no steps, too
     shown = {k for k, c in enumerate(columns.columns) if c.step is None}
     for members in by_section.values():
-        shown.update(members[i] for i in _chosen(len(members), steps, max_steps, who))
+        times = [columns.columns[k].step or 0 for k in members]
+        shown.update(members[i] for i in _chosen(times, steps, max_steps, who))
     found: list[Slot] = []
     for k in range(len(columns.columns)):
         if k in shown:
@@ -42,7 +43,9 @@ def slots(columns: Columns, steps: Any, max_steps: int, who: str) -> list[Slot]:
     return found
 
 
-def _chosen(n: int, steps: Any, max_steps: int, who: str) -> Iterable[int]:
+def _chosen(times: list[int], steps: Any, max_steps: int, who: str) -> Iterable[int]:
+    """The places of the steps asked for among `times`."""
+    n = len(times)
     if isinstance(steps, slice):
         return range(n)[steps]
     if isinstance(steps, str) and steps == "all":
@@ -53,9 +56,10 @@ def _chosen(n: int, steps: Any, max_steps: int, who: str) -> Iterable[int]:
         ends = max(1, min(EDGE_STEPS, max_steps // 2))
         return [*range(ends), *range(n - ends, n)]
     if isinstance(steps, Sequence) and not isinstance(steps, str):
-        if all(isinstance(t, int) and -n <= t < n for t in steps) and len(steps):
-            return [t % n for t in steps]
+        known = {t: k for k, t in enumerate(times)} | {k - n: k for k in range(n)}
+        if all(isinstance(t, int) and t in known for t in steps) and len(steps):
+            return [known[t] for t in steps]
     raise GraphError(
-        f"{who}: steps must be 'auto', 'all', a slice or a list of numbers from {-n} to {n - 1}; "
-        f"got {steps!r:.80}"
+        f"{who}: steps must be 'auto', 'all', a slice or a list of step numbers, from {times[0]} "
+        f"to {times[-1]}, or to {-n} from the last, -1; got {steps!r:.80}"
     )

@@ -7,7 +7,7 @@ states of one module within a step.
 """
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 
 from .arrivals import is_carried
@@ -47,6 +47,16 @@ class _Roles:
                 if all((e.target, e.place) in self.acting or e.target in self.hidden for e in uses):
                     self.hidden.add(v.number)
 
+    def weights_in(self, parts: Collection[int]) -> str:
+        """The names of the weights that act in a unit, as one writes them: `Wx, Wh`."""
+        found = [
+            self.graph.vertices[e.source].name
+            for k in sorted(parts)
+            for e in self.graph.into[k]
+            if (e.target, e.place) in self.acting and k in self.products
+        ]
+        return ", ".join(name for name in dict.fromkeys(found) if name)
+
     def acts_along(self, e: Edge) -> str:
         """The name of the weight that acts on what comes over an edge."""
         if e.target not in self.products or (e.target, e.place) in self.acting:
@@ -85,6 +95,8 @@ def units(graph: Graph, labels: bool = False) -> Graph:
     heads_of = set(attended.values())
     for v in folded.vertices:
         v.op = "attention" if v.head in heads_of else v.op
+        if len(v.parts) > 1 and v.head not in heads_of:
+            v.note = roles.weights_in(v.parts)
     for e in folded.edges if labels else ():
         e.label = ", ".join(dict.fromkeys(w for o in e.origin if (w := roles.acts_along(o))))
     return folded
@@ -112,6 +124,9 @@ def cells(graph: Graph) -> Graph:
         graph, lambda v: last[home[v.number]] if v.number in home else v.number, hidden
     )
     folded.level = "cell"
+    attended = set(attentions(graph))
+    for v in folded.vertices:
+        v.op = "attention" if not v.name and attended.intersection(v.parts) else v.op
     for e in folded.edges:
         if any(is_carried(graph, o) for o in e.origin):
             source = graph.vertices[e.origin[0].source]

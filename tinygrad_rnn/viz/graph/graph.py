@@ -5,6 +5,7 @@ graph gives the same picture in another process.
 """
 
 import functools
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -87,18 +88,11 @@ class Graph:
             if a.kind == "op" and a.name and None not in (a.step, b.step) and a.step != b.step
         }
 
-    def moment(self, step: int | None) -> str:
-        """A step as the names in it have it, `S_3`, else as it was counted."""
-        marks = self._marks.get(step, set())
-        return next(iter(marks)) if len(marks) == 1 else str(step)
-
     @functools.cached_property
-    def _marks(self) -> dict[int | None, set[str]]:
-        found: dict[int | None, set[str]] = {}
-        for v in self.vertices:
-            if v.kind == "op" and v.mark:
-                found.setdefault(v.step, set()).add(v.mark)
-        return found
+    def ambiguous(self) -> set[str]:
+        """Names that several parameters bear: `weight`, of two layers."""
+        count = Counter(v.name for v in self.vertices if v.kind == "parameter")
+        return {name for name, n in count.items() if n > 1}
 
 
 def root_of(output: Any, who: str) -> Node:

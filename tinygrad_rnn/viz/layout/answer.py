@@ -4,7 +4,7 @@ from collections import defaultdict
 from itertools import pairwise
 from typing import Any
 
-from .picture import Point, rounded
+from .picture import SCOPE, Point, rounded, text_width
 from .template import Frame, Placed, Port, Template
 
 LABEL = 14.0  # room for a frame's label
@@ -38,8 +38,9 @@ def placed(t: Template, graph: dict[str, Any]) -> Placed:
         },
         [],
         [
-            (o["label"], *_point(f"{a},{d}"), *_point(f"{c},{b}"))
-            for o in graph.get("objects", []) if o["name"].startswith("cluster")
+            (cluster.words, *_point(f"{a},{d}"), *_point(f"{c},{b}"))
+            for n, cluster in enumerate(t.clusters)
+            for o in graph.get("objects", []) if o["name"] == f"cluster{n}"
             for a, b, c, d in [o["bb"].split(",")]
         ],
     )  # fmt: skip
@@ -48,6 +49,7 @@ def placed(t: Template, graph: dict[str, Any]) -> Placed:
     _turn_down(t, found)
     _keep_apart(t, found)
     found.frames = _frames(t, found.boxes)
+    found.clusters = [_around(c, found.frames) for c in found.clusters]
     ways = [*found.edges, *found.branches.values()]
     frames = [*found.frames, *found.clusters]
     x = [x for way in ways for x, _ in way] + [v for _, x0, _, x1, _ in frames for v in (x0, x1)]
@@ -215,11 +217,22 @@ def _frames(t: Template, boxes: list[tuple[float, float, float, float]]) -> list
     for r in sorted(set(t.rows)):
         inside = [box for box, row in zip(boxes, t.rows, strict=True) if row == r]
         if t.scopes[r] and (len(inside) > 1 or len(set(t.rows)) > 1):
+            x0 = min(x - w / 2 for x, _, w, _ in inside) - 6
+            x1 = max(x + w / 2 for x, _, w, _ in inside) + 6
+            wider = max(text_width(t.scopes[r], SCOPE) + 10 - (x1 - x0), 0.0) / 2
             found.append((
                 t.scopes[r],
-                min(x - w / 2 for x, _, w, _ in inside) - 6,
+                x0 - wider,
                 min(y - h / 2 for _, y, _, h in inside) - 6 - LABEL,
-                max(x + w / 2 for x, _, w, _ in inside) + 6,
+                x1 + wider,
                 max(y + h / 2 for _, y, _, h in inside) + 6,
             ))  # fmt: skip
     return found
+
+
+def _around(cluster: Frame, frames: list[Frame]) -> Frame:
+    """A cluster as wide as the frames in it."""
+    words, x0, y0, x1, y1 = cluster
+    inside = [f for f in frames if x0 < (f[1] + f[3]) / 2 < x1 and y0 < (f[2] + f[4]) / 2 < y1]
+    left = min([x0, *(f[1] - 6 for f in inside)])
+    return words, left, y0, max([x1, *(f[3] + 6 for f in inside)]), y1

@@ -11,7 +11,7 @@ from .picture import Shape, shorten
 SHOWN = ("shape", "dtype", "saved", "value", "grad")
 SIGNS = {"add": "+", "sub": "−", "mul": "×", "div": "÷", "matmul": "·"}
 SYMBOLS = {"sigmoid": "σ"}
-_LONGEST = 28  # characters of a line in a box
+_LONGEST, WEIGHTS = 28, 14  # characters of a line in a box, of the weights in a gate
 _LOW = str.maketrans("0123456789-+t", "₀₁₂₃₄₅₆₇₈₉₋₊ₜ")
 _HIGH = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 
@@ -41,10 +41,10 @@ def low(text: str) -> str:
     return text.translate(_LOW)
 
 
-def name_of(v: Vertex, step: str) -> str:
-    """Its name with its step: `h₃`, or `hₜ` in a rolled graph."""
+def name_of(graph: Graph, v: Vertex, step: str) -> str:
+    """Its name with its step: `h₃`, or `hₜ` in a rolled graph; `W.bias` where others are `bias`."""
     if v.kind == "parameter" and not v.start:
-        return v.name
+        return ".".join(v.path.split(".")[-2:]) if v.name in graph.ambiguous else v.name
     if v.kind == "input" and v.note not in ("", "[t]"):
         return v.name + v.note
     number = step if step == "t" else v.mark or ("" if v.kind == "constant" or v.start else step)
@@ -91,20 +91,20 @@ def shape_of(graph: Graph, v: Vertex) -> Shape:
 def lines_of(graph: Graph, v: Vertex, show: Collection[str], step: str) -> list[str]:
     """The lines of text in its box; `step` is the number of its step, "t" or nothing."""
     if v.kind != "op":
-        lines = [f"✂ {v.name}" if v.kind == "cut" else name_of(v, step)]
+        lines = [f"✂ {v.name}" if v.kind == "cut" else name_of(graph, v, step)]
     elif graph.level == "cell" and len(v.parts) > 1:
-        rest = "loss" if v.number in graph.outputs else v.name or v.op
-        module, backward, _ = ".".join(v.scope.split(".")[-2:]).partition("_reverse")
-        lines = [module or rest, *(["backward"] if backward else [])]
+        lines = _cell_lines(graph, v)
         lines += [f"t = {step}" if step != "t" else "t"] if step else []
     else:
         call = expression(graph, v, step)
         if graph.level == "op":
-            lines = [f"{name_of(v, step)} = {call}" if v.name else call]
+            lines = [f"{name_of(graph, v, step)} = {call}" if v.name else call]
         elif graph.level == "edges":
-            lines = [name_of(v, step) if v.name else call]
+            lines = [name_of(graph, v, step) if v.name else call]
         else:
-            lines = [name_of(v, step), call] if v.name else [call]
+            lines = [name_of(graph, v, step), call] if v.name else [call]
+            if not v.name and len(v.parts) > 1 and 0 < len(v.note) <= WEIGHTS:
+                lines.append(v.note)  # which gate it is, its weights tell
     lines = [shorten(line, _LONGEST) for line in lines]
     if "shape" in show and not (v.kind == "constant" and not v.shape):
         lines.append(str(v.shape))
@@ -113,6 +113,16 @@ def lines_of(graph: Graph, v: Vertex, show: Collection[str], step: str) -> list[
     if "saved" in show and v.kind == "op":
         lines.append("freed" if v.saved is None else f"keeps {bytes_text(v.saved)}")
     return lines
+
+
+def _cell_lines(graph: Graph, v: Vertex) -> list[str]:
+    """The module a cell belongs to, and what it makes where that is no state of the module's."""
+    module, backward, _ = ".".join(v.scope.split(".")[-2:]).partition("_reverse")
+    total = v.number in graph.outputs or (not v.name and math.prod(v.shape) == 1)
+    made = "loss" if total else v.name or v.op
+    if (v.name, v.scope) in graph.carried and module:
+        made = ""
+    return [word for word in (module, made, backward and "backward") if word]
 
 
 def expression(graph: Graph, v: Vertex, step: str) -> str:
@@ -129,7 +139,7 @@ def expression(graph: Graph, v: Vertex, step: str) -> str:
         source = graph.vertices[e.source]
         if source.name and not (source.kind == "constant" and not source.mark):
             other = "" if source.step is None else str(source.step)
-            names[e.place] = shorten(name_of(source, step if step == "t" else other), 10)
+            names[e.place] = shorten(name_of(graph, source, step if step == "t" else other), 10)
     if step == "t":  # what a cell reads of other steps is not of its own
         names.update({place: shorten(said, 10) for place, said in v.earlier.items()})
     if v.op not in SIGNS and v.op != "pow":

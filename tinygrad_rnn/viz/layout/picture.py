@@ -15,6 +15,7 @@ Shape = tuple[str, float, float]  # Graphviz' name, least width and height in in
 
 FONT = "Helvetica,Arial,sans-serif"
 SIZE, SMALL = 10.0, 8.5  # of text in boxes, and in those of a cell
+HEADING, SCOPE = 13.0, 9.0  # above a step or a cell that stands for many; of a module's frame
 
 # kind: fill, outline. Told apart by shape or place as well, never by colour alone
 KINDS = {

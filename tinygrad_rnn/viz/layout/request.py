@@ -13,6 +13,10 @@ from .answer import kept, nodes_of, placed
 from .picture import FONT, SIZE, SMALL
 from .template import Highways, Placed, Template
 
+ROOM = (  # for a heading that is written later
+    '<<TABLE BORDER="0" CELLPADDING="0" CELLSPACING="0"><TR><TD FIXEDSIZE="TRUE" WIDTH="{:.0f}" '
+    'HEIGHT="{:.0f}"></TD></TR></TABLE>>'
+)
 RANKS = {"up": "BT", "down": "TB", "right": "LR"}
 
 
@@ -97,11 +101,11 @@ def _source(t: Template) -> str:
     for port in t.ports:
         if port not in first:
             g.node(ports[port], **point)
-    for n, (words, members) in enumerate(t.clusters.items()):
+    for n, c in enumerate(t.clusters):
         with g.subgraph(name=f"cluster{n}") as cluster:
-            cluster.attr(label=graphviz.escape(words), fontsize="13", margin="16",
+            cluster.attr(label=ROOM.format(c.width, c.height), margin="16",
                          labelloc="b" if t.direction == "up" else "t")  # fmt: skip
-            for k in members:
+            for k in c.members:
                 cluster.node(f"n{k}")
     leftwards = _leftwards(t)
     for k, ((s, e), label) in enumerate(zip(t.edges, t.labels, strict=True)):
@@ -193,7 +197,7 @@ def _keep_rows_apart(g: Any, t: Template) -> None:
     begins = set(range(len(t.rows))) - {e for _, e in inside}
     for n, (row, later) in enumerate(pairwise(sorted(set(t.rows)))):
         if row[0] == later[0]:
-            around = [c for c, ks in enumerate(t.clusters.values()) if t.rows.index(row) in ks]
+            around = [n for n, c in enumerate(t.clusters) if t.rows.index(row) in c.members]
             with g.subgraph(name=f"cluster{around[0]}" if around else None) as here:
                 here.node(f"b{n}", style="invis", shape="point", width="0.01", height="0.01")
             for k, own in enumerate(t.rows):

@@ -24,6 +24,15 @@ class Port(NamedTuple):
     via: str = ""  # the state, where a box has several
 
 
+class Cluster(NamedTuple):
+    """What stands in one box under a heading."""
+
+    words: str
+    members: list[int]  # by place
+    width: float  # of the room for the heading
+    height: float
+
+
 @dataclass
 class Highways:
     """What is level in a column, by places in it, and what hangs below.
@@ -53,9 +62,7 @@ class Template:
     ports: dict[Port, list[int]]  # the places each serves
     direction: str = "up"
     back: set[int] = field(default_factory=set)  # edges that go back in time: they rank nothing
-    clusters: dict[str, list[int]] = field(
-        default_factory=dict
-    )  # places in one box, by its heading
+    clusters: list[Cluster] = field(default_factory=list)
     close: bool = False  # boxes as small as their text, states right beside them
     apart: float = 0.16  # inches between boxes side by side
     ways: Highways = field(default_factory=Highways)

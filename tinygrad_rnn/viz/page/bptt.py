@@ -88,7 +88,7 @@ def _place(graph: Graph, number: int, step: int | None) -> tuple[int, int | None
 def _caption(k: int, of: int, some: Sequence[Contribution], graph: Graph) -> list[str]:
     """Where the sweep is, and what is sent: formulas, numbers, sums so far."""
     step = graph.vertices[some[0].target].step
-    where = "" if step is None else f", t = {graph.moment(step)}"
+    where = "" if step is None else f", t = {step}"
     lines = [f"{k + 1} of {of}{where}"]
     for c in some[:SHOWN]:
         size = _size(graph, c.source)

@@ -7,7 +7,7 @@ the lower edge, not finite on the upper one; where no path leads there is nothin
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -27,11 +27,8 @@ INK, GREY, GRID = "#1f6fb2", "#9a9a9a", "#e4e4e4"
 SMALL = 10.0
 
 
-def add_curves(picture: Picture, table: Table, y: float, moment: Callable[[int], str]) -> float:
-    """Charts under a picture, from `y` down, as wide as it is; where they end.
-
-    `moment`: what a step is called.
-    """
+def add_curves(picture: Picture, table: Table, y: float) -> float:
+    """Charts under a picture, from `y` down, as wide as it is; where they end."""
     rows: list[tuple[str, Rate | None, dict[str, Array]]] = [
         (name, table.rates[name], found) for name, found in table.states.items()
     ]
@@ -56,7 +53,7 @@ def add_curves(picture: Picture, table: Table, y: float, moment: Callable[[int],
         axes.frame(picture, y)
         _row(picture, axes, y, name, rate, found)
         y += HEIGHT
-    return axes.below(picture, y, moment)
+    return axes.below(picture, y)
 
 
 def _words(name: str, rate: Rate | None) -> list[str]:
@@ -67,8 +64,10 @@ def _heading(rows: Sequence[tuple[str, Rate | None, dict[str, Array]]]) -> str:
     several = any("alone" in found and _differ(found) for *_, found in rows)
     words = "norm of the gradient at every step"
     if several:
-        words += "; grey: what the loss alone sends that the rate follows"
-    return words + ("; dashed: the rate fitted" if any(rate for _, rate, _ in rows) else "")
+        followed = {rate.loss_step for _, rate, _ in rows if rate is not None} - {None}
+        which = f"the loss of t = {followed.pop()}" if len(followed) == 1 else "one step's loss"
+        words += f"; grey: what {which} alone sends"
+    return words + ("; dashed: the rate fitted to that" if any(rate for _, rate, _ in rows) else "")
 
 
 def _differ(found: dict[str, Array]) -> bool:
@@ -107,14 +106,14 @@ class _Axes:
         border = [(self.x, y), (self.x, y + HEIGHT), (right, y + HEIGHT)]
         picture.lines.append(_path(border, "#888888", 0.8))
 
-    def below(self, picture: Picture, y: float, moment: Callable[[int], str]) -> float:
+    def below(self, picture: Picture, y: float) -> float:
         """The steps under the last chart."""
         span = self.last - self.first
         apart = next(k for k in _round_numbers() if span / k <= 10)
         for t in range(-(-self.first // apart) * apart, self.last + 1, apart):
             at = self.across(t)
             picture.lines.append(_path([(at, y), (at, y + 4)], "#888888", 0.8))
-            picture.texts.append(Text(at, y + 15, moment(t), SMALL))
+            picture.texts.append(Text(at, y + 15, str(t), SMALL))
         picture.texts.append(Text(self.x + self.width / 2, y + 29, "step t", SMALL))
         return y + 34
 

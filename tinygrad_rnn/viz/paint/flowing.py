@@ -1,10 +1,12 @@
 """A gradient flow at one level of detail: painted with its figures and without."""
 
+import math
 from functools import cached_property
 from typing import NamedTuple
 
 from ..flow.fates import Scale
 from ..flow.flow import Flow
+from ..flow.numbers import MOST
 from ..flow.table import Table, brief, short
 from ..graph.elide import Slot
 from ..graph.graph import Vertex
@@ -39,9 +41,12 @@ class Flowing:
         sign = shape_of(self.view.found.graph, v)[0] == "circle" and not v.name
         if sign or (figures is None and v.kind not in ("op", "parameter")):
             return self._written(v, time)  # in a circle is no room, the page has its figures
+        written = self._written(v, time)
+        if "grad" in self.view.shown and math.prod(v.shape) <= MOST:
+            return written  # in numbers already
         small = self.view.found.graph.level in ("gate", "cell")
         self._told.add((v.head, step))
-        return [*self._written(v, time), brief(figures) if small else f"|g| {short(figures)}"]
+        return [*written, brief(figures) if small else f"|g| {short(figures)}"]
 
     @cached_property
     def _grid(self) -> Grid:
@@ -56,7 +61,7 @@ class Flowing:
     def whole(self) -> Picture:
         """The same with curves and a legend below."""
         picture = self.gradient()
-        gradient.add_below(picture, self._of.scale, self._of.table, self.view.graph.moment)
+        gradient.add_below(picture, self._of.scale, self._of.table)
         return picture
 
     def forward(self) -> Picture:
@@ -71,5 +76,5 @@ class Flowing:
     def below(self) -> Picture:
         """Curves and legend alone."""
         picture = Picture("norms of the gradient")
-        gradient.add_below(picture, self._of.scale, self._of.table, self.view.graph.moment)
+        gradient.add_below(picture, self._of.scale, self._of.table)
         return picture

@@ -1,6 +1,5 @@
 """Gradient flow painted on the unrolled graph: width, colour and shape by each edge's own norm."""
 
-from collections.abc import Callable
 from typing import Any
 
 from ..flow.fates import Scale
@@ -14,9 +13,9 @@ from .curve import add_curves
 LEGEND = 480.0  # its least width before it goes on in another row
 
 
-def add_below(picture: Picture, scale: Scale, table: Table, moment: Callable[[int], str]) -> None:
+def add_below(picture: Picture, scale: Scale, table: Table) -> None:
     """Curves and a legend under a picture of the graph."""
-    y = add_curves(picture, table, picture.height + 16, moment)
+    y = add_curves(picture, table, picture.height + 16)
     picture.height = _legend(picture, scale, y + 12)
 
 

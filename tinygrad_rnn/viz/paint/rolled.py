@@ -8,11 +8,12 @@ from itertools import pairwise
 from ..flow.table import ranges
 from ..graph.columns import MANY, Column, Columns
 from ..graph.graph import Edge, Vertex
+from ..layout.answer import LABEL
 from ..layout.labels import facts_of, kind_of, low, shape_of
-from ..layout.picture import Box, Line, Picture, Point, Text, text_width
+from ..layout.picture import HEADING, Box, Line, Picture, Point, Text, text_width
 from ..layout.request import place
 from ..layout.rows import rows_of
-from ..layout.template import Row, Template
+from ..layout.template import Cluster, Placed, Row, Template
 from .unrolled import framed
 
 Link = tuple[int, int, Edge]  # from a member of a rolled graph to another
@@ -72,8 +73,8 @@ def _heading(members: list[Column], cell: Column) -> str:
     cut = [c.step or 0 for c in others if any(v.kind == "cut" for v in c.members)]
     rest = sorted({c.step or 0 for c in others} - set(cut))
     words = f"× {len(members)} steps"
-    words += f", cut off (✂) at t = {ranges(cut)}" if cut else ""
-    return words + (f"; not as shown: t = {ranges(rest)}" if rest else "")
+    words += f"\ncut off (✂) at t = {ranges(cut)}" if cut else ""
+    return words + (f"\nnot as shown: t = {ranges(rest)}" if rest else "")
 
 
 def _with_cuts(cell: Column, others: list[Column]) -> Column:
@@ -172,87 +173,135 @@ def paint_rolled(
     direction: str = "up",
 ) -> Picture:
     """The picture of a rolled graph, laid out by `dot` as a whole."""
-    members: list[tuple[int, int]] = []
-    rows: list[Row] = []
-    scopes: dict[Row, str] = {}
-    for k, c in enumerate(cells.columns):
-        own, scopes_of = rows_of(c, k)
-        members += [(k, i) for i in range(len(c.members))]
-        rows += own
-        framed_too = len(scopes_of) > 1 and k in headers and cells.graph.level != "cell"
-        scopes |= scopes_of if framed_too else dict.fromkeys(scopes_of, "")
-    at = {name: n for n, name in enumerate(members)}
-    vertices = [cells.columns[k].members[i] for k, i in members]
-    edges = [
-        (at[k, e.source], at[k, e.target], e) for k, c in enumerate(cells.columns) for e in c.inner
-    ]
-    edges += [(at[cells.where[e.source]], at[cells.where[e.target]], e) for e in cells.across]
-    lines = [
-        text(v, "t" if k in headers else "") for v, (k, _) in zip(vertices, members, strict=True)
-    ]
-    edges, joints = _joined(edges, len(members))
-    inside = {k: [at[k, i] for i in range(len(c.members))] for k, c in enumerate(cells.columns)}
-    for first, t in joints.items():
-        inside[members[t][0]].append(first)
-    graph = cells.graph
-    (placed,) = place([Template(
-        lines + [[""]] * len(joints),
-        [shape_of(graph, v) for v in vertices] + [("point", 0.04, 0.04)] * len(joints),
-        rows + [rows[t] for t in joints.values()],
-        scopes,
-        [(s, t) for s, t, _ in edges],
-        [_moment(e, vertices[s]) if e.delay else e.label for s, _, e in edges],
-        {},
-        direction,
-        {n for n, (_, _, e) in enumerate(edges) if e.delay},
-        {words: inside[k] for k, words in headers.items()},
-    )])  # fmt: skip
+    graph, whole = cells.graph, _Whole(cells, headers, text)
+    placed = _place(whole.template(headers, direction))
     picture = Picture("rolled graph", width=placed.width, height=placed.height)
     for words, x0, y0, x1, y1 in placed.clusters:
-        picture.boxes.append(
-            Box((x0 + x1) / 2, (y0 + y1) / 2, x1 - x0, y1 - y0, "column", title=words)
-        )
-        picture.texts.append(_headed(words, (x0, y0, x1), placed.edges))
+        middle, size = ((x0 + x1) / 2, (y0 + y1) / 2), (x1 - x0, y1 - y0)
+        picture.boxes.append(Box(*middle, *size, "column", title=words.replace("\n", ", ")))
+        lines, (x, _) = words.split("\n"), _beside((x0, y0, x1), words, placed.edges)
+        for k, line in enumerate(lines):
+            at = y0 + 4 + HEADING * (1 + 1.25 * k)
+            picture.texts.append(Text(x, at, line, HEADING, start=True))
     for scope, x0, y0, x1, y1 in placed.frames:
         framed(picture, scope, (x0, y0), (x1, y1))
-    for n, (x, y, _, _) in enumerate(placed.boxes[len(members) :], len(members)):
-        picture.boxes.append(Box(x, y, 3.0, 3.0, "junction", name=f"j{n}"))
-    for n, (v, box) in enumerate(zip(vertices, placed.boxes[: len(members)], strict=True)):
-        name = f"n{v.number}" if cells.where[v.number] == members[n] else f"n{v.number}at{n}"
+    ids = []
+    for n, (x, y, w, h) in enumerate(placed.boxes):
+        if n >= len(whole.vertices):
+            ids.append(f"j{n}")
+            picture.boxes.append(Box(x, y, 3.0, 3.0, "junction", name=ids[n]))
+            continue
+        v = whole.vertices[n]
+        first = cells.where[v.number] == whole.members[n]
+        ids.append(f"n{v.number}" if first else f"n{v.number}at{n}")
         picture.boxes.append(
-            Box(
-                *box,
-                kind_of(graph, v),
-                lines[n],
-                name=name,
-                shape=shape_of(graph, v)[0],
-                vertex=v.head,
-                facts=facts_of(v),
-            )
-        )
-    ids = [b.name for b in picture.boxes if b.vertex >= 0] + [f"j{n}" for n in joints]
-    for n, (s, t, e) in enumerate(edges):
+            Box(x, y, w, h, kind_of(graph, v), whole.lines[n], name=ids[n],
+                shape=shape_of(graph, v)[0], vertex=v.head, facts=facts_of(v))
+        )  # fmt: skip
+    for n, (s, t, e) in enumerate(whole.edges):
+        state = e.delay or s in whole.joints
         picture.lines.append(
-            Line(placed.edges[n], ids[s], ids[t], "state" if e.delay else "edge", edges=(e,),
-                 head="none" if t in joints else "normal",
-                 label=_moment(e, vertices[s]) if e.delay else e.label, at=placed.labels[n])
+            Line(placed.edges[n], ids[s], ids[t], "state" if state else "edge", edges=(e,),
+                 head="none" if t in whole.joints else "normal", label=whole.labels[n],
+                 at=placed.labels[n])
         )  # fmt: skip
     return picture
 
 
-def _headed(words: str, room: tuple[float, float, float], edges: list[list[Point]]) -> Text:
-    """A cell's heading, left or right in the room above, wherever fewer edges pass through."""
+class _Whole:
+    """The cells as one template: members of all columns in a row, and where loops fan out."""
+
+    def __init__(
+        self,
+        cells: Columns,
+        headers: dict[int, str],
+        text: Callable[[Vertex, str], list[str]],
+    ):
+        self.cells = cells
+        columns = list(enumerate(cells.columns))
+        self.members = [(k, i) for k, c in columns for i in range(len(c.members))]
+        self.vertices = [cells.columns[k].members[i] for k, i in self.members]
+        self.lines = [
+            text(v, "t" if k in headers else "")
+            for v, (k, _) in zip(self.vertices, self.members, strict=True)
+        ]
+        at = {name: n for n, name in enumerate(self.members)}
+        edges = [(at[k, e.source], at[k, e.target], e) for k, c in columns for e in c.inner]
+        edges += [(at[cells.where[e.source]], at[cells.where[e.target]], e) for e in cells.across]
+        self.edges, self.joints = _joined(edges, len(self.members))
+        self.labels = [
+            _moment(e, self.vertices[s]) if e.delay else e.label for s, _, e in self.edges
+        ]
+        self.inside = {k: [at[k, i] for i in range(len(c.members))] for k, c in columns}
+        for joint, reader in self.joints.items():
+            self.inside[self.members[reader][0]].append(joint)
+
+    def template(self, headers: dict[int, str], direction: str) -> Template:
+        """All that `dot` is asked for."""
+        rows: list[Row] = []
+        scopes: dict[Row, str] = {}
+        graph, clusters = self.cells.graph, []
+        for k, c in enumerate(self.cells.columns):
+            own, scopes_of = rows_of(c, k)
+            rows += own
+            framed_too = len(scopes_of) > 1 and k in headers and graph.level != "cell"
+            scopes |= scopes_of if framed_too else dict.fromkeys(scopes_of, "")
+            if k in headers:
+                words = headers[k]
+                height = HEADING * 1.25 * (1 + words.count("\n")) + LABEL * framed_too
+                clusters.append(Cluster(words, self.inside[k], _width(words), height))
+        joints = list(self.joints.values())
+        return Template(
+            self.lines + [[""]] * len(joints),
+            [shape_of(graph, v) for v in self.vertices] + [("point", 0.04, 0.04)] * len(joints),
+            rows + [rows[t] for t in joints],
+            scopes,
+            [(s, t) for s, t, _ in self.edges],
+            self.labels,
+            {},
+            direction,
+            {n for n, (_, _, e) in enumerate(self.edges) if e.delay},
+            clusters,
+        )
+
+
+def _place(t: Template) -> Placed:
+    """Lay out, anew while edges strike a heading, in a cell wider by what it lacks."""
+    for _ in range(4):
+        (found,) = place([t])
+        lacks = [_beside(c[1:4], c[0], found.edges)[1] for c in found.clusters]
+        if max(lacks, default=0.0) <= 0:
+            break
+        wider = [
+            c._replace(width=x1 - x0 + 2 * lack) if lack > 0 else c
+            for c, (_, x0, _, x1, _), lack in zip(t.clusters, found.clusters, lacks, strict=True)
+        ]
+        t = replace(t, clusters=wider)
+    return found
+
+
+def _width(words: str) -> float:
+    return max(text_width(line, HEADING) for line in words.split("\n"))
+
+
+def _beside(
+    room: tuple[float, float, float], words: str, edges: list[list[Point]]
+) -> tuple[float, float]:
+    """Where a heading stands at the top of a cell beside the edges there; how much it lacks."""
     x0, y0, x1 = room
-    width = text_width(words, 13.0)
-    starts = [x0 + 10, max(x0 + 10, x1 - 4 - width)]
-    level = [
-        x
+    below = y0 + HEADING * 1.25 * (1 + words.count("\n")) + 5
+    level = sorted(
+        (min(xa, xb), max(xa, xb))
         for points in edges
-        for (x, y), (_, y2) in pairwise(points)
-        if min(y, y2) < y0 + 20 and max(y, y2) > y0
-    ]
-    struck = [sum(x < at < x + width for at in level) for x in starts]
-    return Text(starts[struck[1] < struck[0]], y0 + 17, words, 13.0, start=True)
+        for (xa, y), (xb, y2) in pairwise(points)
+        if min(y, y2) < below and max(y, y2) > y0 and max(xa, xb) > x0 and min(xa, xb) < x1
+    )
+    best, left, free = 0.0, x0 + 8, x0 + 2
+    for start, end in [*level, (x1 - 2, x1)]:
+        if start - free - 16 > best:
+            best, left = start - free - 16, free + 8
+        free = max(free, end)
+    return left, _width(words) - best
 
 
 def _joined(edges: list[Link], count: int) -> tuple[list[Link], dict[int, int]]:

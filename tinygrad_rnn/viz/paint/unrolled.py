@@ -3,12 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from ..graph.columns import Column
 from ..graph.elide import Slot
 from ..graph.graph import Edge
 from ..layout.grid import GAP, HEADER, Grid, Way
 from ..layout.labels import facts_of, kind_of, shape_of
-from ..layout.picture import SIZE, SMALL, Box, Line, Picture, Point, Text
+from ..layout.picture import SCOPE, SIZE, SMALL, Box, Line, Picture, Point, Text
 
 STUB = 14.0  # of a way into hidden steps
 
@@ -32,7 +31,7 @@ def framed(picture: Picture, scope: str, start: Point, end: Point) -> None:
     picture.boxes.append(
         Box((x0 + x1) / 2, (y0 + y1) / 2, x1 - x0, y1 - y0, "frame", dash="dashed", title=scope)
     )
-    picture.texts.append(Text(x0 + 5, y0 + 10, scope[-40:], 9.0, start=True))
+    picture.texts.append(Text(x0 + 5, y0 + 10, scope[-40:], SCOPE, start=True))
 
 
 def _column(grid: Grid, picture: Picture, i: int, s: Slot) -> None:
@@ -42,7 +41,7 @@ def _column(grid: Grid, picture: Picture, i: int, s: Slot) -> None:
         m = grid.margin
         (x0, y0), (x1, y1) = grid.moved(i, [(-m, -m), (placed.width + m, placed.height + m)])
         box = Box((x0 + x1) / 2, (y0 + y1) / 2, x1 - x0, y1 - y0, "column", step=column.step,
-                  title=f"t = {_moment(column)}", name=f"s{i}", column=s.first)  # fmt: skip
+                  title=f"t = {column.step}", name=f"s{i}", column=s.first)  # fmt: skip
         picture.boxes.append(box)
         picture.texts.append(Text(box.x, HEADER - 8, box.title, 13.0))
     for scope, x0, y0, x1, y1 in placed.frames:
@@ -56,12 +55,6 @@ def _column(grid: Grid, picture: Picture, i: int, s: Slot) -> None:
                 step=column.step, shape=shape_of(graph, v)[0], vertex=v.head, column=s.first,
                 facts=facts_of(v), parts=v.parts, size=SMALL if grid.close else SIZE)
         )  # fmt: skip
-
-
-def _moment(column: Column) -> str:
-    """The step as the names in it have it, else as it was counted."""
-    marks = {v.mark for v in column.members if v.kind == "op" and v.mark}
-    return marks.pop() if len(marks) == 1 else str(column.step)
 
 
 def _gap(grid: Grid, picture: Picture, i: int, s: Slot) -> None:
