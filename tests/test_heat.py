@@ -483,4 +483,4 @@ def test_steps_count_as_names_do():
     steps = {b.lines[0][:2]: b.step for b in picture.boxes if b.lines and b.lines[0][0] == "S"}
     assert steps == {"S₀": None, "S₁": 1, "S₃": 3}
     headings = [t.text for t in picture.texts if t.text.startswith("t = ")]
-    assert headings == ["t = 1", "t = 3", "t = 2"]  # the last of what is hidden
+    assert headings == ["t = 1", "t = 2", "t = 3"]  # that of the second over a gap

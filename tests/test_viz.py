@@ -268,7 +268,7 @@ def test_bad_input():
             lambda: viz.unrolled(loss, show=("colour",)),
             "'shape', 'dtype', 'saved', 'value', 'grad'",
         ),
-        (lambda: viz.unrolled(loss, steps=[99]), "numbers from -6 to 5"),
+        (lambda: viz.unrolled(loss, steps=[99]), "numbers from 0 to 5"),
         (lambda: viz.unrolled(loss, steps="some"), "'auto', 'all', a slice"),
         (lambda: viz.unrolled(loss, steps=[]), "a slice or a list"),
         (lambda: viz.unrolled(loss, show=None), "'grad', got None"),

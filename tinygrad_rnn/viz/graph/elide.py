@@ -60,6 +60,6 @@ def _chosen(times: list[int], steps: Any, max_steps: int, who: str) -> Iterable[
         if all(isinstance(t, int) and t in known for t in steps) and len(steps):
             return [known[t] for t in steps]
     raise GraphError(
-        f"{who}: steps must be 'auto', 'all', a slice or a list of step numbers, from {times[0]} "
-        f"to {times[-1]}, or to {-n} from the last, -1; got {steps!r:.80}"
+        f"{who}: steps must be 'auto', 'all', a slice or a list of step numbers from {times[0]} "
+        f"to {times[-1]}, or, back from the last, -1 to {-n}; got {steps!r:.80}"
     )
