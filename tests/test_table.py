@@ -141,6 +141,21 @@ def test_several_series_of_one_file(tmp_path):
         read(tmp_path, "d,shop,a\n" + rows.replace("2000-03,y,27\n", ""), id_column="shop")
 
 
+def test_columns_of_the_future_may_go_on(tmp_path):
+    text = "d,a,f\n2000-01,1,5\n2000-02,2,6\n2000-03,3,7\n2000-04,,8\n"
+    frame = read(tmp_path, text, columns=["a", "f"], future=["f"]).frame
+    assert frame["f"].tolist() == [5, 6, 7, 8]
+    assert frame["a"].isna().tolist() == [False, False, False, True]
+    for odd in (text.replace("2,6", ",6"), text.replace(",,8", ",,"), text.replace("2,6", "2,")):
+        with pytest.raises(tg.DataError, match="is empty or the row is missing"):
+            read(tmp_path, odd + "2000-05,,9\n", columns=["a", "f"], future=["f"])
+    filled = read(
+        tmp_path, text.replace("2,6", ",6"), columns=["a", "f"], future=["f"], gaps="interpolate"
+    )
+    assert filled.frame["a"].tolist()[:3] == [1, pytest.approx(1 + 2 * 31 / 60), 3]
+    assert np.isnan(filled.frame["a"].iloc[3])
+
+
 def test_what_was_guessed_is_noted(tmp_path):
     table = read(tmp_path, "d,a\n2000-06,6\n2000-03,3\n2000-02,2\n2000-01,1\n", gaps="interpolate")
     assert len(table.notes) == 2

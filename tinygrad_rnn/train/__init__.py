@@ -13,6 +13,7 @@ from .ragged import bucketed as bucketed, padded as padded
 from .reader import Reader as Reader
 from .recomputed import recompute as recompute
 from .recurrent_forecaster import RecurrentForecaster as RecurrentForecaster
+from .rolling_origins import Judgement as Judgement, judge_rolling as judge_rolling
 from .run import Run as Run
 from .scaling import Scaling as Scaling
 from .series import split as split, windows as windows

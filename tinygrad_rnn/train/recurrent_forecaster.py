@@ -84,6 +84,7 @@ class RecurrentForecaster:
         _check(self.options)
         self.models: list[Outlook] = []
         self.scores: dict[str, float] = {}  # validation error of each way that was tried
+        self.settings: dict[str, Any] = {}  # what was saved beside it
 
     def fit(
         self,
@@ -98,6 +99,8 @@ class RecurrentForecaster:
         """Learn from all of y; checkpoints go to `folder`, and `resume` goes on from them."""
         given, o = panel(y, past, future, self.options["calendar"]), self.options
         sizes = self.sizes = self._sized(given)
+        if folder is not None:
+            Path(folder).mkdir(parents=True, exist_ok=True)
         counts = {key: len(one.y) - sizes.length + 1 for key, one in given.items()}
         total = sum(counts.values())
         # validation begins where no window of training reaches into its targets
@@ -119,6 +122,7 @@ class RecurrentForecaster:
         repeats = sizes.season > 1 and sizes.lookback >= 2 * sizes.season
         ways = [(log, base) for log in logs for base in (BASES if repeats else BASES[:1])]
         short = updates if total < o["refit"] else -(-updates // 3)
+        self.scores = {}
         for log, base in ways:
             scalings = scalings_of(given, log, cut)
             after = rows_of(given, scalings, sizes, cut, after=True)
@@ -175,8 +179,11 @@ class RecurrentForecaster:
             )
         return found if many else found[""]
 
-    def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write all of it, the end of the series included, to one safetensors file."""
+    def save(self, path: str | os.PathLike[str], settings: Mapping[str, Any] | None = None) -> Path:
+        """Write all of it, the end of the series included, to one safetensors file.
+
+        `settings` goes along, numbers and strings, and is `settings` of what `load` returns.
+        """
         if not self.models:
             raise DataError("RecurrentForecaster: is not fitted; call fit before save")
         return save(
@@ -186,6 +193,7 @@ class RecurrentForecaster:
                 "recurrent_forecaster": self.options, "sizes": self.sizes, "log": self.log,
                 "base": self.base, "scores": self.scores, "margins": self.margins,
                 "scalings": self.scalings, "many": self.many,
+                "settings": dict(settings or {}),
                 "last": {key: packed(one) for key, one in self.last.items()},
                 "models": [model.state_dict() for model in self.models],
             },
@@ -202,6 +210,7 @@ class RecurrentForecaster:
         self.sizes = Sizes(season, lookback, horizon, tuple(channels))
         self.log, self.base, self.many = found["log"], found["base"], found["many"]
         self.scores, self.margins = found["scores"], found["margins"]
+        self.settings = found["settings"]
         self.scalings = {k: [Scaling(*s) for s in of] for k, of in found["scalings"].items()}
         self.last = {key: unpacked(one) for key, one in found["last"].items()}
         for state in found["models"]:

@@ -35,6 +35,7 @@ def read_table(
     *,
     date_column: str | None = None,
     id_column: str | None = None,
+    future: Sequence[str] = (),
     gaps: str = "error",
     separator: str | None = None,
     decimal: str | None = None,
@@ -49,6 +50,7 @@ def read_table(
     holds dates. `id_column` parts the rows into several series. The dates' frequency is inferred
     (`pandas.infer_freq`); dates missing between, and empty cells, are an error or, with
     `gaps="interpolate"`, filled along a straight line and noted. Newest first is turned round.
+    The columns in `future` may go on in rows where all others are empty, which stay NaN there.
     Raises DataError naming file, line, column, what was expected and what to do.
     """
     path = Path(path)
@@ -87,7 +89,7 @@ def read_table(
             assert date_column is not None
             index = dates(where, date_column, cells, date_format, timezone)
             frame = _in_order(where, frame, index, notes)
-        frames[key] = _filled(where, frame, gaps, notes)
+        frames[key] = _filled(where, frame, future, gaps, notes)
     return Table(frames, notes)
 
 
@@ -243,9 +245,14 @@ def labels(index: Any) -> list[str]:
     return list(index.strftime(how))
 
 
-def _filled(where: str, frame: Any, gaps: str, notes: list[str]) -> Any:
+def _filled(where: str, frame: Any, future: Sequence[str], gaps: str, notes: list[str]) -> Any:
     """The frame without gaps: DataError, or a straight line from value to value."""
+    end = len(frame)
+    if future:  # the targets may end before
+        known = frame.drop(columns=list(future)).notna().any(axis=1).to_numpy()
+        end -= int(known[::-1].argmax())
     missing = frame.isna()
+    missing.iloc[end:, [c not in future for c in frame.columns]] = False
     dated = pandas().api.types.is_datetime64_any_dtype(frame.index)
     if missing.to_numpy().any():
         k, c = np.argwhere(missing.to_numpy())[0]
@@ -256,11 +263,12 @@ def _filled(where: str, frame: Any, gaps: str, notes: list[str]) -> Any:
                 f"{where}, {what}: column {frame.columns[c]!r} is empty or the row is missing, "
                 f"the first of {n} gaps; fill them, or let them be filled (--gaps interpolate)"
             )
-        if missing.iloc[0].any() or missing.iloc[-1].any():
+        if missing.iloc[0].any() or missing.iloc[end - 1].any() or missing.iloc[-1].any():
             raise DataError(
                 f"{where}: the first or last row has an empty cell, which cannot be interpolated; "
                 "cut it off"
             )
         notes.append(f"{n} gaps filled along straight lines, the first at {what}")
-        frame = frame.interpolate(method="time" if dated else "linear")
+        known = frame.interpolate(method="time" if dated else "linear", limit_area="inside")
+        frame = frame.where(~missing, known)
     return frame if dated else frame.reset_index(drop=True)

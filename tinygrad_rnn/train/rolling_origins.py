@@ -1,0 +1,147 @@
+"""A forecaster judged over many origins, beside forecasts that cost nothing."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from tqdm import tqdm
+
+from ..errors import DataError
+from ..op import Array
+from . import metrics
+from .baselines import drift, naive, seasonal_growth, seasonal_naive
+from .classic import ETS, theta
+from .panel import panel
+from .recurrent_forecaster import RecurrentForecaster
+
+
+class Judgement(NamedTuple):
+    """Forecasts of every series from every origin, beside the truth; errors by `rows`."""
+
+    truth: Array  # (cases, origins, horizon); a case is a target of a series
+    forecasts: dict[str, Array]  # the model first
+    quantiles: dict[str, Array]  # (cases, origins, horizon, q)
+    levels: list[float]
+    scales: Array  # (cases,): in-sample error of the seasonal naive forecast
+    overlap: int  # origins whose forecasts share steps with one origin's
+    notes: list[str]
+
+    def losses(self, name: str) -> Array:
+        """Mean absolute error of each origin; over the scales if there are several cases."""
+        errors = np.abs(self.forecasts[name] - self.truth).mean(axis=2)
+        return (errors if len(errors) == 1 else errors / self.scales[:, None]).mean(axis=0)
+
+    @property
+    def best(self) -> str:
+        """The baseline with the least error."""
+        return min(list(self.forecasts)[1:], key=lambda name: self.losses(name).mean())
+
+    def rows(self) -> dict[str, dict[str, float]]:
+        """Measures by name, mean and spread over origins; `p` against the best baseline."""
+        found = {}
+        for name, forecast in self.forecasts.items():
+            losses, errors = self.losses(name), np.abs(forecast - self.truth)
+            row = {
+                "MAE": float(errors.mean()),
+                "spread": float(errors.mean(axis=(0, 2)).std()),
+                "RMSE": metrics.rmse(forecast, self.truth),
+                "MASE": float((errors.mean(axis=(1, 2)) / self.scales).mean()),
+                "WQL": float("nan"), "wide": float("nan"), "half": float("nan"),
+            }  # fmt: skip
+            if name in self.quantiles:
+                q = self.quantiles[name]
+                row["WQL"] = metrics.weighted_quantile_loss(q, self.truth, self.levels)
+                row["wide"] = metrics.coverage(q[..., 0], q[..., -1], self.truth)
+                k = len(self.levels) // 4
+                row["half"] = metrics.coverage(q[..., k], q[..., -1 - k], self.truth)
+            row["p"] = float("nan")
+            if name != self.best:
+                row["p"] = metrics.diebold_mariano(losses, self.losses(self.best), self.overlap)
+            found[name] = row
+        return found
+
+
+def judge_rolling(
+    model: RecurrentForecaster, y: Any, past: Any = None, future: Any = None, *, origins: int = 12,
+    step: int = 1, refit: bool = False, classic: bool = True, progress: bool = False,
+    **fit: Any,
+) -> Judgement:  # fmt: skip
+    """Fit on what lies before the first of `origins`, forecast from each, `step` apart.
+
+    The last forecast ends with the series. With `refit` the model is fitted anew at every origin,
+    as ETS and Theta always are (not with `classic` False). `fit` goes to `model.fit`.
+    Raises DataError where too little is left to learn from.
+    """
+    if origins < 1 or step < 1:
+        raise DataError(f"judge_rolling: origins {origins} and step {step} must be at least 1")
+    h, name = model.options["horizon"], model.options["cell"].upper()
+    levels = model.options["quantiles"]
+    whole = panel(y, past, future, model.options["calendar"])
+    backs = [h + step * k for k in reversed(range(origins))]
+    for key, one in whole.items():
+        if len(one.y) <= backs[0]:
+            raise DataError(
+                f"judge_rolling: {f'series {key!r}' if key else 'the series'} has {len(one.y)} "
+                f"values; {origins} origins {step} apart and a horizon of {h} take {backs[0]}"
+            )
+    notes = []
+    if any(len(one.y) > 1000 for one in whole.values()) and classic:
+        notes.append("ETS and Theta read the last 1,000 values")
+    truth, means, bands = [], dict[str, list[Any]](), dict[str, list[Any]]()
+    smoothers: dict[Any, ETS] = {}
+    for i, back in enumerate(tqdm(backs, "origins", leave=False, disable=not progress or None)):
+        before = _cut(y, back)
+        if i == 0 or refit:
+            model.fit(before, past, future, progress=progress and i == 0, **fit)
+        ours, quantiles = (
+            _by_key(f(before, past, future)) for f in (model.predict, model.predict_quantiles)
+        )
+        season, now = model.sizes.season, dict[str, list[Any]]()
+        for key, one in whole.items():
+            history, n = one.y[: len(one.y) - back], len(one.y) - back
+            forecast = np.reshape(np.asarray(ours[key]), (h, -1))
+            band = np.reshape(np.asarray(quantiles[key]), (h, -1, len(levels)))
+            for c, past_values in enumerate(history.T):
+                now.setdefault("truth", []).append(one.y[n : n + h, c])
+                now.setdefault(name, []).append(forecast[:, c])
+                now.setdefault(f"{name} q", []).append(band[:, c])
+                for what, y_hat in _simple(past_values, h, season).items():
+                    now.setdefault(what, []).append(y_hat)
+                if classic:
+                    smoother = smoothers.setdefault((key, c), ETS(season, levels))
+                    mean, q = smoother(past_values, h)
+                    now.setdefault("ETS", []).append(mean)
+                    now.setdefault("ETS q", []).append(q)
+                    now.setdefault("Theta", []).append(theta(past_values, h, season))
+        truth.append(now.pop("truth"))
+        for what, cases in now.items():
+            (bands if what.endswith(" q") else means).setdefault(what, []).append(cases)
+    scales = []
+    for one in whole.values():
+        first = one.y[: len(one.y) - backs[0]]
+        lag = model.sizes.season if len(first) > model.sizes.season else 1
+        scales += list(np.abs(first[lag:] - first[:-lag]).mean(axis=0))
+    return Judgement(
+        np.swapaxes(truth, 0, 1),
+        {what: np.swapaxes(y_hat, 0, 1) for what, y_hat in means.items()},
+        {what[:-2]: np.swapaxes(q, 0, 1) for what, q in bands.items()},
+        levels, np.array(scales), -(-h // step), notes,
+    )  # fmt: skip
+
+
+def _simple(history: Array, horizon: int, season: int) -> dict[str, Array]:
+    found = {"naive": naive(history, horizon), "drift": drift(history, horizon)}
+    if season > 1 and len(history) >= 2 * season:
+        found["seasonal naive"] = seasonal_naive(history, horizon, season)
+        found["seasonal naive x growth"] = seasonal_growth(history, horizon, season)
+    return found
+
+
+def _cut(y: Any, back: int) -> Any:
+    if isinstance(y, Mapping):
+        return {key: _cut(one, back) for key, one in y.items()}
+    return y.iloc[: len(y) - back] if hasattr(y, "iloc") else y[: len(y) - back]
+
+
+def _by_key(forecast: Any) -> Any:
+    return forecast if isinstance(forecast, Mapping) else {"": forecast}
