@@ -393,3 +393,14 @@ def test_gradcheck_catches_planted_errors():
             tg.testing.gradgradcheck(wrong_square, x)
     finally:
         del OPS["wrong_square"]
+
+
+def test_functions_made_of_ops_take_lists_as_ops_do():
+    for name, value in {"tril": [[1, 2], [3, 4]], "flip": [1, 2], "cumsum": [1, 2], "squeeze": [[1, 2]],
+                        "unstack": [[1], [2]], "sort": [2, 1], "bitwise_invert": [1]}.items():  # fmt: skip
+        found = getattr(tg, name)(value)
+        np.testing.assert_array_equal(found, getattr(tg, name)(np.array(value)))
+    assert tg.hstack([[1, 2], [3]]).tolist() == [1, 2, 3]
+    joined = tg.hstack([tg.ones(2, requires_grad=True), [1.0]])
+    assert joined.requires_grad
+    assert joined.dtype == np.float32

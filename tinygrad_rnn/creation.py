@@ -108,7 +108,12 @@ def full(
     shape: Shape, fill_value: float, dtype: Any = None, requires_grad: bool = False,
     device: Any = None,
 ) -> Tensor:  # fmt: skip
-    """Make a Tensor filled with one value."""
+    """Make a Tensor filled with one value.
+
+    >>> import tinygrad_rnn as tg
+    >>> tg.full((2, 2), 7).tolist()
+    [[7, 7], [7, 7]]
+    """
     on_cpu("full", device)
     sizes = _shape((shape,))
     if dtype is None:
@@ -119,7 +124,12 @@ def full(
 def zeros(
     *shape: Any, dtype: Any = None, requires_grad: bool = False, device: Any = None
 ) -> Tensor:
-    """Make a Tensor of zeros: zeros(2, 3) or zeros((2, 3)); float32 if nothing is said."""
+    """Make a Tensor of zeros: zeros(2, 3) or zeros((2, 3)); float32 if nothing is said.
+
+    >>> import tinygrad_rnn as tg
+    >>> tg.zeros(2, 3).shape, tg.zeros((2, 3), dtype=tg.int32).dtype
+    ((2, 3), dtype('int32'))
+    """
     return _made(np.zeros, "zeros", shape, dtype, requires_grad, device)
 
 
@@ -165,7 +175,12 @@ def full_like(x: Any, fill_value: float, dtype: Any = None, device: Any = None) 
 
 
 def eye(n: int, m: int | None = None, k: int = 0, dtype: Any = None, device: Any = None) -> Tensor:
-    """Make a matrix of n rows and m (or n) columns, with ones on diagonal k; float32."""
+    """Make a matrix of n rows and m (or n) columns, with ones on diagonal k; float32.
+
+    >>> import tinygrad_rnn as tg
+    >>> tg.eye(2, 3, k=1).tolist()
+    [[0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]
+    """
     on_cpu("eye", device)
     n, m = _shape((n, n if m is None else m))
     return Tensor(np.eye(n, m, k, dtype=_supported(dtype or np.float32)))
@@ -174,7 +189,12 @@ def eye(n: int, m: int | None = None, k: int = 0, dtype: Any = None, device: Any
 def arange(
     start: float, stop: float | None = None, step: float = 1, dtype: Any = None, device: Any = None
 ) -> Tensor:
-    """Make the numbers from start (0 if one is given) up to stop, without it."""
+    """Make the numbers from start (0 if one is given) up to stop, without it.
+
+    >>> import tinygrad_rnn as tg
+    >>> tg.arange(4).tolist(), tg.arange(1.0, 2.0, 0.5).tolist()
+    ([0, 1, 2, 3], [1.0, 1.5])
+    """
     on_cpu("arange", device)
     if stop is None:
         start, stop = 0, start
@@ -188,7 +208,12 @@ def linspace(
     start: float, stop: float, num: int, endpoint: bool = True, dtype: Any = None,
     device: Any = None,
 ) -> Tensor:  # fmt: skip
-    """Make `num` numbers at equal distances from start to stop, with it or, by choice, without."""
+    """Make `num` numbers at equal distances from start to stop, with it or, by choice, without.
+
+    >>> import tinygrad_rnn as tg
+    >>> tg.linspace(0.0, 1.0, 5).tolist()
+    [0.0, 0.25, 0.5, 0.75, 1.0]
+    """
     on_cpu("linspace", device)
     (n,) = _shape((num,))
     dtype = _supported(dtype or np.float32)
@@ -219,7 +244,12 @@ def rand(
     *shape: Any, dtype: Any = np.float32, generator: Generator | None = None,
     requires_grad: bool = False,
 ) -> Tensor:  # fmt: skip
-    """Draw uniform numbers in [0, 1)."""
+    """Draw uniform numbers in [0, 1).
+
+    >>> import tinygrad_rnn as tg
+    >>> tg.rand(2, 3, generator=tg.Generator(0)).shape
+    (2, 3)
+    """
     return _drawn(uniform, generator, shape, dtype, requires_grad)
 
 
@@ -227,5 +257,10 @@ def randn(
     *shape: Any, dtype: Any = np.float32, generator: Generator | None = None,
     requires_grad: bool = False,
 ) -> Tensor:  # fmt: skip
-    """Draw standard normal numbers."""
+    """Draw standard normal numbers.
+
+    >>> import tinygrad_rnn as tg
+    >>> tg.randn(2, 3, generator=tg.Generator(0)).shape
+    (2, 3)
+    """
     return _drawn(normal, generator, shape, dtype, requires_grad)

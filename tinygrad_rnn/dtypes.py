@@ -97,6 +97,10 @@ def result_type(*arrays_and_dtypes: Any) -> np.dtype[Any]:
     """The dtype that tensors, dtypes and Python numbers have in common; numbers are weak.
 
     Ops do not bring float32 and float64 together by themselves: use .astype(result_type(a, b)).
+
+    >>> import tinygrad_rnn as tg
+    >>> tg.result_type(tg.float32, tg.int64, 1.5)
+    dtype('float64')
     """
     return np.result_type(
         *(a if isinstance(a, int | float) else _dtype_of(a) for a in arrays_and_dtypes)

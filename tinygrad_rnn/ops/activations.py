@@ -26,7 +26,12 @@ def sigmoid_vjp(g, y):
 
 @pointwise
 def relu(x):
-    """Rectifier elementwise: y = max(x, 0); NaN stays NaN, the subgradient at 0 is 0."""
+    """Rectifier elementwise: y = max(x, 0); NaN stays NaN, the subgradient at 0 is 0.
+
+    >>> import tinygrad_rnn as tg
+    >>> tg.relu(tg.tensor([-1.0, 2.0])).tolist()
+    [0.0, 2.0]
+    """
     return maximum(x, 0)
 
 

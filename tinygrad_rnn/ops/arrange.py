@@ -39,7 +39,12 @@ def each_axis(axes: Axes) -> tuple[int, ...]:
 
 
 def moveaxis(x: Any, source: Axes, destination: Axes) -> Any:
-    """Move axes to other places; the rest keep their order."""
+    """Move axes to other places; the rest keep their order.
+
+    >>> import tinygrad_rnn as tg
+    >>> tg.moveaxis(tg.ones(2, 3, 4), 0, -1).shape
+    (3, 4, 2)
+    """
     old = [one_axis("moveaxis", a, x.ndim) for a in each_axis(source)]
     new = [one_axis("moveaxis", a, x.ndim) for a in each_axis(destination)]
     if len(old) != len(new) or len(set(old)) != len(old) or len(set(new)) != len(new):
@@ -54,6 +59,10 @@ def repeat(x: Any, repeats: Any, axis: int | None = None) -> Any:
     """Repeat each value `repeats` times along an axis, or of the flattened array.
 
     `repeats` is a whole number, or a list of one for each place.
+
+    >>> import tinygrad_rnn as tg
+    >>> tg.repeat(tg.tensor([1, 2]), 2).tolist()
+    [1, 1, 2, 2]
     """
     if axis is None:
         x, axis = reshape(x, shape=(math.prod(x.shape),)), 0
@@ -73,7 +82,12 @@ def repeat(x: Any, repeats: Any, axis: int | None = None) -> Any:
 
 
 def tile(x: Any, repetitions: Axes) -> Any:
-    """Lay copies of the whole array side by side, so many along each axis."""
+    """Lay copies of the whole array side by side, so many along each axis.
+
+    >>> import tinygrad_rnn as tg
+    >>> tg.tile(tg.tensor([1, 2]), (2, 2)).tolist()
+    [[1, 2, 1, 2], [1, 2, 1, 2]]
+    """
     times = each_axis(repetitions)
     if any(n < 0 for n in times):
         raise ShapeError(f"tile: repetitions must be whole numbers from 0, got {repetitions!r}")
@@ -86,7 +100,12 @@ def tile(x: Any, repetitions: Axes) -> Any:
 
 
 def roll(x: Any, shift: Axes, axis: Axes | None = None) -> Any:
-    """Shift along axes, what falls off coming in at the other end; without axis, flattened."""
+    """Shift along axes, what falls off coming in at the other end; without axis, flattened.
+
+    >>> import tinygrad_rnn as tg
+    >>> tg.roll(tg.tensor([1, 2, 3]), 1).tolist()
+    [3, 1, 2]
+    """
     if axis is None:
         flat = reshape(x, shape=(math.prod(x.shape),))
         return reshape(roll(flat, shift, 0), shape=x.shape)
@@ -121,7 +140,12 @@ def fliplr(x: Any) -> Any:
 
 
 def rot90(x: Any, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Any:
-    """Turn by k right angles in the plane of two axes, from the first towards the second."""
+    """Turn by k right angles in the plane of two axes, from the first towards the second.
+
+    >>> import tinygrad_rnn as tg
+    >>> tg.rot90(tg.tensor([[1, 2], [3, 4]])).tolist()
+    [[2, 4], [1, 3]]
+    """
     a, b = (one_axis("rot90", axis, x.ndim) for axis in axes)
     if a == b:
         raise ShapeError(f"rot90: needs two axes, got {tuple(axes)}")
@@ -134,7 +158,12 @@ def rot90(x: Any, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Any:
 
 
 def broadcast_arrays(*arrays: Any) -> list[Any]:
-    """All arrays in the shape that they broadcast to."""
+    """All arrays in the shape that they broadcast to.
+
+    >>> import tinygrad_rnn as tg
+    >>> [x.shape for x in tg.broadcast_arrays(tg.ones(3, 1), tg.ones(2))]
+    [(3, 2), (3, 2)]
+    """
     shape = broadcast("broadcast_arrays", *(x.shape for x in arrays))
     return [broadcast_to(x, shape=shape) for x in arrays]
 
@@ -143,6 +172,10 @@ def meshgrid(*arrays: Any, indexing: str = "xy") -> list[Any]:
     """Coordinates of all points of a grid, given those along each axis.
 
     With indexing "ij" the k-th vector runs along axis k; with "xy" the first two are exchanged.
+
+    >>> import tinygrad_rnn as tg
+    >>> [x.tolist() for x in tg.meshgrid(tg.tensor([1, 2]), tg.tensor([3, 4]))]
+    [[[1, 2], [1, 2]], [[3, 3], [4, 4]]]
     """
     if indexing not in ("xy", "ij"):
         raise ShapeError(f"meshgrid: indexing must be 'xy' or 'ij', got {indexing!r}")
@@ -159,7 +192,12 @@ def meshgrid(*arrays: Any, indexing: str = "xy") -> list[Any]:
 
 
 def diff(x: Any, axis: int = -1, n: int = 1, prepend: Any = None, append: Any = None) -> Any:
-    """Differences of neighbours along one axis, n times over, after joining on what is given."""
+    """Differences of neighbours along one axis, n times over, after joining on what is given.
+
+    >>> import tinygrad_rnn as tg
+    >>> tg.diff(tg.tensor([1, 4, 9])).tolist()
+    [3, 5]
+    """
     k = one_axis("diff", axis, x.ndim)
     if n < 0:
         raise ShapeError(f"diff: n must be a whole number from 0, got {n}")
@@ -180,7 +218,12 @@ def _triangle(name: str, x: Any, k: int, lower: bool) -> Any:
 
 
 def tril(x: Any, k: int = 0) -> Any:
-    """The lower triangle of matrices, 0 above diagonal k."""
+    """The lower triangle of matrices, 0 above diagonal k.
+
+    >>> import tinygrad_rnn as tg
+    >>> tg.tril(tg.ones(2, 2)).tolist()
+    [[1.0, 0.0], [1.0, 1.0]]
+    """
     return _triangle("tril", x, k, lower=True)
 
 
@@ -190,7 +233,12 @@ def triu(x: Any, k: int = 0) -> Any:
 
 
 def diagonal(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
-    """The diagonal of the matrices that two axes make, as a new last axis."""
+    """The diagonal of the matrices that two axes make, as a new last axis.
+
+    >>> import tinygrad_rnn as tg
+    >>> tg.diagonal(tg.tensor([[1, 2], [3, 4]])).tolist()
+    [1, 4]
+    """
     a, b = (one_axis("diagonal", k, x.ndim) for k in (axis1, axis2))
     if a == b:
         raise ShapeError(f"diagonal: needs two axes, got {axis1} and {axis2}")
@@ -205,6 +253,10 @@ def diag(x: Any, k: int = 0) -> Any:
     """Diagonal k of a matrix, or the matrix that has a vector there and 0 elsewhere.
 
     Raises ShapeError for other than one or two axes; see `diagonal` for series of matrices.
+
+    >>> import tinygrad_rnn as tg
+    >>> tg.diag(tg.tensor([1, 2])).tolist()
+    [[1, 0], [0, 2]]
     """
     if x.ndim == 2:
         return diagonal(x, offset=k)
@@ -216,7 +268,12 @@ def diag(x: Any, k: int = 0) -> Any:
 
 
 def trace(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
-    """Sum of the diagonal of the matrices that two axes make."""
+    """Sum of the diagonal of the matrices that two axes make.
+
+    >>> import tinygrad_rnn as tg
+    >>> tg.trace(tg.tensor([[1, 2], [3, 4]])).item()
+    5
+    """
     return sum(diagonal(x, offset, axis1, axis2), axis=-1)
 
 
@@ -224,6 +281,10 @@ def pad(x: Any, pad_width: Any, constant_values: float = 0.0) -> Any:
     """Put so many constant values before and after, along each axis.
 
     `pad_width` is a number, a pair (before, after), or a pair for each axis.
+
+    >>> import tinygrad_rnn as tg
+    >>> tg.pad(tg.tensor([1, 2]), (1, 2)).tolist()
+    [0, 1, 2, 0, 0]
     """
     widths = np.asarray(pad_width)
     if widths.dtype.kind not in "iu" or widths.min(initial=0) < 0:

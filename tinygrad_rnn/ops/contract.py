@@ -25,6 +25,10 @@ def vecdot(a: Any, b: Any, axis: int = -1) -> Any:
     """Sum of products along one axis, as long in both; the other axes broadcast.
 
     Of the dtype of a product: integers are not widened, as they are in a sum.
+
+    >>> import tinygrad_rnn as tg
+    >>> tg.vecdot(tg.ones(5, 3), tg.ones(5, 3)).shape
+    (5,)
     """
     n, m = (x.shape[one_axis("vecdot", axis, x.ndim)] for x in (a, b))
     if n != m:
@@ -38,6 +42,10 @@ def tensordot(a: Any, b: Any, axes: int | tuple[Axes, Axes] = 2) -> Any:
     """Sum of products over the last axes of a and the first of b, or over pairs of axes.
 
     `axes` is how many, or two lists of as many axes, or one axis of each.
+
+    >>> import tinygrad_rnn as tg
+    >>> tg.tensordot(tg.ones(2, 3, 4), tg.ones(3, 4, 5)).shape
+    (2, 5)
     """
     if isinstance(axes, int):
         over = tuple(range(a.ndim - axes, a.ndim)), tuple(range(axes))
@@ -59,6 +67,10 @@ def dot(a: Any, b: Any) -> Any:
 
     Of vectors a number, of matrices `a @ b`; a single value multiplies. Unlike `matmul`, the
     other axes do not broadcast: (2, 3, n) and (4, n, 5) give (2, 3, 4, 5).
+
+    >>> import tinygrad_rnn as tg
+    >>> tg.dot(tg.tensor([1, 2]), tg.tensor([3, 4])).item()
+    11
     """
     if not np.ndim(a) or not np.ndim(b):
         return mul(a, b)
@@ -78,6 +90,10 @@ def kron(a: Any, b: Any) -> Any:
     """Kronecker's product: a block of b for each value of a, times that value.
 
     y[i p + k, j q + l] = a[i, j] b[k, l] for b of shape (p, q).
+
+    >>> import tinygrad_rnn as tg
+    >>> tg.kron(tg.tensor([1, 10]), tg.tensor([1, 2])).tolist()
+    [1, 2, 10, 20]
     """
     n = max(a.ndim, b.ndim)
     rows = (1,) * (n - a.ndim) + tuple(a.shape), (1,) * (n - b.ndim) + tuple(b.shape)
@@ -91,6 +107,10 @@ def cross(a: Any, b: Any, axis: int = -1) -> Any:
     """Cross product of vectors of three along one axis: y = (a1 b2 - a2 b1, ...).
 
     Raises ShapeError unless both have three places there; the other axes broadcast.
+
+    >>> import tinygrad_rnn as tg
+    >>> tg.cross(tg.tensor([1, 0, 0]), tg.tensor([0, 1, 0])).tolist()
+    [0, 0, 1]
     """
     for x in (a, b):
         if x.shape[one_axis("cross", axis, x.ndim)] != 3:
@@ -109,6 +129,10 @@ def einsum(subscripts: Any, *operands: Any) -> Any:
 
     Without a text first, each operand is followed by its axes as numbers, and the result's may
     come last: `einsum(a, [0, 1], b, [1, 2], [0, 2])`.
+
+    >>> import tinygrad_rnn as tg
+    >>> tg.einsum('bi,bj->bij', tg.ones(4, 2), tg.ones(4, 3)).shape
+    (4, 2, 3)
     """
     if not isinstance(subscripts, str):
         subscripts, operands = _numbered((subscripts, *operands))

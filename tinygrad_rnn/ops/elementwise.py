@@ -69,6 +69,11 @@ def select(conditions: Sequence[Any], choices: Sequence[Any], default: Any = 0.0
     """Of each place the value of the first choice whose condition holds there, or `default`.
 
     Raises ShapeError unless there are as many conditions as choices, and at least one.
+
+    >>> import tinygrad_rnn as tg
+    >>> x = tg.tensor([1, 2, 3])
+    >>> tg.select([x < 2, x > 2], [x, 10 * x], 0).tolist()
+    [1, 0, 30]
     """
     if len(conditions) != len(choices) or not len(choices):
         raise ShapeError(

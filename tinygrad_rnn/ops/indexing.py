@@ -113,6 +113,10 @@ def take(x, indices, *, axis=0, negative=True):
     """Take slices by number along one axis; indices of any shape, repeats allowed.
 
     Negative ones count from the end, unless `negative` is False.
+
+    >>> import tinygrad_rnn as tg
+    >>> tg.take(tg.tensor([[1, 2], [3, 4]]), tg.tensor([1, 1]), axis=0).tolist()
+    [[3, 4], [3, 4]]
     """
     k = one_axis("take", axis, x.ndim)
     check_indices("take", indices, x.shape[k], f"axis {axis}", None if negative else 0)
@@ -159,7 +163,12 @@ def _taken_along(x: Spec, indices: Spec, *, axis: int) -> tuple[int, ...]:
 
 @primitive(shape=_taken_along, free=["indices"])
 def take_along_axis(x, indices, *, axis=-1):
-    """Take one value a position: y[i, j] = x[i, indices[i, j]] for axis 1."""
+    """Take one value a position: y[i, j] = x[i, indices[i, j]] for axis 1.
+
+    >>> import tinygrad_rnn as tg
+    >>> tg.take_along_axis(tg.tensor([[1, 2], [3, 4]]), tg.tensor([[1], [0]]), axis=1).tolist()
+    [[2], [3]]
+    """
     k = one_axis("take_along_axis", axis, x.ndim)
     check_indices("take_along_axis", indices, x.shape[k], f"axis {axis}")
     _taken_along(Spec(x.shape, x.dtype), Spec(indices.shape, indices.dtype), axis=axis)
@@ -191,6 +200,10 @@ def embedding(indices: Any, W: Any) -> Any:
     """Look rows of the table W (n, d) up: y[..., :] = W[indices[...], :].
 
     Raises ShapeError for an index outside [0, n).
+
+    >>> import tinygrad_rnn as tg
+    >>> tg.embedding(tg.tensor([1, 0, 1]), tg.tensor([[1.0, 2.0], [3.0, 4.0]])).tolist()
+    [[3.0, 4.0], [1.0, 2.0], [3.0, 4.0]]
     """
     if W.ndim != 2:
         raise ShapeError(f"embedding: the table must have two axes (n, d), got {W.shape}")
@@ -199,7 +212,12 @@ def embedding(indices: Any, W: Any) -> Any:
 
 @primitive(shape=lambda x, *, num_classes, dtype: (*x.shape, num_classes), free=["x"])
 def one_hot(x, *, num_classes, dtype=np.float32):
-    """Code class numbers as unit vectors along a new last axis; without gradient."""
+    """Code class numbers as unit vectors along a new last axis; without gradient.
+
+    >>> import tinygrad_rnn as tg
+    >>> tg.one_hot(tg.tensor([2, 0]), 3).tolist()
+    [[0.0, 0.0, 1.0], [1.0, 0.0, 0.0]]
+    """
     check_indices("one_hot", x, num_classes, "num_classes")
     y = np.zeros((x.size, num_classes), dtype)
     y[np.arange(x.size), x.reshape(-1)] = 1
@@ -207,14 +225,24 @@ def one_hot(x, *, num_classes, dtype=np.float32):
 
 
 def unstack(x: Any, axis: int = 0) -> tuple[Any, ...]:
-    """Cut into the slices along one axis, which disappears."""
+    """Cut into the slices along one axis, which disappears.
+
+    >>> import tinygrad_rnn as tg
+    >>> [x.tolist() for x in tg.unstack(tg.tensor([[1, 2], [3, 4]]))]
+    [[1, 2], [3, 4]]
+    """
     k = one_axis("unstack", axis, x.ndim)
     before = (slice(None),) * k
     return tuple([index(x, key=(*before, t)) for t in range(x.shape[k])])
 
 
 def split(x: Any, sizes: int | Sequence[int], axis: int = 0) -> list[Any]:
-    """Cut along one axis into pieces of `sizes`, or of one size but for the last."""
+    """Cut along one axis into pieces of `sizes`, or of one size but for the last.
+
+    >>> import tinygrad_rnn as tg
+    >>> [part.shape for part in tg.split(tg.ones(5, 2), [2, 3])]
+    [(2, 2), (3, 2)]
+    """
     k = one_axis("split", axis, x.ndim)
     n = x.shape[k]
     if isinstance(sizes, int):
@@ -262,7 +290,12 @@ def _whole(xs: tuple[Any, ...], keys: tuple[Any, ...]) -> list[Any] | None:
 
 
 def chunk(x: Any, chunks: int, axis: int = 0) -> list[Any]:
-    """Cut along one axis into at most `chunks` equal pieces, the last maybe shorter."""
+    """Cut along one axis into at most `chunks` equal pieces, the last maybe shorter.
+
+    >>> import tinygrad_rnn as tg
+    >>> [part.shape for part in tg.chunk(tg.ones(2, 8), 4, axis=1)]
+    [(2, 2), (2, 2), (2, 2), (2, 2)]
+    """
     k = one_axis("chunk", axis, x.ndim)
     if chunks < 1:
         raise ShapeError(f"chunk: at least 1 piece is needed, got {chunks}")

@@ -24,7 +24,12 @@ def atleast_1d(x: Any) -> Any:
 
 
 def atleast_2d(x: Any) -> Any:
-    """A vector of n as a row, (1, n); two axes or more as they are."""
+    """A vector of n as a row, (1, n); two axes or more as they are.
+
+    >>> import tinygrad_rnn as tg
+    >>> tg.atleast_2d(tg.ones(3)).shape
+    (1, 3)
+    """
     return x if x.ndim > 1 else reshape(x, shape=(1, x.size))
 
 
@@ -61,14 +66,24 @@ def dstack(arrays: Any) -> Any:
 
 
 def column_stack(arrays: Any) -> Any:
-    """Join a list of vectors as the columns of a matrix, and matrices by their columns."""
+    """Join a list of vectors as the columns of a matrix, and matrices by their columns.
+
+    >>> import tinygrad_rnn as tg
+    >>> tg.column_stack([tg.tensor([1, 2]), tg.tensor([3, 4])]).tolist()
+    [[1, 3], [2, 4]]
+    """
     rows = _rows("column_stack", arrays)
     wide = [x if x.ndim > 1 else reshape(x, shape=(x.size, 1)) for x in rows]
     return concat(wide, axis=1)
 
 
 def append(x: Any, values: Any, axis: int | None = None) -> Any:
-    """Join `values` to the end of `x` along an axis; without one both flattened."""
+    """Join `values` to the end of `x` along an axis; without one both flattened.
+
+    >>> import tinygrad_rnn as tg
+    >>> tg.append(tg.tensor([1, 2]), tg.tensor([3])).tolist()
+    [1, 2, 3]
+    """
     return concat([x, values], axis=axis)
 
 
@@ -77,6 +92,10 @@ def array_split(x: Any, parts: Parts, axis: int = 0) -> list[Any]:
 
     [2, 5] gives the places up to 2, from 2 to 5, and from 5 on, as in x[:2], x[2:5], x[5:].
     See `split` for pieces of given sizes. Raises ShapeError for fewer than one part.
+
+    >>> import tinygrad_rnn as tg
+    >>> [part.tolist() for part in tg.array_split(tg.arange(5), 2)]
+    [[0, 1, 2], [3, 4]]
     """
     k = one_axis("array_split", axis, x.ndim)
     n = x.shape[k]

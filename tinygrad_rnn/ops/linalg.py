@@ -28,7 +28,12 @@ def _matmul_shape(a: Spec, b: Spec) -> tuple[int, ...]:
 
 @primitive(shape=_matmul_shape)
 def matmul(a, b):
-    """Matrix product y = a b over the last two axes; the others broadcast, 1-D is a vector."""
+    """Matrix product y = a b over the last two axes; the others broadcast, 1-D is a vector.
+
+    >>> import tinygrad_rnn as tg
+    >>> tg.matmul(tg.ones(7, 2, 3), tg.ones(3, 4)).shape
+    (7, 2, 4)
+    """
     return gemm.matmul(a, b)
 
 
@@ -81,7 +86,12 @@ def _linear_shape(x: Spec, W: Spec, b: Spec) -> tuple[int, ...]:
 
 @primitive(shape=_linear_shape, plain=gemm.affine)
 def linear(x, W, b):
-    """Affine map y = x W^T + b over the last axis: x (..., k), W (n, k), b (n,) or 0."""
+    """Affine map y = x W^T + b over the last axis: x (..., k), W (n, k), b (n,) or 0.
+
+    >>> import tinygrad_rnn as tg
+    >>> tg.linear(tg.ones(5, 3), tg.ones(2, 3), tg.zeros(2)).shape
+    (5, 2)
+    """
     return gemm.linear(x, W, b)
 
 
@@ -134,7 +144,12 @@ def sum_of_rows_vjp(g, xs_shape):
 
 
 def outer(a: Any, b: Any) -> Any:
-    """Outer product of two vectors: y[i, j] = a[i] b[j]."""
+    """Outer product of two vectors: y[i, j] = a[i] b[j].
+
+    >>> import tinygrad_rnn as tg
+    >>> tg.outer(tg.tensor([1, 2]), tg.tensor([3, 4])).tolist()
+    [[3, 4], [6, 8]]
+    """
     if a.ndim != 1 or b.ndim != 1:
         raise ShapeError(f"outer: needs two vectors, got {a.shape} and {b.shape}")
     return reshape(a, shape=(-1, 1)) * b

@@ -27,7 +27,12 @@ def _where(condition: Any, a: Any, b: Any) -> Any:
 
 @pointwise(kernel=_where, free=["condition"])
 def where(condition, a, b):
-    """Choose a where the boolean condition holds, else b, elementwise."""
+    """Choose a where the boolean condition holds, else b, elementwise.
+
+    >>> import tinygrad_rnn as tg
+    >>> tg.where(tg.tensor([True, False]), 1.0, tg.tensor([5.0, 6.0])).tolist()
+    [1.0, 6.0]
+    """
     return a if condition else b
 
 
@@ -153,7 +158,12 @@ def detach(x):
 
 @pointwise(kernel=lambda x, *, dtype: np.asarray(x).astype(dtype), free=["x"])
 def astype(x, *, dtype):
-    """Convert to a dtype; the gradient is converted back. None passes to integers."""
+    """Convert to a dtype; the gradient is converted back. None passes to integers.
+
+    >>> import tinygrad_rnn as tg
+    >>> tg.astype(tg.tensor([1.7, -1.7]), tg.int32).tolist()
+    [1, -1]
+    """
     return x
 
 
@@ -165,7 +175,12 @@ def astype_vjp(g, x_dtype):
 def nan_to_num(
     x: Any, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None
 ) -> Any:
-    """Replace NaN by a number and infinities by the largest and smallest, or by those given."""
+    """Replace NaN by a number and infinities by the largest and smallest, or by those given.
+
+    >>> import tinygrad_rnn as tg
+    >>> tg.nan_to_num(tg.tensor([float('nan'), 1.0])).tolist()
+    [0.0, 1.0]
+    """
     if x.dtype.kind != "f":
         return x
     most = float(np.finfo(x.dtype).max)

@@ -93,6 +93,10 @@ def clip(x: Any, min: Any = None, max: Any = None) -> Any:
     """Limit to [min, max] elementwise: y = minimum(maximum(x, min), max); None is no limit.
 
     The gradient goes to x between the bounds and on them, else to the bound that was taken.
+
+    >>> import tinygrad_rnn as tg
+    >>> tg.clip(tg.tensor([-2.0, 0.5, 2.0]), -1.0, 1.0).tolist()
+    [-1.0, 0.5, 1.0]
     """
     if min is None or max is None:
         low, high = _limits(x.dtype)
@@ -157,6 +161,10 @@ def cumulative_sum(
     """Running sum along an axis, which may be left out if there is only one; see `cumsum`.
 
     With `include_initial` a 0 stands before it.
+
+    >>> import tinygrad_rnn as tg
+    >>> tg.cumulative_sum(tg.tensor([1, 2, 3]), include_initial=True).tolist()
+    [0, 1, 3, 6]
     """
     return _running("cumulative_sum", cumsum, 0, x, axis, dtype, include_initial)
 

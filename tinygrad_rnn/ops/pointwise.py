@@ -22,7 +22,12 @@ __all__ = [
 
 @pointwise(kernel=operator.add)
 def add(a, b):
-    """Add elementwise: y = a + b."""
+    """Add elementwise: y = a + b.
+
+    >>> import tinygrad_rnn as tg
+    >>> tg.add(tg.ones(3, 1), tg.ones(2)).shape
+    (3, 2)
+    """
     return a + b
 
 

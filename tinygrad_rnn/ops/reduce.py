@@ -75,7 +75,12 @@ def spread(g: Any, shape: tuple[int, ...], axis: Any) -> Any:
 
 @primitive(shape=reduced("sum"))
 def sum(x, *, axis=None, keepdims=False):
-    """Sum over `axis`; NumPy's pairwise summation."""
+    """Sum over `axis`; NumPy's pairwise summation.
+
+    >>> import tinygrad_rnn as tg
+    >>> tg.sum(tg.tensor([[1, 2], [3, 4]]), axis=1, keepdims=True).tolist()
+    [[3], [7]]
+    """
     return np.add.reduce(x, axis=over("sum", x, axis), keepdims=keepdims)
 
 
@@ -86,7 +91,12 @@ def sum_vjp(g, x_shape, *, axis):
 
 @primitive(shape=reduced("max", empty=False))
 def max(x, *, axis=None, keepdims=False):
-    """Largest value over `axis`; NaN if one is there, ties share the gradient."""
+    """Largest value over `axis`; NaN if one is there, ties share the gradient.
+
+    >>> import tinygrad_rnn as tg
+    >>> tg.max(tg.tensor([[1, 4], [3, 2]]), axis=1).tolist()
+    [4, 3]
+    """
     return np.max(x, axis=over("max", x, axis), keepdims=keepdims)
 
 
@@ -124,7 +134,12 @@ def to_rows(x: Any, axis: tuple[int, ...]) -> tuple[Any, Any]:
 
 @primitive(shape=reduced("logsumexp"), floats=True)
 def logsumexp(x, *, axis=None, keepdims=False):
-    """log sum e^x over `axis`, shifted by the maximum so that nothing overflows."""
+    """log sum e^x over `axis`, shifted by the maximum so that nothing overflows.
+
+    >>> import tinygrad_rnn as tg
+    >>> round(tg.logsumexp(tg.tensor([1000.0, 1000.0])).item(), 3)
+    1000.693
+    """
     axes = axes_of("logsumexp", axis, x.ndim)
     table, outer = to_rows(x, axes)
     y = np.full(len(table), -np.inf, x.dtype)
@@ -145,7 +160,12 @@ def _cumsum_shape(x: Spec, *, axis: Any) -> tuple[int, ...]:
 
 @primitive(shape=_cumsum_shape)
 def cumsum(x, *, axis):
-    """Running sum along one axis."""
+    """Running sum along one axis.
+
+    >>> import tinygrad_rnn as tg
+    >>> tg.cumsum(tg.tensor([[1, 2], [3, 4]]), axis=0).tolist()
+    [[1, 2], [4, 6]]
+    """
     return np.cumsum(x, axis=one_axis("cumsum", axis, x.ndim))
 
 
@@ -156,7 +176,12 @@ def cumsum_vjp(g, *, axis):
 
 @primitive(shape=reduced("norm"), floats=True)
 def norm(x, *, axis=None, keepdims=False):
-    """Euclidean norm over `axis`; the subgradient at 0 is 0."""
+    """Euclidean norm over `axis`; the subgradient at 0 is 0.
+
+    >>> import tinygrad_rnn as tg
+    >>> tg.norm(tg.tensor([[3.0, 4.0], [0.0, 2.0]]), axis=1).tolist()
+    [5.0, 2.0]
+    """
     axis = over("norm", x, axis)
     return np.sqrt(np.add.reduce(np.square(x), axis=axis, keepdims=keepdims))
 
@@ -179,7 +204,12 @@ def _array(x: Any) -> Any:
 
 
 def mean(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    """Arithmetic mean over `axis`; NaN where there is nothing to average."""
+    """Arithmetic mean over `axis`; NaN where there is nothing to average.
+
+    >>> import tinygrad_rnn as tg
+    >>> tg.mean(tg.tensor([[1.0, 3.0], [5.0, 7.0]]), axis=0).tolist()
+    [3.0, 5.0]
+    """
     x = _array(x)
     n = count("mean", x.shape, axis)
     return sum(x, axis=axis, keepdims=keepdims) / (float(n) if n else float("nan"))
@@ -189,6 +219,10 @@ def var(x: Any, axis: Any = None, correction: float = 0.0, keepdims: bool = Fals
     """Variance over `axis`: sum (x - mean)^2 / (n - correction).
 
     The array API's default, correction 0; PyTorch's is 1.
+
+    >>> import tinygrad_rnn as tg
+    >>> tg.var(tg.tensor([1.0, 3.0])).item(), tg.var(tg.tensor([1.0, 3.0]), correction=1).item()
+    (1.0, 2.0)
     """
     x = _array(x)
     n = count("var", x.shape, axis) - correction
@@ -198,14 +232,24 @@ def var(x: Any, axis: Any = None, correction: float = 0.0, keepdims: bool = Fals
 
 
 def std(x: Any, axis: Any = None, correction: float = 0.0, keepdims: bool = False) -> Any:
-    """Standard deviation over `axis`: the root of `var`; the subgradient at 0 is 0."""
+    """Standard deviation over `axis`: the root of `var`; the subgradient at 0 is 0.
+
+    >>> import tinygrad_rnn as tg
+    >>> tg.std(tg.tensor([1.0, 3.0])).item()
+    1.0
+    """
     v = var(x, axis=axis, correction=correction, keepdims=keepdims)
     zero = eq(v, 0)
     return where(zero, 0, sqrt(where(zero, 1, v)))
 
 
 def prod(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    """Product over `axis`, in pairs of pairs; gradients are right where factors are 0, too."""
+    """Product over `axis`, in pairs of pairs; gradients are right where factors are 0, too.
+
+    >>> import tinygrad_rnn as tg
+    >>> tg.prod(tg.tensor([[1, 2], [3, 4]]), axis=1).tolist()
+    [2, 12]
+    """
     axes = axes_of("prod", axis, x.ndim)
     rest = tuple(k for k in range(x.ndim) if k not in axes)
     n, outer = count("prod", x.shape, axis), tuple(x.shape[k] for k in rest)
@@ -219,7 +263,12 @@ def prod(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
 
 
 def cumprod(x: Any, axis: int) -> Any:
-    """Running product along one axis, in log2(n) rounds; gradients are right at 0, too."""
+    """Running product along one axis, in log2(n) rounds; gradients are right at 0, too.
+
+    >>> import tinygrad_rnn as tg
+    >>> tg.cumprod(tg.tensor([1, 2, 3]), axis=0).tolist()
+    [1, 2, 6]
+    """
     k = one_axis("cumprod", axis, x.ndim)
     order = (k, *[a for a in range(x.ndim) if a != k])
     y, n, reach = permute_dims(_widened(x), axes=order), x.shape[k], 1

@@ -59,7 +59,12 @@ def trunc_vjp(g):
 
 @pointwise(kernel=_of_floats(np.rint))
 def round(x):
-    """Nearest whole number elementwise; halves go to the even one."""
+    """Nearest whole number elementwise; halves go to the even one.
+
+    >>> import tinygrad_rnn as tg
+    >>> tg.round(tg.tensor([0.5, 1.5, 2.5])).tolist()
+    [0.0, 2.0, 2.0]
+    """
     return np.rint(x)
 
 
@@ -97,7 +102,12 @@ def floor_divide_vjp_b(g):
 
 @pointwise(kernel=np.remainder)
 def remainder(a, b):
-    """What is left of a / b rounded down, elementwise: `a % b`, with the sign of b."""
+    """What is left of a / b rounded down, elementwise: `a % b`, with the sign of b.
+
+    >>> import tinygrad_rnn as tg
+    >>> tg.remainder(tg.tensor([-3, 3]), 2).tolist()
+    [1, 1]
+    """
     return a % b
 
 

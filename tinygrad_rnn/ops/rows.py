@@ -35,7 +35,12 @@ def _by_rows(name: str, x: Any, axis: int, kernel: Any) -> Any:
 
 @primitive(shape=_along("softmax"), floats=True)
 def softmax(x, *, axis=-1):
-    """y = e^x / sum e^x along one axis, shifted by the maximum."""
+    """y = e^x / sum e^x along one axis, shifted by the maximum.
+
+    >>> import tinygrad_rnn as tg
+    >>> tg.softmax(tg.tensor([[0.0, 0.0], [1000.0, 0.0]])).tolist()
+    [[0.5, 0.5], [1.0, 0.0]]
+    """
     return _by_rows("softmax", x, axis, kernels.softmax)
 
 
@@ -46,7 +51,12 @@ def softmax_vjp(g, y, *, axis):
 
 @primitive(shape=_along("log_softmax"), floats=True)
 def log_softmax(x, *, axis=-1):
-    """y = x - log sum e^x along one axis, shifted by the maximum."""
+    """y = x - log sum e^x along one axis, shifted by the maximum.
+
+    >>> import tinygrad_rnn as tg
+    >>> tg.log_softmax(tg.zeros(2)).exp().tolist()
+    [0.5, 0.5]
+    """
     return _by_rows("log_softmax", x, axis, kernels.log_softmax)
 
 
@@ -66,7 +76,12 @@ def _cross_entropy_shape(x: Spec, target: Spec) -> tuple[int, ...]:
 
 @primitive(shape=_cross_entropy_shape, free=["target"], floats=True)
 def softmax_cross_entropy(x, target):
-    """y = log sum e^x - x[target] over the last axis: logits (..., k), class numbers (...)."""
+    """y = log sum e^x - x[target] over the last axis: logits (..., k), class numbers (...).
+
+    >>> import tinygrad_rnn as tg
+    >>> tg.softmax_cross_entropy(tg.zeros(2, 4), tg.tensor([1, 3])).tolist()
+    [1.3862943649291992, 1.3862943649291992]
+    """
     _cross_entropy_shape(Spec(x.shape, x.dtype), Spec(target.shape, target.dtype))
     check_indices("softmax_cross_entropy", target, x.shape[-1], "classes", least=0)
     table, outer = to_rows(x, (x.ndim - 1,))
@@ -98,7 +113,12 @@ def _normalize_shape(x: Spec, *, eps: float) -> tuple[int, ...]:
 
 @primitive(shape=_normalize_shape, floats=True)
 def normalize(x, *, eps=1e-5):
-    """y = (x - mean) / sqrt(var + eps) over the last axis (Ba, Kiros and Hinton 2016)."""
+    """y = (x - mean) / sqrt(var + eps) over the last axis (Ba, Kiros and Hinton 2016).
+
+    >>> import tinygrad_rnn as tg
+    >>> tg.normalize(tg.tensor([[1.0, 3.0]]), eps=0.0).tolist()
+    [[-1.0, 1.0]]
+    """
     _normalize_shape(Spec(x.shape, x.dtype), eps=eps)
     table, _ = to_rows(x, (x.ndim - 1,))
     out = np.empty_like(table)

@@ -30,6 +30,10 @@ def argmax(x, *, axis=None, keepdims=False):
     """Place of the largest value along one axis, the first of equals; NaN counts as largest.
 
     Without an axis the place in the flattened array.
+
+    >>> import tinygrad_rnn as tg
+    >>> tg.argmax(tg.tensor([[1, 3], [5, 2]]), axis=1).tolist()
+    [1, 0]
     """
     _placed("argmax")(x, axis=axis, keepdims=keepdims)
     return np.argmax(x, axis=axis, keepdims=keepdims)
@@ -64,6 +68,10 @@ def argsort(x, *, axis=-1, descending=False, stable=True):
     """Places of the values in order along one axis; equals keep theirs, NaN counts as largest.
 
     Always stable, whatever `stable` says: nothing would be faster.
+
+    >>> import tinygrad_rnn as tg
+    >>> tg.argsort(tg.tensor([3, 1, 2])).tolist()
+    [1, 2, 0]
     """
     k = one_axis("argsort", axis, x.ndim)
     if not descending:
@@ -73,12 +81,22 @@ def argsort(x, *, axis=-1, descending=False, stable=True):
 
 
 def sort(x: Any, axis: int = -1, descending: bool = False, stable: bool = True) -> Any:
-    """Put the values in order along one axis, always stably; each takes its gradient with it."""
+    """Put the values in order along one axis, always stably; each takes its gradient with it.
+
+    >>> import tinygrad_rnn as tg
+    >>> tg.sort(tg.tensor([3, 1, 2])).tolist()
+    [1, 2, 3]
+    """
     return take_along_axis(x, argsort(x, axis=axis, descending=descending), axis=axis)
 
 
 def topk(x: Any, k: int, axis: int = -1, largest: bool = True) -> tuple[Any, Any]:
-    """The k largest (or smallest) values along one axis in order, and their places."""
+    """The k largest (or smallest) values along one axis in order, and their places.
+
+    >>> import tinygrad_rnn as tg
+    >>> [x.tolist() for x in tg.topk(tg.tensor([3.0, 1.0, 2.0]), 2)]
+    [[3.0, 2.0], [0, 2]]
+    """
     a = one_axis("topk", axis, x.ndim)
     if not 0 <= k <= x.shape[a]:
         raise ShapeError(
@@ -109,6 +127,10 @@ def searchsorted(x: Any, values: Any, side: str = "left", sorter: Any = None) ->
 
     x[i - 1] < v <= x[i] for side "left", x[i - 1] <= v < x[i] for "right". Without gradient.
     Raises ShapeError for an x of other than one axis.
+
+    >>> import tinygrad_rnn as tg
+    >>> tg.searchsorted(tg.tensor([1, 3, 5]), tg.tensor([3, 4])).tolist()
+    [1, 2]
     """
     x = x if sorter is None else take(x, sorter, axis=0)
     return places_in_order(x, values, side=side)

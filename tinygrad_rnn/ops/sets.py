@@ -41,6 +41,10 @@ def nonzero(x: Any) -> tuple[Any, ...]:
     """Where it is not 0: for each axis the places along it, in the order of the flattened array.
 
     Raises ShapeError for a single value, which has no axes.
+
+    >>> import tinygrad_rnn as tg
+    >>> [x.tolist() for x in tg.nonzero(tg.tensor([[0, 1], [1, 0]]))]
+    [[0, 1], [1, 0]]
     """
     if not x.ndim:
         raise ShapeError("nonzero: a single value has no axes; use x != 0")
@@ -52,7 +56,12 @@ def nonzero(x: Any) -> tuple[Any, ...]:
 
 
 def count_nonzero(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    """How many values over `axis` are not 0."""
+    """How many values over `axis` are not 0.
+
+    >>> import tinygrad_rnn as tg
+    >>> tg.count_nonzero(tg.tensor([[0, 1], [2, 3]]), axis=1).tolist()
+    [1, 2]
+    """
     return sum(astype(ne(x, 0), dtype=np.dtype(np.int64)), axis=axis, keepdims=keepdims)
 
 
@@ -62,7 +71,12 @@ def _like_first(x: Spec, values: Spec, *, invert: bool) -> tuple[int, ...]:
 
 @primitive(shape=_like_first, free=["x", "values"], dtype=bool)
 def isin(x, values, *, invert=False):
-    """Whether each is one of `values`, elementwise; with `invert`, whether it is none of them."""
+    """Whether each is one of `values`, elementwise; with `invert`, whether it is none of them.
+
+    >>> import tinygrad_rnn as tg
+    >>> tg.isin(tg.tensor([1, 2, 3]), [2, 3]).tolist()
+    [False, True, True]
+    """
     return np.isin(x, values, invert=invert)
 
 
@@ -114,7 +128,12 @@ class All(NamedTuple):
 
 
 def unique_counts(x: Any) -> Counts:
-    """The different values in order, and how often each occurs."""
+    """The different values in order, and how often each occurs.
+
+    >>> import tinygrad_rnn as tg
+    >>> [x.tolist() for x in tg.unique_counts(tg.tensor([3, 1, 3]))]
+    [[1, 3], [1, 2]]
+    """
     return Counts(unique_values(x), unique_part(x, part=3))
 
 

@@ -46,7 +46,12 @@ def _reshaped(x: Spec, *, shape: tuple[int, ...]) -> tuple[int, ...]:
 
 @primitive(shape=_reshaped)
 def reshape(x, *, shape):
-    """Give the same values another shape, C order; one size may be -1."""
+    """Give the same values another shape, C order; one size may be -1.
+
+    >>> import tinygrad_rnn as tg
+    >>> tg.reshape(tg.arange(6), (2, -1)).tolist()
+    [[0, 1, 2], [3, 4, 5]]
+    """
     return x.reshape(shape)
 
 
@@ -63,7 +68,12 @@ def _permuted(x: Spec, *, axes: tuple[int, ...]) -> tuple[int, ...]:
 
 @primitive(shape=_permuted)
 def permute_dims(x, *, axes):
-    """Reorder the axes: y.shape[k] = x.shape[axes[k]]."""
+    """Reorder the axes: y.shape[k] = x.shape[axes[k]].
+
+    >>> import tinygrad_rnn as tg
+    >>> tg.permute_dims(tg.ones(2, 3, 4), (2, 0, 1)).shape
+    (4, 2, 3)
+    """
     return x.transpose(axes)
 
 
@@ -84,7 +94,12 @@ def _broadcast_to(x: Spec, *, shape: tuple[int, ...]) -> tuple[int, ...]:
 
 @primitive(shape=_broadcast_to)
 def broadcast_to(x, *, shape):
-    """Repeat along new axes and axes of size 1 until the shape fits."""
+    """Repeat along new axes and axes of size 1 until the shape fits.
+
+    >>> import tinygrad_rnn as tg
+    >>> tg.broadcast_to(tg.tensor([1, 2]), (3, 2)).tolist()
+    [[1, 2], [1, 2], [1, 2]]
+    """
     return np.broadcast_to(x, shape)
 
 
@@ -116,7 +131,12 @@ def _flipped(x: Spec, *, axis: int) -> tuple[int, ...]:
 
 @primitive(shape=_flipped)
 def flip(x, *, axis):
-    """Reverse the order along one axis."""
+    """Reverse the order along one axis.
+
+    >>> import tinygrad_rnn as tg
+    >>> tg.flip(tg.tensor([[1, 2], [3, 4]]), axis=1).tolist()
+    [[2, 1], [4, 3]]
+    """
     return np.flip(x, one_axis("flip", axis, x.ndim))
 
 
@@ -139,7 +159,12 @@ def _concatenated(*xs: Spec, axis: int) -> tuple[int, ...]:
 
 @primitive(shape=_concatenated)
 def concat(*xs, axis=0):
-    """Join along an existing axis; all other sizes must agree."""
+    """Join along an existing axis; all other sizes must agree.
+
+    >>> import tinygrad_rnn as tg
+    >>> tg.concat([tg.ones(2, 3), tg.zeros(1, 3)]).shape
+    (3, 3)
+    """
     return np.concatenate(xs, axis)
 
 
@@ -163,7 +188,12 @@ def _stacked(*xs: Spec, axis: int) -> tuple[int, ...]:
 
 @primitive(shape=_stacked)
 def stack(*xs, axis=0):
-    """Join along a new axis; all shapes must be equal."""
+    """Join along a new axis; all shapes must be equal.
+
+    >>> import tinygrad_rnn as tg
+    >>> tg.stack([tg.ones(2), tg.zeros(2)]).tolist()
+    [[1.0, 1.0], [0.0, 0.0]]
+    """
     if axis == 0 and xs:
         return np.array(xs)  # a hundred small ones in 15 us, 35 by np.stack
     return np.stack(xs, axis)
@@ -177,7 +207,12 @@ def stack_vjp(g, *, axis):
 
 
 def swapaxes(x: Any, axis1: int, axis2: int) -> Any:
-    """Exchange two axes."""
+    """Exchange two axes.
+
+    >>> import tinygrad_rnn as tg
+    >>> tg.swapaxes(tg.ones(2, 3, 4), 0, 2).shape
+    (4, 3, 2)
+    """
     axes = list(range(x.ndim))
     a, b = (one_axis("swapaxes", k, x.ndim) for k in (axis1, axis2))
     axes[a], axes[b] = b, a
@@ -185,7 +220,12 @@ def swapaxes(x: Any, axis1: int, axis2: int) -> Any:
 
 
 def squeeze(x: Any, axis: int | tuple[int, ...] | None = None) -> Any:
-    """Remove axes of size 1: those named, or all."""
+    """Remove axes of size 1: those named, or all.
+
+    >>> import tinygrad_rnn as tg
+    >>> tg.squeeze(tg.ones(2, 1, 3), axis=1).shape
+    (2, 3)
+    """
     if axis is None:
         gone = {k for k, n in enumerate(x.shape) if n == 1}
     else:
@@ -200,6 +240,11 @@ def squeeze(x: Any, axis: int | tuple[int, ...] | None = None) -> Any:
 
 
 def expand_dims(x: Any, axis: int = 0) -> Any:
-    """Insert an axis of size 1."""
+    """Insert an axis of size 1.
+
+    >>> import tinygrad_rnn as tg
+    >>> tg.expand_dims(tg.ones(2, 3), axis=1).shape
+    (2, 1, 3)
+    """
     k = one_axis("expand_dims", axis, x.ndim + 1)
     return reshape(x, shape=(*x.shape[:k], 1, *x.shape[k:]))
