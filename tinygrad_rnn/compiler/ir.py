@@ -68,6 +68,12 @@ class Instr:
     out: Value
     line: str = ""
 
+    def array(self, k: int = 0) -> Value:
+        """Operand k, which is an array."""
+        a = self.inputs[k]
+        assert isinstance(a, Value), f"operand {k} of {self.op.name} is a number"
+        return a
+
 
 @dataclass(eq=False, slots=True)
 class Slice:

@@ -21,7 +21,7 @@ from .threads import in_parallel, num_threads
 
 _log = logging.getLogger(__name__)
 _arenas: list[Arena] = []
-TURNED = "turned"  # in place of a row: the array lies there transposed
+TRANSPOSED = "transposed"  # in place of a row: the array lies there transposed
 
 
 class Runner:
@@ -85,10 +85,10 @@ class Runner:
         if r.kind in ("total", "product", "rows"):
             k = kernel.sums[id(r.out)]
             whole = kernel.states.get(id(r.out), "whole") == "whole"
-            turned = TURNED if id(r.out) in kernel.flipped else None
+            rows = TRANSPOSED if id(r.out) in kernel.transposed else None
             return (
                 k + HEAD,
-                turned if r.out.ndim else 0,
+                rows if r.out.ndim else 0,
                 kernel.arguments[k].kind == "sum" and not whole,
             )
         v = r.values[0]
@@ -210,7 +210,7 @@ class Runner:
                 _add_up(sums[k])
             del sums[k]
         y = arrays[k]
-        if row is TURNED:
+        if row is TRANSPOSED:
             y = y.T  # a view: copies of 100 segments took 4 % of train.recompute; their sum is one
         elif row is not None:
             y = y[row] if row.__class__ is slice else np.array(y[row])

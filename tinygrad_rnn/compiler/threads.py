@@ -11,7 +11,6 @@ from typing import Any
 from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
 from .codegen import Kernel
-from .ir import Value
 from .lowering.table import weighing
 
 # products and pointwise work of a loop below which a second thread costs more than it brings
@@ -51,8 +50,7 @@ def work(kernel: Kernel) -> int:
     for instr in kernel.loop.body:
         size = math.prod(instr.out.shape)
         if weighing(instr.op):
-            left = instr.inputs[0]
-            assert isinstance(left, Value)
+            left = instr.array()
             total += size * left.shape[-1]
         else:
             total += 10 * size

@@ -1,4 +1,4 @@
 """From a loop to the source of its kernel."""
 
+from .assemble import generate as generate
 from .kernel import Kernel as Kernel
-from .writer import generate as generate

@@ -1,4 +1,4 @@
-"""A group of pointwise ops as one loop nest, laid out so that LLVM vectorises it."""
+"""A group of fused ops as one loop nest, laid out so that LLVM vectorises it."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,15 +8,17 @@ import numpy as np
 from ..ir import Instr, Value
 from ..lowering.table import lowering
 from ..lowering.text import SHORT, indent
-from .products import Products
+from .code import Code
 from .schedule import Group
+from .sums import Sums
 
 
 @dataclass(eq=False)
-class GroupCode:
+class Nest:
     """Writes one group of pointwise ops as a loop nest."""
 
-    code: Products
+    code: Code
+    sums: Sums
     group: Group
     heads: dict[int, list[str]] = field(default_factory=dict)  # lines by depth of the nest
     local: dict[int, str] = field(default_factory=dict)
@@ -55,7 +57,7 @@ class GroupCode:
         name = code.name(out)
         self.local[id(out)] = name
         lines = [f"{name} = {text}"]
-        for target in code.total_target(out):
+        for target in self.sums.total_target(out):
             lines.append(f"{self.named(target, target, out)}[j] += {name}")
         if id(out) in code.homes or id(out) in code.aliases:
             if not out.ndim:
@@ -75,7 +77,7 @@ class GroupCode:
     def number(self, out: Value) -> str:
         """The number of an element in the whole of an array of the nest's shape."""
         index = ("i0" if self.depth else "j") if out.ndim else "0"
-        if self.code.is_split(out):
+        if self.code.plan.is_split(out):
             index = f"b0 + {index}"
         for k in range(1, self.depth):
             index = f"({index}) * {self.extents[k]} + i{k}"

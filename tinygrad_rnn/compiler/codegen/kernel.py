@@ -57,16 +57,6 @@ class Kernel:
     block: int
     homes: dict[int, tuple[int, str, int]]  # by id of a value: argument, kind, extra rows
     sums: dict[int, int]  # by id of a result: argument
-    flipped: set[int]  # ids of results that lie there transposed
+    transposed: set[int]  # ids of results that lie there transposed
     states: dict[int, str]
     notes: list[str]
-
-
-@dataclass(eq=False)
-class Home:
-    """Where a value lies: an argument, and how to reach the current step's part of it."""
-
-    argument: int
-    kind: str  # stack, ring, block, temp
-    extra: int = 0
-    split: bool = False

@@ -1,6 +1,6 @@
 """Rows of ops that lay arrays side by side."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...op import OPS
 from ...ops import indexing, shape
@@ -11,13 +11,16 @@ from .table import lower
 from .text import each, element, filled, here, nest, sliced
 from .views import basic
 
+if TYPE_CHECKING:
+    from ..codegen.code import Code
+
 
 def _along_batch(instr: Instr) -> bool:
     return bool(instr.attrs["axis"] % instr.out.ndim == 0)
 
 
 @lower(shape.concat, shard=joined(_along_batch), joins=True)
-def concat(code: Any, instr: Instr) -> list[str]:
+def concat(code: "Code", instr: Instr) -> list[str]:
     """One after the other."""
     axis = instr.attrs["axis"] % instr.out.ndim
     lines, target = [], code.view(instr.out)
@@ -44,7 +47,7 @@ def _pads_batch(instr: Instr) -> bool:
 
 
 @lower(indexing.put_slices, supports=basic, shard=joined(_pads_batch), pads=True)
-def put_slices(code: Any, instr: Instr) -> list[str]:
+def put_slices(code: "Code", instr: Instr) -> list[str]:
     """Zeros with each piece added at its key; nothing where the pieces are written in place."""
     target = code.view(instr.out)
     lines = [filled(code, instr.out)]

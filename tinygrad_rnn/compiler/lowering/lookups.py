@@ -4,13 +4,16 @@ A number out of range ends the call; what eager code raises is raised by running
 by op.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...ops import indexing
 from ..ir import Instr, Value
 from .sharding import PARTIAL, SPLIT, WHOLE, Refused, Rule, States, rowwise
 from .table import Test, lower
 from .text import SHORT, each, element, filled, here, nest, stored
+
+if TYPE_CHECKING:
+    from ..codegen.code import Code
 
 
 def numbered(place: int) -> Test:
@@ -24,7 +27,7 @@ def numbered(place: int) -> Test:
 
 
 def placed(
-    code: Any, index: Value, at: list[str], n: str, inner: list[str], way: str = "place"
+    code: "Code", index: Value, at: list[str], n: str, inner: list[str], way: str = "place"
 ) -> list[str]:
     """The row `k` of n that a number of an index array means, and `inner` with it."""
     number = element(code.view(index), at) if at else code.scalar(index)
@@ -65,21 +68,19 @@ def _rows(instr: Instr) -> bool:
 
 
 @lower(indexing.take, supports=numbered(1), shard=_take_sharding, looks_up_rows=_rows)
-def take(code: Any, instr: Instr) -> list[str]:
+def take(code: "Code", instr: Instr) -> list[str]:
     """y[..., i, ...] = x[..., k, ...] for the k that stands in the index array at i."""
     return _taken(code, instr, putting=False)
 
 
 @lower(indexing.put_taken, supports=numbered(1), shard=_sharding(True, False))
-def put_taken(code: Any, instr: Instr) -> list[str]:
+def put_taken(code: "Code", instr: Instr) -> list[str]:
     """The gradient of take: adds the other way."""
     return _taken(code, instr, putting=True)
 
 
-def _taken(code: Any, instr: Instr, putting: bool) -> list[str]:
-    x, index = instr.inputs
-    assert isinstance(x, Value)
-    assert isinstance(index, Value)
+def _taken(code: "Code", instr: Instr, putting: bool) -> list[str]:
+    x, index = instr.array(0), instr.array(1)
     out = instr.out
     table, taken = (out, x) if putting else (x, out)
     axis = instr.attrs["axis"] % table.ndim
@@ -102,21 +103,19 @@ def _taken(code: Any, instr: Instr, putting: bool) -> list[str]:
 
 
 @lower(indexing.take_along_axis, supports=numbered(1), shard=_sharding(False, True))
-def take_along_axis(code: Any, instr: Instr) -> list[str]:
+def take_along_axis(code: "Code", instr: Instr) -> list[str]:
     """y[i, j] = x[i, k] for the k that stands in the index array at i, j."""
     return _along(code, instr, putting=False)
 
 
 @lower(indexing.put_along_axis, supports=numbered(1), shard=_sharding(True, True))
-def put_along_axis(code: Any, instr: Instr) -> list[str]:
+def put_along_axis(code: "Code", instr: Instr) -> list[str]:
     """The gradient of take_along_axis: adds the other way."""
     return _along(code, instr, putting=True)
 
 
-def _along(code: Any, instr: Instr, putting: bool) -> list[str]:
-    x, index = instr.inputs
-    assert isinstance(x, Value)
-    assert isinstance(index, Value)
+def _along(code: "Code", instr: Instr, putting: bool) -> list[str]:
+    x, index = instr.array(0), instr.array(1)
     out = instr.out
     table = out if putting else x
     axis = instr.attrs["axis"] % index.ndim
@@ -128,10 +127,9 @@ def _along(code: Any, instr: Instr, putting: bool) -> list[str]:
 
 
 @lower(indexing.one_hot, supports=numbered(0), shard=rowwise)
-def one_hot(code: Any, instr: Instr) -> list[str]:
+def one_hot(code: "Code", instr: Instr) -> list[str]:
     """Ones where the numbers say."""
-    index, out = instr.inputs[0], instr.out
-    assert isinstance(index, Value)
+    index, out = instr.array(), instr.out
     hot = f"{element(code.view(out), [*here(index), 'k'])} = {SHORT[out.dtype]}(1)"
     text = placed(code, index, here(index), code.size(out, index.ndim), [hot])
     return [filled(code, out), *nest(code, out, text, range(index.ndim))]

@@ -13,9 +13,7 @@ def _ranks(instr: Instr) -> bool:
 
 def _rows_of_left(states: States, instr: Instr) -> str:
     """The batch must be the rows of the left operand, or the stack of both."""
-    a, b = instr.inputs[:2]
-    assert isinstance(a, Value)
-    assert isinstance(b, Value)
+    a, b = instr.array(0), instr.array(1)
     left = states.of(a, a.ndim > 1)
     right = states.of(b, a.ndim == b.ndim == 3)
     for bias in instr.inputs[2:]:

@@ -1,6 +1,6 @@
 """Rows of random ops."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,13 +11,16 @@ from .sharding import elementwise
 from .table import always, lower
 from .text import SHORT
 
+if TYPE_CHECKING:
+    from ..codegen.group import Nest
+
 lower(random.draw, numbers_draws=True)
 lower(draws, numbers_draws=True)
 lower(random.uniform, draws=True)
 lower(random.normal, draws=True)
 
 
-def _dropped(group: Any, instr: Instr, args: list[str], dtype: Any) -> str:
+def _dropped(group: "Nest", instr: Instr, args: list[str], dtype: Any) -> str:
     """x / (1 - p) where the draw keeps the element: its number counts in the whole array."""
     code, out, key = group.code, instr.out, instr.inputs[1]
     assert isinstance(key, Value)

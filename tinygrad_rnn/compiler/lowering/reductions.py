@@ -1,6 +1,6 @@
 """Rows of ops that reduce axes, and of running sums."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,12 +15,14 @@ from .table import lower
 from .text import SHORT, each, element, filled, here, nest, stored
 from .views import number
 
+if TYPE_CHECKING:
+    from ..codegen.code import Code
+
 # sums -----------------------------------------------------------------------------------
 
 
 def _axes(instr: Instr) -> tuple[int, ...]:
-    x = instr.inputs[0]
-    assert isinstance(x, Value)
+    x = instr.array()
     return axes_of(instr.op.name, instr.attrs["axis"], x.ndim)
 
 
@@ -30,8 +32,7 @@ def _sum_sharding(states: States, instr: Instr) -> str:
 
 
 def _sum_to_sharding(states: States, instr: Instr) -> str:
-    x, out = instr.inputs[0], instr.out
-    assert isinstance(x, Value)
+    x, out = instr.array(), instr.out
     state = states.of(x, True)
     kept = out.ndim == x.ndim and out.shape[:1] == (states.batch,)
     return PARTIAL if state == SPLIT and not kept else state
@@ -49,8 +50,7 @@ def _sum_of_step(instr: Instr, v: Value) -> Instr | Value | None:
 
 
 def _sum_to_of_step(instr: Instr, v: Value) -> Instr | Value | None:
-    x = instr.inputs[0]
-    assert isinstance(x, Value)
+    x = instr.array()
     if len(instr.attrs["shape"]) >= x.ndim:
         return None
     return make("sum_to", (v,), {"shape": instr.attrs["shape"]}, instr.line)
@@ -63,10 +63,9 @@ def _to_a_row(instr: Instr) -> bool:
 
 
 @lower(reduce.sum, fuses=number, element=itself, shard=_sum_sharding, step_sum=_sum_of_step)
-def sum(code: Any, instr: Instr) -> list[str]:
+def sum(code: "Code", instr: Instr) -> list[str]:
     """Over some axes."""
-    x = instr.inputs[0]
-    assert isinstance(x, Value)
+    x = instr.array()
     axes, keep = set(_axes(instr)), instr.attrs["keepdims"]
     kept = ["0" if k in axes else f"i{k}" for k in range(x.ndim) if k not in axes or keep]
     return _summed(code, instr, axes, kept)
@@ -80,10 +79,9 @@ def sum(code: Any, instr: Instr) -> list[str]:
     step_sum=_sum_to_of_step,
     sums_rows=_to_a_row,
 )
-def sum_to(code: Any, instr: Instr) -> list[str]:
+def sum_to(code: "Code", instr: Instr) -> list[str]:
     """Over what was broadcast."""
-    x, out = instr.inputs[0], instr.out
-    assert isinstance(x, Value)
+    x, out = instr.array(), instr.out
     lead = x.ndim - out.ndim
     axes = set(range(lead)) | {
         k for k in range(lead, x.ndim) if out.shape[k - lead] == 1 and x.shape[k] != 1
@@ -91,10 +89,9 @@ def sum_to(code: Any, instr: Instr) -> list[str]:
     return _summed(code, instr, axes, ["0" if k in axes else f"i{k}" for k in range(lead, x.ndim)])
 
 
-def _summed(code: Any, instr: Instr, axes: set[int], kept: list[str]) -> list[str]:
+def _summed(code: "Code", instr: Instr, axes: set[int], kept: list[str]) -> list[str]:
     """Rows are summed vectorised, the rest adds up at the place `kept` of the result."""
-    x, out = instr.inputs[0], instr.out
-    assert isinstance(x, Value)
+    x, out = instr.array(), instr.out
     name, source, at = code.name(out), code.view(x), here(x)
     if x.ndim - 1 in axes and x.dtype.kind == "f":
         row = element(source, at[:-1]) if x.ndim > 1 else source
@@ -123,20 +120,19 @@ _inner = by_rows(lambda instr: 0 not in _axes(instr), how="over the batch")
 
 
 @lower(reduce.max, supports=_floats, shard=_inner)
-def max(code: Any, instr: Instr) -> list[str]:
+def max(code: "Code", instr: Instr) -> list[str]:
     """The largest over some axes; NaN once it is there stays."""
     return _extreme(code, instr, ">", "-")
 
 
 @lower(reduce.min, supports=_floats, shard=_inner)
-def min(code: Any, instr: Instr) -> list[str]:
+def min(code: "Code", instr: Instr) -> list[str]:
     """The smallest over some axes; NaN once it is there stays."""
     return _extreme(code, instr, "<", "")
 
 
-def _extreme(code: Any, instr: Instr, beats: str, sign: str) -> list[str]:
-    x, out = instr.inputs[0], instr.out
-    assert isinstance(x, Value)
+def _extreme(code: "Code", instr: Instr, beats: str, sign: str) -> list[str]:
+    x, out = instr.array(), instr.out
     axes, least = _axes(instr), f"{SHORT[out.dtype]}({sign}np.inf)"
     name = code.name(out)
     if out.ndim:
@@ -150,10 +146,9 @@ def _extreme(code: Any, instr: Instr, beats: str, sign: str) -> list[str]:
 
 
 @lower(reduce.cumsum, shard=rowwise)
-def cumsum(code: Any, instr: Instr) -> list[str]:
+def cumsum(code: "Code", instr: Instr) -> list[str]:
     """A running sum: what is before along the axis, and this."""
-    x, out = instr.inputs[0], instr.out
-    assert isinstance(x, Value)
+    x, out = instr.array(), instr.out
     k = instr.attrs["axis"] % out.ndim
     at = here(out)
     before = [f"i{k} - 1" if a == k else i for a, i in enumerate(at)]

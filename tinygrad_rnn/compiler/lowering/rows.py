@@ -1,6 +1,6 @@
 """Rows of ops along a matrix's rows, for which there are kernels."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ... import ops
 from ...ops import rows
@@ -8,6 +8,9 @@ from ..ir import Instr, Value
 from .lookups import numbered
 from .sharding import alike, rowwise
 from .table import lower
+
+if TYPE_CHECKING:
+    from ..codegen.code import Code
 
 
 def _by_rows(instr: Instr) -> bool:
@@ -30,7 +33,7 @@ def _log_softmax(x: Any, *, axis: int) -> Any:
 
 
 @lower(rows.softmax, supports=_by_rows, shard=rowwise, expand=_softmax, expands=_not_by_rows)
-def softmax(code: Any, instr: Instr) -> list[str]:
+def softmax(code: "Code", instr: Instr) -> list[str]:
     """By its kernel."""
     return [f"rows.softmax({_arrays(code, instr)})"]
 
@@ -38,19 +41,19 @@ def softmax(code: Any, instr: Instr) -> list[str]:
 @lower(
     rows.log_softmax, supports=_by_rows, shard=rowwise, expand=_log_softmax, expands=_not_by_rows
 )
-def log_softmax(code: Any, instr: Instr) -> list[str]:
+def log_softmax(code: "Code", instr: Instr) -> list[str]:
     """By its kernel."""
     return [f"rows.log_softmax({_arrays(code, instr)})"]
 
 
-def _arrays(code: Any, instr: Instr) -> str:
-    return f"{code.view(instr.inputs[0])}, {code.view(instr.out)}"
+def _arrays(code: "Code", instr: Instr) -> str:
+    return f"{code.view(instr.array())}, {code.view(instr.out)}"
 
 
 @lower(rows.normalize, supports=_by_rows, shard=rowwise)
-def normalize(code: Any, instr: Instr) -> list[str]:
+def normalize(code: "Code", instr: Instr) -> list[str]:
     """By its kernel."""
-    x, y = code.view(instr.inputs[0]), code.view(instr.out)
+    x, y = code.view(instr.array()), code.view(instr.out)
     return [f"rows.normalize({x}, {code.number(instr.attrs['eps'], instr.out.dtype)}, {y})"]
 
 
@@ -60,8 +63,8 @@ def _of_rows(instr: Instr) -> bool:
 
 
 @lower(rows.softmax_cross_entropy, supports=_of_rows, shard=alike)
-def softmax_cross_entropy(code: Any, instr: Instr) -> list[str]:
+def softmax_cross_entropy(code: "Code", instr: Instr) -> list[str]:
     """By its kernel, which refuses a class out of range."""
-    x, target = instr.inputs
+    x, target = instr.array(0), instr.array(1)
     call = f"rows.cross_entropy({code.view(x)}, {code.view(target)}, {code.view(instr.out)})"
     return [f"if not {call}:", "    return False"]

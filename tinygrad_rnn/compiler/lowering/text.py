@@ -1,11 +1,14 @@
 """Pieces of source that rows of several ops are written with."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..ir import Value
+
+if TYPE_CHECKING:
+    from ..codegen.code import Code
 
 SHORT: dict[np.dtype[Any], str] = {
     np.dtype(np.float32): "F32",
@@ -21,7 +24,7 @@ def indent(lines: Sequence[str]) -> list[str]:
     return ["    " + line for line in lines]
 
 
-def nest(code: Any, v: Value, text: list[str], axes: Sequence[int] | None = None) -> list[str]:
+def nest(code: "Code", v: Value, text: list[str], axes: Sequence[int] | None = None) -> list[str]:
     """Loops i0, i1, ... over all elements of a value, or over some axes, the first outermost."""
     for k in reversed(range(v.ndim) if axes is None else axes):
         text = [f"for i{k} in range({code.size(v, k)}):", *indent(text)]
@@ -38,17 +41,17 @@ def here(v: Value) -> list[str]:
     return [f"i{k}" for k in range(v.ndim)]
 
 
-def each(code: Any, v: Value) -> str:
+def each(code: "Code", v: Value) -> str:
     """Text of the element at i0, i1, ... of a value; of one without axes itself."""
     return element(code.view(v), here(v)) if v.ndim else code.scalar(v)
 
 
-def stored(code: Any, v: Value) -> list[str]:
+def stored(code: "Code", v: Value) -> list[str]:
     """A number of the step, once it has a name, stored where it is kept."""
     return [f"{code.at(v)} = {code.name(v)}"] if id(v) in code.homes else []
 
 
-def filled(code: Any, v: Value, number: str = "0") -> str:
+def filled(code: "Code", v: Value, number: str = "0") -> str:
     """A statement that fills a value with a number."""
     return f"set_value({code.view(v)}, {SHORT[v.dtype]}({number}))"
 
@@ -58,7 +61,7 @@ def key_parts(key: Any) -> tuple[Any, ...]:
     return key if isinstance(key, tuple) else (key,)
 
 
-def sliced(code: Any, shape: tuple[int, ...], key: Any, at: Sequence[str]) -> list[str]:
+def sliced(code: "Code", shape: tuple[int, ...], key: Any, at: Sequence[str]) -> list[str]:
     """Where element `at` of x[key] lies in x of a shape."""
     parts = key_parts(key)
     own, places = iter(at), []

@@ -1,6 +1,6 @@
 """Rows of ops that give the same elements in another shape or order."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...op import OPS
 from ...ops import indexing, shape
@@ -12,6 +12,9 @@ from .sharding import PARTIAL, SPLIT, WHOLE, Refused, States, by_rows, keeps_row
 from .table import View, always, lower
 from .text import each, element, here, key_parts, nest, sliced, stored
 
+if TYPE_CHECKING:
+    from ..codegen.code import Code
+
 
 def number(instr: Instr) -> bool:
     """Whether it is of a value without axes: a number of the step, and itself."""
@@ -19,9 +22,9 @@ def number(instr: Instr) -> bool:
     return isinstance(x, Value) and not x.ndim
 
 
-def _copied(code: Any, instr: Instr, key: Any) -> list[str]:
+def _copied(code: "Code", instr: Instr, key: Any) -> list[str]:
     """A view that must have memory of its own, since it is carried or given out."""
-    x, out = instr.inputs[0], instr.out
+    x, out = instr.array(), instr.out
     source = code.viewed(x, key, out)
     if not out.ndim:
         return [f"{code.name(out)} = {source}", *stored(code, out)]
@@ -74,10 +77,9 @@ def _all_of_it(instr: Instr) -> Operand | None:
     slices=True,
     same_as=_all_of_it,
 )
-def index(code: Any, instr: Instr) -> list[str]:
+def index(code: "Code", instr: Instr) -> list[str]:
     """A copy; x[::2] and x[::-1] element by element."""
-    x, out = instr.inputs[0], instr.out
-    assert isinstance(x, Value)
+    x, out = instr.array(), instr.out
     if id(out) in code.views or not out.ndim:
         return _copied(code, instr, instr.attrs["key"])
     places = sliced(code, x.shape, instr.attrs["key"], here(out))
@@ -95,8 +97,7 @@ lower(shape.flip, expand=_flip, is_view=True)
 
 
 def _squeezed(instr: Instr, gaps: bool) -> View | None:
-    x = instr.inputs[0]
-    assert isinstance(x, Value)
+    x = instr.array()
     same = [n for n in x.shape if n != 1] == [n for n in instr.out.shape if n != 1]
     return View("reshape") if same and not gaps else None
 
@@ -114,10 +115,9 @@ def _same_rows(states: States, instr: Instr) -> str:
     view=_squeezed,
     is_view=True,
 )
-def reshape(code: Any, instr: Instr) -> list[str]:
+def reshape(code: "Code", instr: Instr) -> list[str]:
     """The elements counted one by one, to where the same count is in the other shape."""
-    x, out = instr.inputs[0], instr.out
-    assert isinstance(x, Value)
+    x, out = instr.array(), instr.out
     if id(out) in code.views or not out.ndim:
         return _copied(code, instr, "reshape")
     sizes = [code.size(out, k) for k in range(out.ndim)]
@@ -142,10 +142,9 @@ def _keeps_first(instr: Instr) -> bool:
     is_view=True,
     transposes=True,
 )
-def permute_dims(code: Any, instr: Instr) -> list[str]:
+def permute_dims(code: "Code", instr: Instr) -> list[str]:
     """A copy in the other order."""
-    x = instr.inputs[0]
-    assert isinstance(x, Value)
+    x = instr.array()
     to = [here(x)[a % x.ndim] for a in instr.attrs["axes"]]
     source = element(code.view(x), here(x))
     return nest(code, x, [f"{element(code.view(instr.out), to)} = {source}"])
@@ -153,8 +152,7 @@ def permute_dims(code: Any, instr: Instr) -> list[str]:
 
 def _repeated(states: States, instr: Instr) -> str:
     """What is whole may be repeated for every row."""
-    x, out = instr.inputs[0], instr.out
-    assert isinstance(x, Value)
+    x, out = instr.array(), instr.out
     state = states.of(x, True)
     if state == WHOLE and out.shape[:1] == (states.batch,):
         if x.ndim == out.ndim and x.shape[0] == states.batch:

@@ -1,43 +1,38 @@
-"""Where the values of a step live: registers, this step's memory, a block's, or all steps'."""
+"""The plan of a kernel: the order of its work, and where the values of a step live.
 
+A value lives in a register of its fused nest, in memory of this step, of a block of steps, or of
+all steps.
+"""
+
+from dataclasses import dataclass
 from typing import Any
-
-import numpy as np
 
 from ..ir import Carry, Instr, Loop, Value
 from ..lowering.sharding import PARTIAL, SPLIT, WHOLE
-from ..lowering.table import Unsupported, lowering
-from ..lowering.text import SHORT
+from ..lowering.table import lowering
 from ..passes.shard import shard
 from . import schedule
-from .kernel import Argument, Home
+from .kernel import Argument
 from .schedule import Group, ProductTask
 
 
-class Memory:
-    """Sizes, numbers and arguments of a kernel, and a home for every value that needs one."""
+@dataclass(eq=False)
+class Home:
+    """Where a value lies: an argument, and how to reach the current step's part of it."""
+
+    argument: int
+    kind: str  # stack, ring, block, temp
+    extra: int = 0
+    split: bool = False
+
+
+class Plan:
+    """What is decided of a loop before its source is written."""
 
     def __init__(self, loop: Loop):
         self.loop = loop
         self.states, self.reason = shard(loop)
         self.split = not self.reason
-        self.arguments: list[Argument] = []
-        self.ints: list[int] = []
-        self.numbers: list[float] = []
-        self.names: dict[int, str] = {}
-        self.homes: dict[int, Home] = {}
-        self.aliases: dict[int, tuple[Value, Any]] = {}  # a view: of what, its key
-        self.setup: list[str] = []
-        self.step_views: list[str] = []
-        self.flush: list[str] = []
-        self.after: list[str] = []
-        self.defined: set[str] = set()
-        self.sums: dict[int, int] = {}
-        self.flipped: set[int] = set()
-        self.blocks: dict[int, str] = {}  # text for a value's rows of a whole block
-        self.strip: int | None = None  # argument of the work space that such products share
-        self.outer: dict[int, int] = {}
-        self.casts: dict[tuple[Any, str], str] = {}
         self.made = {id(i.out): i for i in loop.body}
         self.params = {id(p.out): p for p in loop.params}
         self.uses = schedule.uses_of(loop)
@@ -49,8 +44,11 @@ class Memory:
         # to take little memory beside what is kept (a twelfth of all rows)
         rows = max(64, min(512, loop.count * self.batch // 12))
         self.block = max(1, min(loop.count, rows // max(1, self.batch)))
-
-    # sizes, numbers, arguments ------------------------------------------------------
+        self.arguments: list[Argument] = []
+        self.homes: dict[int, Home] = {}
+        self.aliases: dict[int, tuple[Value, Any]] = {}  # a view: of what, its key
+        self._outer: dict[int, int] = {}
+        self._place()
 
     def _batch(self) -> int:
         for v in [p.out for p in self.loop.params] + [i.out for i in self.loop.body]:
@@ -64,93 +62,62 @@ class Memory:
     def is_split(self, v: Value) -> bool:
         return self.state(v) == SPLIT
 
-    def offset(self, n: int) -> str:
-        """Name of a size or offset: the source must hold for others, too."""
-        self.ints.append(int(n))
-        return f"ints[{len(self.ints) - 1}]"
-
-    def size(self, v: Value, axis: int) -> str:
-        """Size of an axis of a value, in this shard."""
-        if axis == 0 and self.is_split(v):
-            return "nb"
-        name = f"d{len(self.ints)}"
-        self.setup.append(f"{name} = {self.offset(v.shape[axis])}")
-        return name
-
-    def number(self, a: Any, dtype: Any) -> str:
-        """Name of a Python number in a dtype."""
-        cast = SHORT[np.dtype(dtype)]
-        if float(a) != a and a == a:
-            raise Unsupported(f"the whole number {a}, which float64 does not hold")
-        self.numbers.append(float(a))
-        name = f"n{len(self.numbers) - 1}"
-        self.setup.append(f"{name} = {cast}(numbers[{len(self.numbers) - 1}])")
-        return name
-
     def argument(self, argument: Argument) -> int:
         self.arguments.append(argument)
         return len(self.arguments) - 1
 
     def outside(self, v: Value) -> int:
         """Argument of a value from outside."""
-        if id(v) not in self.outer:
-            self.outer[id(v)] = self.argument(Argument("outer", v.shape, v.dtype, v))
-        return self.outer[id(v)]
+        if id(v) not in self._outer:
+            self._outer[id(v)] = self.argument(Argument("outer", v.shape, v.dtype, v))
+        return self._outer[id(v)]
 
     def scratch(self, v: Value, lead: tuple[int, ...] = ()) -> int:
         """Memory of one shard for a value, with `lead` axes before."""
         batch = len(lead) if self.is_split(v) else None
         return self.argument(Argument("scratch", (*lead, *v.shape), v.dtype, batch=batch))
 
-    def name(self, v: Value) -> str:
-        """A readable name for a value."""
-        if id(v) not in self.names:
-            instr, p = self.made.get(id(v)), self.params.get(id(v))
-            stem = instr.op.name if instr else "prev" if isinstance(p, Carry) else "x" if p else "w"
-            self.names[id(v)] = f"{stem}_{len(self.names)}"
-        return self.names[id(v)]
-
     # where values lie -----------------------------------------------------------------
 
-    def place(self) -> None:
+    def _place(self) -> None:
         """Give every value that needs memory a home."""
-        loop = self.loop
-        delays: dict[int, int] = {}
-        for p in loop.params:
-            if isinstance(p, Carry):
-                delays[id(p.of)] = max(delays.get(id(p.of), 0), p.delay)
-        stacked: dict[int, int] = {}
-        for r in loop.results:
-            v = r.values[0]
-            if r.kind == "stack":
-                stacked[id(v)] = max(stacked.get(id(v), 0), r.lag)
-            elif r.kind == "final":
-                delays[id(v)] = max(delays.get(id(v), 0), r.lag)
-                delays.setdefault(id(v), 0)
-        summed = {id(v) for r in loop.results if r.kind in ("product", "rows") for v in r.values}
-        values = {id(i.out): i.out for i in loop.body}
         for t in self.tasks:
             if isinstance(t, ProductTask) and t.base is not None:
                 self.aliases[id(t.base)] = (t.out, None)
-        for key, v in values.items():
+        stacked, delays = self._kept_steps()
+        for instr in self.loop.body:
+            v, key = instr.out, id(instr.out)
             if key in stacked:
-                extra = max(stacked[key], delays.get(key, 0))
-                self._store(v, "stack", loop.count, extra)
+                self._store(v, "stack", self.loop.count, max(stacked[key], delays.get(key, 0)))
             elif key in delays:
                 self._store(v, "ring", delays[key] + 1, delays[key])
-        self._views()
+        self._alias()
+        sums = [r for r in self.loop.results if r.kind in ("product", "rows")]
+        summed = {id(v) for r in sums for v in r.values}
         for t in self.tasks:
             outs = [t.out] if not isinstance(t, Group) else [i.out for i in t.instrs]
             for v in outs:
                 if id(v) in self.homes or id(v) in self.aliases or not v.ndim:
                     continue
-                if id(v) in summed:
+                before = isinstance(t, ProductTask) and (t.before or self._base_before(t))
+                if id(v) in summed or before:
                     self.homes[id(v)] = Home(self.scratch(v, (self.block,)), "block")
                 elif not isinstance(t, Group) or self.leaves(v, t):
-                    if isinstance(t, ProductTask) and (t.before or self._base_before(t)):
-                        self.homes[id(v)] = Home(self.scratch(v, (self.block,)), "block")
-                    elif id(v) not in self.views:
+                    if id(v) not in self.views:
                         self.homes[id(v)] = Home(self.scratch(v), "temp")
+
+    def _kept_steps(self) -> tuple[dict[int, int], dict[int, int]]:
+        """By id of a value how many steps are kept: before the first of a stack; of the last."""
+        stacked: dict[int, int] = {}
+        delays: dict[int, int] = {}
+        for p in self.loop.params:
+            if isinstance(p, Carry):
+                delays[id(p.of)] = max(delays.get(id(p.of), 0), p.delay)
+        for r in self.loop.results:
+            kept = {"stack": stacked, "final": delays}.get(r.kind)
+            if kept is not None:
+                kept[id(r.values[0])] = max(kept.get(id(r.values[0]), 0), r.lag)
+        return stacked, delays
 
     def _base_before(self, t: ProductTask) -> bool:
         """Whether it adds to a product made before the steps."""
@@ -173,7 +140,7 @@ class Memory:
             argument = Argument("storage", shape, v.dtype, value=v, rows=kind)
         self.homes[id(v)] = Home(self.argument(argument), kind, extra, state == SPLIT)
 
-    def _views(self) -> None:
+    def _alias(self) -> None:
         """Slices of other values; pieces of a joined gradient are written where they belong."""
         for instr in self.loop.body:
             out = instr.out
@@ -219,3 +186,11 @@ class Memory:
 
     def only_totals(self, v: Value) -> bool:
         return all(r.kind == "total" for r in self.loop.results if any(v is w for w in r.values))
+
+    def final_home(self, v: Value) -> Home:
+        while id(v) not in self.homes:
+            v = self.aliases[id(v)][0]
+        return self.homes[id(v)]
+
+    def row_of_first(self, home: Home) -> int:
+        return 0 if self.loop.reverse else home.extra

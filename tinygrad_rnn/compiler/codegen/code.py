@@ -1,9 +1,13 @@
-"""Text that reaches a value in memory at the current step."""
+"""The source of a kernel while it is written: names for sizes and numbers, and text for values."""
 
 from typing import Any
 
+import numpy as np
+
 from ..ir import Carry, Slice, Value
-from .memory import Memory
+from ..lowering.table import Unsupported
+from ..lowering.text import SHORT
+from .plan import Plan
 
 
 def moved(t: str, offset: int) -> str:
@@ -18,8 +22,59 @@ def step_of(a: str, t: str, v: Value, split: bool = False) -> str:
     return f"part({a}, {t}, b0, b1)" if split else f"at({a}, {t})"
 
 
-class Views(Memory):
-    """Names of arrays of the current step, defined at its head."""
+class Code:
+    """What emitters write with: the text of any value at the current step, sizes, numbers.
+
+    Lines go to one of four places: `setup` before all steps, `step_views` at the head of a step,
+    `flush` after a block of steps, `after` all of them.
+    """
+
+    def __init__(self, plan: Plan):
+        self.plan, self.loop = plan, plan.loop
+        self.homes, self.aliases, self.views = plan.homes, plan.aliases, plan.views
+        self.ints: list[int] = []
+        self.numbers: list[float] = []
+        self.setup: list[str] = []
+        self.step_views: list[str] = []
+        self.flush: list[str] = []
+        self.after: list[str] = []
+        self.defined: set[str] = set()
+        self._names: dict[int, str] = {}
+
+    # names --------------------------------------------------------------------------------
+
+    def offset(self, n: int) -> str:
+        """Name of a size or offset: the source must hold for others, too."""
+        self.ints.append(int(n))
+        return f"ints[{len(self.ints) - 1}]"
+
+    def size(self, v: Value, axis: int) -> str:
+        """Size of an axis of a value, in this shard."""
+        if axis == 0 and self.plan.is_split(v):
+            return "nb"
+        name = f"d{len(self.ints)}"
+        self.setup.append(f"{name} = {self.offset(v.shape[axis])}")
+        return name
+
+    def number(self, a: Any, dtype: Any) -> str:
+        """Name of a Python number in a dtype."""
+        cast = SHORT[np.dtype(dtype)]
+        if float(a) != a and a == a:
+            raise Unsupported(f"the whole number {a}, which float64 does not hold")
+        self.numbers.append(float(a))
+        name = f"n{len(self.numbers) - 1}"
+        self.setup.append(f"{name} = {cast}(numbers[{len(self.numbers) - 1}])")
+        return name
+
+    def name(self, v: Value) -> str:
+        """A readable name for a value."""
+        if id(v) not in self._names:
+            instr, p = self.plan.made.get(id(v)), self.plan.params.get(id(v))
+            stem = instr.op.name if instr else "prev" if isinstance(p, Carry) else "x" if p else "w"
+            self._names[id(v)] = f"{stem}_{len(self._names)}"
+        return self._names[id(v)]
+
+    # values at the current step -------------------------------------------------------------
 
     def view(self, v: Value) -> str:
         """Name of this step's array (or number) of a value that lies in memory."""
@@ -27,11 +82,11 @@ class Views(Memory):
         if name in self.defined:
             return name
         self.defined.add(name)
-        p = self.params.get(id(v))
+        p = self.plan.params.get(id(v))
         if isinstance(p, Slice):
-            a = self.outside(p.source)
+            a = self.plan.outside(p.source)
             t = "t" if (p.start, p.stride) == (0, 1) else self._moved(p)
-            self.step_views.append(f"{name} = {step_of(f'A{a}', t, v, self.is_split(v))}")
+            self.step_views.append(f"{name} = {step_of(f'A{a}', t, v, self.plan.is_split(v))}")
         elif isinstance(p, Carry):
             self.step_views.append(f"{name} = {self.at(p.of, p.delay)}")
         elif id(v) in self.homes:
@@ -45,13 +100,13 @@ class Views(Memory):
 
     def scalar(self, v: Value) -> str:
         """Text of a value without axes: those of a step have a name and no memory."""
-        made = id(v) in self.made and id(v) not in self.aliases
+        made = id(v) in self.plan.made and id(v) not in self.aliases
         return self.name(v) if made else self.view(v)
 
     def _outer_view(self, v: Value, name: str) -> None:
-        assert id(v) not in self.made, f"{name} has no memory"
-        a = self.outside(v)
-        text = f"A{a}[0]" if not v.ndim else f"A{a}[b0:b1]" if self.is_split(v) else f"A{a}"
+        assert id(v) not in self.plan.made, f"{name} has no memory"
+        a = self.plan.outside(v)
+        text = f"A{a}[0]" if not v.ndim else f"A{a}[b0:b1]" if self.plan.is_split(v) else f"A{a}"
         self.setup.append(f"{name} = {text}")
 
     def _moved(self, p: Slice) -> str:
