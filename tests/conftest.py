@@ -7,7 +7,7 @@ import pytest
 from hypothesis import settings
 
 import tinygrad_rnn as tg
-from tinygrad_rnn.compiler import threads
+from tinygrad_rnn.compiler.runtime import threads
 from tinygrad_rnn.kernels import _ground
 from tinygrad_rnn.op import Now, local
 

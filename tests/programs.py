@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 import tinygrad_rnn as tg
-from tinygrad_rnn.compiler.program import Interpreted
+from tinygrad_rnn.compiler.runtime.part import Interpreted
 
 
 def series(*shape: int, dtype: str = "float64", grad: bool = True) -> Any:

@@ -11,8 +11,8 @@ from corpus import EXAMPLES
 from fuzz.compare import differences, run
 
 import tinygrad_rnn as tg
-from tinygrad_rnn.compiler.program import Interpreted
-from tinygrad_rnn.compiler.runtime import Runner
+from tinygrad_rnn.compiler.runtime.part import Interpreted
+from tinygrad_rnn.compiler.runtime.runner import Runner
 from tinygrad_rnn.kernels._jit import DISABLED
 
 OP_BY_OP = {  # and why

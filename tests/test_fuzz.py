@@ -11,7 +11,7 @@ from fuzz.shrink import shrink
 from processes import python
 
 import tinygrad_rnn as tg
-from tinygrad_rnn.compiler import program
+from tinygrad_rnn.compiler import compiled
 from tinygrad_rnn.kernels._jit import DISABLED
 
 without_numba = pytest.mark.skipif(not DISABLED, reason="all_of_these_without_numba runs them")
@@ -78,7 +78,7 @@ def test_planted_errors_are_found(name: str) -> None:
 @without_numba
 def test_a_planted_error_is_found_and_shrunk(monkeypatch: pytest.MonkeyPatch) -> None:
     """The gradient of tanh in loops off by a little: found within 40 programs, a few lines long."""
-    original = program.differentiate
+    original = compiled.differentiate
 
     def off(*args: Any) -> Any:
         items, gradients = original(*args)
@@ -89,7 +89,7 @@ def test_a_planted_error_is_found_and_shrunk(monkeypatch: pytest.MonkeyPatch) ->
                 i.inputs = (0.999, i.inputs[1])
         return items, gradients
 
-    monkeypatch.setattr(program, "differentiate", off)
+    monkeypatch.setattr(compiled, "differentiate", off)
     found = next(p for p in map(trial, range(40)) if judge(p.text()).kind == "gradient")
     small = shrink(found, lambda p: judge(p.text()).kind == "gradient")
     lines = small.text().split("def program")[1].split("\nargs")[0].strip().splitlines()

@@ -12,7 +12,7 @@ import pytest
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import nn
-from tinygrad_rnn.compiler import cache
+from tinygrad_rnn.compiler.runtime import cache
 from tinygrad_rnn.kernels import _ground, gemm
 from tinygrad_rnn.kernels._jit import DISABLED
 from tinygrad_rnn.testing import check_jit

@@ -11,7 +11,7 @@ import pytest
 from programs import series
 
 import tinygrad_rnn as tg
-from tinygrad_rnn.compiler import cache
+from tinygrad_rnn.compiler.runtime import cache
 from tinygrad_rnn.testing import check_jit
 
 TRAIN = """

@@ -10,7 +10,7 @@ from programs import series
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import nn
-from tinygrad_rnn.compiler import layout, runtime, threads
+from tinygrad_rnn.compiler.runtime import memory, runner, threads
 from tinygrad_rnn.kernels._jit import DISABLED
 
 T, B, I, H = 7, 3, 2, 4
@@ -18,7 +18,7 @@ T, B, I, H = 7, 3, 2, 4
 
 def idle(own: Any) -> int:
     """How many chunks of memory that a layout has used wait for use again."""
-    return sum(own in chunk.cuts for home in layout._free.values() for chunk in home)
+    return sum(own in chunk.cuts for home in memory._free.values() for chunk in home)
 
 
 def test_memory_goes_back_when_the_graph_goes() -> None:
@@ -42,10 +42,10 @@ def test_memory_goes_back_when_the_graph_goes() -> None:
 def test_lengths_share_the_memory_of_what_they_keep() -> None:
     net = nn.LSTM(I, H)
     fast = tg.jit(lambda x: net(x)[0].sum())
-    layout._free.clear()
+    memory._free.clear()
     for length in (30, 17, 29, 30, 23, 18):
         fast(series(length, B, I, dtype="float32")).backward()
-    sizes = [chunk.raw.size for home in layout._free.values() for chunk in home if chunk.raw.size]
+    sizes = [chunk.raw.size for home in memory._free.values() for chunk in home if chunk.raw.size]
     one = fast._last.compiled.forward.runners[0].layout.kept_bytes  # type: ignore[union-attr]
     assert len(sizes) <= 2
     assert sum(sizes) <= 4 * one  # 18 steps keep `one`, 30 fall into the next power of two
@@ -61,8 +61,8 @@ def test_memory_of_a_step_is_what_explain_says(monkeypatch: pytest.MonkeyPatch) 
     fast = tg.jit(lambda x: (net(x)[0] ** 2).mean())
     fast(x).backward()
     compiled = fast._last.compiled  # type: ignore[union-attr]
-    layout._free.clear()  # memory that waits for use again would hide what a step takes
-    runtime._arenas.clear()
+    memory._free.clear()  # memory that waits for use again would hide what a step takes
+    runner._arenas.clear()
     net.zero_grad()
     gc.collect()
     tracemalloc.start()

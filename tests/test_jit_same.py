@@ -8,7 +8,7 @@ from processes import HERE, python
 from same_programs import PROGRAMS, check, given
 
 import tinygrad_rnn as tg
-from tinygrad_rnn.compiler import program
+from tinygrad_rnn import compiler
 from tinygrad_rnn.compiler.ir import Loop
 from tinygrad_rnn.kernels._jit import DISABLED
 from tinygrad_rnn.testing import check_jit
@@ -33,7 +33,9 @@ def test_programs(name: str) -> None:
     check(name)
 
 
-@pytest.mark.parametrize("part", ["codegen.generate", "optimize", "legalize"])
+@pytest.mark.parametrize(
+    "part", ["runtime.part.codegen.generate", "compiled.optimize", "compiled.legalize"]
+)
 def test_a_defect_of_the_compiler_is_said_and_computes_right(
     part: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -45,13 +47,25 @@ def test_a_defect_of_the_compiler_is_said_and_computes_right(
             raise KeyError("planted")
         return original(what)
 
-    original = operator.attrgetter(part)(program)
-    monkeypatch.setattr(f"tinygrad_rnn.compiler.program.{part}", broken)
+    original = operator.attrgetter(part)(compiler)
+    monkeypatch.setattr(f"tinygrad_rnn.compiler.{part}", broken)
     fast = tg.jit(lambda: PROGRAMS["one_expression_twice"](g))
     with pytest.warns(tg.CompilerWarning, match="defect: KeyError at .*planted"):
         assert check_jit(fast, parameters=[g.x, g.h0, g.W])
     assert "its eager kernel" in fast.explain() or "generator failed" in fast.explain()
     assert not fast._last.compiled.forward.runners  # type: ignore[union-attr]
+
+
+def test_explain_prints_the_program() -> None:
+    g = given()
+    fast = tg.jit(lambda: PROGRAMS["one_expression_twice"](g))
+    fast()
+    forward, backward = fast.explain(level="ir").split("\n\n")
+    assert "loop of 8 steps:" in forward
+    assert "loop of 8 steps, last step first:" in backward
+    assert "matmul(" in forward
+    with pytest.raises(ValueError, match="level must be 'words' or 'ir', got 'IR'"):
+        fast.explain("IR")
 
 
 def test_explain_speaks_of_every_program() -> None:

@@ -61,7 +61,7 @@ def test_a_program_is_printed() -> None:
         "inputs: %0 float64[8, 2, 3], %1 float64[3, 3], %2 float64[3, 3], %3 float64[2, 3]",
         "loop of 8 steps:",
         "    %4 = %0[t]                               float64[2, 3]",
-        "    %6 = carry %5 from %3                    float64[2, 3]",
+        "    %6 = carry %5, from %3                   float64[2, 3]",
         "    %7 = matmul(%4, %1)                      float64[2, 3]",
         "    %8 = matmul(%6, %2)                      float64[2, 3]",
         "    %9 = add(%7, %8)                         float64[2, 3]",

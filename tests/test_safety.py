@@ -14,7 +14,7 @@ from processes import HERE, python
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import nn, optim
-from tinygrad_rnn.compiler import cache, threads as sharing
+from tinygrad_rnn.compiler.runtime import cache, threads as sharing
 from tinygrad_rnn.errors import ShapeError
 from tinygrad_rnn.kernels import rows, scatter
 from tinygrad_rnn.kernels._jit import DISABLED
@@ -86,7 +86,7 @@ FORK = """
 import multiprocessing, os, signal, sys
 import numpy as np, tinygrad_rnn as tg
 from tinygrad_rnn import nn
-from tinygrad_rnn.compiler import threads
+from tinygrad_rnn.compiler.runtime import threads
 
 threads.LEAST_WORK = 0
 tg.set_num_threads(2)
@@ -212,7 +212,7 @@ def test_threads_that_jit_one_loop(monkeypatch: pytest.MonkeyPatch, caplog: Any)
 AT_EXIT = """
 import atexit, threading
 import numpy as np, tinygrad_rnn as tg
-from tinygrad_rnn.compiler import threads
+from tinygrad_rnn.compiler.runtime import threads
 
 threads.LEAST_WORK = 0
 tg.set_num_threads(3)

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 import tinygrad_rnn as tg
-from tinygrad_rnn.compiler import threads
-from tinygrad_rnn.compiler.program import Interpreted
+from tinygrad_rnn.compiler.runtime import threads
+from tinygrad_rnn.compiler.runtime.part import Interpreted
 from tinygrad_rnn.ops.random import default_generator
 
 from .program import load

@@ -180,9 +180,12 @@ class Jitted:
         """Code of the kernels of the last call: forward, then backward."""
         return words.source(self._entry().compiled)
 
-    def explain(self) -> str:
-        """In words: the loops found, what was moved and fused, what is kept, bytes, seconds."""
-        return words.explain(self._entry())
+    def explain(self, level: str = "words") -> str:
+        """In words: the loops found, what was moved and fused, what is kept, bytes, seconds.
+
+        `level="ir"`: the program itself, forward and backward, as code is made of it.
+        """
+        return words.explain(self._entry(), level)
 
     def _entry(self) -> Entry:
         if self._last is None:

@@ -16,8 +16,8 @@ from ..recording import constant, versions_of
 from ..tensors import Tensor
 from .aliases import share_version
 from .arguments import static
+from .compiled import Compiled
 from .names import names_of
-from .program import Compiled
 from .recorded import Recorded
 from .relocate import relocated
 

@@ -5,10 +5,12 @@ from typing import Any
 
 import numpy as np
 
+from .compiled import Compiled
 from .flat import repeated
-from .program import Compiled, Cuts, Interpreted, Part
-from .runtime import Runner
-from .threads import num_threads, shards_of
+from .ir import Printer
+from .runtime.part import Cuts, Interpreted, Part
+from .runtime.runner import Runner
+from .runtime.threads import num_threads, shards_of
 
 
 def source(compiled: Compiled) -> str:
@@ -25,9 +27,13 @@ def _backward(compiled: Compiled) -> list[Part]:
     return [full.part]
 
 
-def explain(entry: Any) -> str:
-    """What was found, moved, fused and kept, with bytes and seconds."""
+def explain(entry: Any, level: str) -> str:
+    """What was found, moved, fused and kept, with bytes and seconds; or the program itself."""
     compiled: Compiled = entry.compiled
+    if level == "ir":
+        return _programs(compiled)
+    if level != "words":
+        raise ValueError(f"explain: level must be 'words' or 'ir', got {level!r}")
     lines = [
         f"recorded {compiled.recorded} ops in {1e3 * entry.captured:.0f} ms, "
         f"rolled and rewritten in {1e3 * entry.prepared:.0f} ms"
@@ -43,6 +49,13 @@ def explain(entry: Any) -> str:
         lines += ["frozen at capture, since it cannot be looked at in every call:"]
         lines += [f"  {what}" for what in frozen]
     return "\n".join(lines)
+
+
+def _programs(compiled: Compiled) -> str:
+    """The programs as code is made of them; values have the same numbers in both."""
+    printer = Printer()
+    parts = zip(["forward", "backward"], [compiled.forward, *_backward(compiled)], strict=False)
+    return "\n\n".join([f"{name}:\n{printer.program(part.program)}" for name, part in parts])
 
 
 def _step(step: Any) -> list[str]:

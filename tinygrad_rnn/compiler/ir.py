@@ -10,7 +10,7 @@ runs backwards (`reverse`) goes through the same t from the last to the first.
     inputs: %0 float32[8, 2, 3], %1 float32[3, 3], %2 float32[2, 3]
     loop of 8 steps:
         %3 = %0[t]                               float32[2, 3]
-        %4 = carry %7 from %2                    float32[2, 3]
+        %4 = carry %7, from %2                   float32[2, 3]
         %5 = matmul(%4, %1)                      float32[2, 3]
         %6 = add(%3, %5)                         float32[2, 3]
         %7 = tanh(%6)                            float32[2, 3]
@@ -193,7 +193,7 @@ class Program:
         self.items[at:at] = instrs
 
     def __str__(self) -> str:
-        return _Printer().program(self)
+        return Printer().program(self)
 
 
 def reads(item: Item) -> list[Value]:
@@ -208,7 +208,7 @@ def writes(item: Item) -> list[Value]:
     return list(item.outputs()) if isinstance(item, Loop) else [item.out]
 
 
-class _Printer:
+class Printer:
     """Writes a program out, its values numbered in order of appearance."""
 
     def __init__(self) -> None:
@@ -253,10 +253,10 @@ class _Printer:
         if isinstance(p, Slice):
             t = "t" if p.stride == 1 else f"{p.stride} * t"
             return f"{self.name(p.source)}[{f'{p.start} + {t}' if p.start else t}]"
-        ago = f", {p.delay} steps ago," if p.delay > 1 else ""
-        return f"carry {self.name(p.of)}{ago} from {self.names(p.first)}"
+        ago = f", {p.delay} steps ago" if p.delay > 1 else ""
+        return f"carry {self.name(p.of)}{ago}, from {self.names(p.first)}"
 
     def result(self, r: Result) -> str:
-        lag = f", {r.lag} steps ago" if r.lag else ""
+        lag = f", {r.lag} step{'s' * (r.lag > 1)} ago" if r.lag else ""
         first = f", from {self.names(r.first)}" if r.first else ""
         return f"{r.kind} of {self.names(r.values)}{lag}{first}"

@@ -1,7 +1,7 @@
 """Give each beginning of a carry a value of its own to be carried.
 
-    %4 = carry %6 from %1            %4 = carry %6 from %1
-    %5 = carry %6 from %2        =>  %5 = carry %7 from %2
+    %4 = carry %6, from %1           %4 = carry %6, from %1
+    %5 = carry %6, from %2       =>  %5 = carry %7, from %2
     %6 = tanh(%3)                    %6 = tanh(%3)
                                      %7 = astype(%6, dtype=float64)
 

@@ -1,7 +1,7 @@
 """Differentiate: the backward program, by the gradient rules of ops in reverse order.
 
     loop of 8 steps:                 loop of 8 steps, last step first:
-        %4 = carry %6 from %2            %9 = carry %12 from zeros
+        %4 = carry %6, from %2           %9 = carry %12, from zeros
         %5 = matmul(%4, %1)          =>  %10 = %8[t]                    d %6, from outside
         %6 = tanh(%5)                    %11 = tanh_vjp(%9 + %10, %6)   d %5
         -> %7 = stack of %6              %12 = matmul(%11, %1^T)        d %4

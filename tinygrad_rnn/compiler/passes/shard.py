@@ -1,7 +1,7 @@
 """Shard: which values of a loop can be split by the batch, so that threads run it side by side.
 
     %4 = %0[t]                   split
-    %5 = carry %7 from %2        split
+    %5 = carry %7, from %2       split
     %6 = matmul(%5, %1)      =>  split       %1 is whole
     %7 = add(%4, %6)             split
     -> %8 = total of %7          split

@@ -22,8 +22,8 @@ import numba
 import numpy as np
 from numba.core.compiler_lock import global_compiler_lock
 
-from ..kernels import _apart, _jit
-from ..kernels._ground import folder, machine, write
+from ...kernels import _apart, _jit
+from ...kernels._ground import folder, machine, write
 
 _log = logging.getLogger(__name__)
 _loaded: dict[str, Callable[..., Any]] = {}

@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from ..op import Array
-from .ir import Carry, Instr, Loop, Result, Slice, Value
+from ...op import Array
+from ..ir import Carry, Instr, Loop, Result, Slice, Value
 
 Values = dict[int, Any]  # by id of the Value
 

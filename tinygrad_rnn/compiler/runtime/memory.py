@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ..op import Array
-from .codegen import Kernel
+from ...op import Array
+from ..codegen import Kernel
 from .interpret import Values
 from .threads import shards_of
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
-from .codegen import Kernel
-from .lowering.table import weighing
+from ..codegen import Kernel
+from ..lowering.table import weighing
 
 # products and pointwise work of a loop below which a second thread costs more than it brings
 LEAST_WORK = 20_000_000

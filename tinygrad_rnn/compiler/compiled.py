@@ -2,29 +2,20 @@
 
 import functools
 import operator
-import traceback
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from operator import itemgetter
-from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from ..errors import CompilerWarning
 from ..op import Array
-from . import codegen, interpret
-from .aliases import escaping, looks_at, shared
-from .interpret import Values
+from .aliases import looks_at, shared
 from .ir import Carry, Instr, Loop, Program, Result, Slice, Value, reads, writes
-from .layout import Held
-from .lowering.table import Unsupported, lowering
 from .needs import reached
 from .passes.differentiate import differentiate
 from .passes.pipeline import legalize, optimize
 from .passes.roll import roll
-from .runtime import Runner
+from .runtime.interpret import Values
+from .runtime.memory import Held
+from .runtime.part import Part, warn_of_defect
 
 
 def copy_items(items: Sequence[Instr | Loop]) -> list[Instr | Loop]:
@@ -49,108 +40,6 @@ def copy_items(items: Sequence[Instr | Loop]) -> list[Instr | Loop]:
 
 def _copy(i: Instr) -> Instr:
     return Instr(i.op, i.inputs, i.attrs, i.out, i.line)  # attributes are never written to
-
-
-def warn_of_defect(error: Exception) -> None:
-    """Say that a part of the compiler failed, and where."""
-    at = traceback.extract_tb(error.__traceback__)[-1:]
-    where = f" at {Path(at[0].filename).name}:{at[0].lineno}" if at else ""
-    warnings.warn(
-        f"tg.jit has a defect: {type(error).__name__}{where}: {error}. Results are right, but a "
-        "part of the function runs op by op; please report it with the function",
-        CompilerWarning,
-        stacklevel=2,
-    )
-
-
-class Eager:
-    """An instruction outside of loops: its op's eager kernel, with what can be looked up before."""
-
-    def __init__(self, instr: Instr):
-        self.instr, self.kernel, self.attrs = instr, instr.op.kernel, instr.attrs
-        self.out = id(instr.out)
-        self.args: list[tuple[bool, Any]] = [
-            (True, id(a)) if isinstance(a, Value) else (False, a) for a in instr.inputs
-        ]
-        self.many: Any = None  # reads all arguments at once: the items of a list
-        if len(self.args) > 1 and all(known for known, _ in self.args):
-            self.many = itemgetter(*[a for _, a in self.args])
-
-    def run(self, values: Values, held: Held) -> None:
-        """Compute it."""
-        if self.many is not None:
-            y = self.kernel(*self.many(values), **self.attrs)
-        else:
-            y = self.kernel(*[values[a] if known else a for known, a in self.args], **self.attrs)
-        values[self.out] = y if y.__class__ is np.ndarray else np.asarray(y)
-
-
-class Cuts:
-    """Slices, one after the other: 0.3 us each in place of 1.2 as an `Eager` one."""
-
-    def __init__(self) -> None:
-        self.cuts: list[tuple[int, int, Any]] = []
-
-    def add(self, instr: Instr) -> None:
-        """One more."""
-        key = instr.attrs["key"]
-        plain = tuple(key) if isinstance(key, tuple) else key
-        self.cuts.append((id(instr.out), id(instr.inputs[0]), plain))
-
-    def run(self, values: Values, held: Held) -> None:
-        """Cut all."""
-        for out, source, key in self.cuts:
-            y = values[source][key]
-            values[out] = y if y.__class__ is np.ndarray else np.asarray(y)
-
-
-class Interpreted:
-    """A loop that has no code: run step by step."""
-
-    def __init__(self, loop: Loop, why: str):
-        self.loop, self.why = loop, why
-
-    def run(self, values: Values, held: Held) -> None:
-        """Run all steps."""
-        interpret.run_loop(self.loop, values)
-
-
-class Part:
-    """Items ready to run: kernels for the loops, eager kernels for the rest."""
-
-    def __init__(self, items: list[Instr | Loop], outputs: Sequence[Value]):
-        keep = escaping(items, outputs)  # an array of the pool must not leave
-        self.items = items
-        self.steps: list[Runner | Eager | Cuts | Interpreted] = []
-        for item in items:
-            if isinstance(item, Instr):
-                self._eager(item)
-                continue
-            try:
-                self.steps.append(Runner(codegen.generate(item), keep))
-            except Unsupported as why:
-                self.steps.append(Interpreted(item, f"there is no code for {why}"))
-            except Exception as error:
-                warn_of_defect(error)
-                self.steps.append(Interpreted(item, "the code generator failed"))
-
-    def _eager(self, instr: Instr) -> None:
-        if not lowering(instr.op).slices or not isinstance(instr.inputs[0], Value):
-            self.steps.append(Eager(instr))
-            return
-        if not self.steps or not isinstance(self.steps[-1], Cuts):
-            self.steps.append(Cuts())
-        self.steps[-1].add(instr)  # type: ignore[union-attr]
-
-    def run(self, values: Values, held: Held) -> None:
-        """Run everything on `values`, which grows by all that is computed."""
-        for step in self.steps:
-            step.run(values, held)
-
-    @property
-    def runners(self) -> list[Runner]:
-        """The compiled loops."""
-        return [s for s in self.steps if isinstance(s, Runner)]
 
 
 @dataclass(eq=False)
@@ -188,7 +77,7 @@ class Compiled:
         saved: list[Value] = []
         if self.differentiable and self.wanted:
             full = self.backward(tuple(self.wanted), tuple(self.differentiable))
-            saved = [v for item in full.part.items for v in reads(item)]
+            saved = [v for item in full.part.program.items for v in reads(item)]
         made = {id(v) for i in self.program.items for v in writes(i)}
         self.saved = list({id(v): v for v in saved if id(v) in made}.values())
         self.read_inputs = {id(v) for v in saved}
@@ -196,7 +85,7 @@ class Compiled:
             inputs, copy_items(self.program.items), [*self.program.outputs, *self.saved]
         )
         legalize(forward)
-        self.forward = Part(forward.items, self.program.outputs)
+        self.forward = Part(forward, self.program.outputs)
         memory = looks_at(forward.items)
         # inputs that must not be written to before the backward pass
         self.watched = self.read_inputs | {memory.get(id(v), 0) for v in self.saved}
@@ -222,7 +111,7 @@ class Compiled:
             known += [v for i in program.items for v in writes(i)]
             backward = Program(known, items, [g for g in gradients if g is not None])
             legalize(backward)
-            part = Part(backward.items, backward.outputs)
+            part = Part(backward, backward.outputs)
             self._backwards[key] = Backward(part, cotangents, gradients)
         return self._backwards[key]
 

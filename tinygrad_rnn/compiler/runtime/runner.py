@@ -8,15 +8,15 @@ from typing import Any
 import numba
 import numpy as np
 
-from ..errors import CompilerWarning, ShapeError
-from ..kernels import _ground
-from ..op import Array
+from ...errors import CompilerWarning, ShapeError
+from ...kernels import _ground
+from ...op import Array
+from ..codegen import Kernel
+from ..ir import Carry, Result, Value, same
+from ..lowering.sharding import PARTIAL
 from . import cache, interpret
-from .codegen import Kernel
 from .interpret import Values
-from .ir import Carry, Result, Value, same
-from .layout import HEAD, Arena, Held, Layout, aligned
-from .lowering.sharding import PARTIAL
+from .memory import HEAD, Arena, Held, Layout, aligned
 from .threads import in_parallel, num_threads
 
 _log = logging.getLogger(__name__)
