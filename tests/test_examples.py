@@ -286,7 +286,7 @@ def run_blocks(path, least):
     return text
 
 
-PAGES = {"writing": 3, "seeing": 5, "running": 2, "training": 4, "internals": 1}
+PAGES = {"writing": 3, "seeing": 5, "running": 2, "training": 4, "internals": 2}
 
 
 @pytest.mark.parametrize("page", PAGES)

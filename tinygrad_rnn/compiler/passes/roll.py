@@ -1,10 +1,10 @@
 """Roll: from the flat recording to a program with loops (`rolling` finds them).
 
-    %4 = matmul(%2, %1)          loop of 8 steps:
-    %5 = tanh(%4)                    %3 = carry %5, from %2
-    %6 = matmul(%5, %1)      =>      %4 = matmul(%3, %1)
-    %7 = tanh(%6)                    %5 = tanh(%4)
-    ...                              -> %6 = stack of %5
+%4 = matmul(%2, %1)          loop of 8 steps:
+%5 = tanh(%4)                    %3 = carry %5, from %2
+%6 = matmul(%5, %1)      =>      %4 = matmul(%3, %1)
+%7 = tanh(%6)                    %5 = tanh(%4)
+...                              -> %6 = stack of %5
 """
 
 from collections.abc import Hashable
