@@ -3,6 +3,7 @@
 python tools/api.py [--check]
 """
 
+import ast
 import importlib
 import inspect
 import re
@@ -35,14 +36,20 @@ CONFIG.update(
 
 def public(name: str) -> list[str]:
     """The names of a module that are meant for use and are no modules themselves."""
-    module = importlib.import_module(name)
-    names = getattr(module, "__all__", None) or [n for n in dir(module) if not n.startswith("_")]
-    home = "tinygrad_rnn" if hasattr(module, "__path__") else name  # a file imports for its own use
-    return sorted(n for n in names if _defined_in(home, getattr(module, n)))
+    module: Any = importlib.import_module(name)
+    names = getattr(module, "__all__", None) or _named(Path(module.__file__))
+    return sorted(n for n in names if callable(getattr(module, n)))
 
 
-def _defined_in(home: str, thing: Any) -> bool:
-    return callable(thing) and str(getattr(thing, "__module__", "")).startswith(home)
+def _named(path: Path) -> list[str]:
+    """What a file defines, and what it imports as itself, which hands it on."""
+    found = []
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            found.append(node.name)
+        elif isinstance(node, ast.ImportFrom):
+            found += [alias.name for alias in node.names if alias.asname == alias.name]
+    return [name for name in found if not name.startswith("_")]
 
 
 def fenced(text: str) -> str:

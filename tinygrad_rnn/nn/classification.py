@@ -128,7 +128,13 @@ def nll_loss(
     mask: Any = None,
     axis: int | None = None,
 ) -> Tensor:
-    """-x[target] of log probabilities x (..., classes); all else as in `cross_entropy`."""
+    """-x[target] of log probabilities x (..., classes); all else as in `cross_entropy`.
+
+    >>> import tinygrad_rnn as tg
+    >>> p = tg.tensor([[0.25, 0.75]])
+    >>> round(tg.nn.nll_loss(tg.log(p), tg.tensor([1])).item(), 4)
+    0.2877
+    """
     x, used, keep = _rows("nll_loss", x, as_tensor(target), ignore_index, mask, axis)
     picked = ops.take_along_axis(x, ops.expand_dims(used, -1), axis=-1)
     loss = -ops.reshape(picked, shape=used.shape)

@@ -36,7 +36,14 @@ def normal_(p: T, mean: float = 0.0, std: float = 1.0, generator: Generator | No
 
 
 def constant_(p: T, value: float) -> T:
-    """Fill with one value."""
+    """Fill with one value.
+
+    >>> import tinygrad_rnn as tg
+    >>> b = tg.nn.Parameter(tg.zeros(2))
+    >>> _ = tg.nn.init.constant_(b, 1.0)
+    >>> b.tolist()
+    [1.0, 1.0]
+    """
     p.assign_(np.full(p.shape, value))
     return p
 
@@ -90,6 +97,12 @@ def orthogonal_(p: T, gain: float = 1.0, generator: Generator | None = None) -> 
 
     Rows or columns, whichever are fewer, are orthonormal. Of a gate-stacked
     recurrent weight use `recurrent_orthogonal_`, which fills gate by gate.
+
+    >>> import tinygrad_rnn as tg
+    >>> W = tg.nn.Parameter(tg.zeros(3, 3))
+    >>> _ = tg.nn.init.orthogonal_(W)
+    >>> bool(abs(W.numpy() @ W.numpy().T - tg.eye(3).numpy()).max() < 1e-6)
+    True
     """
     fan_in, fan_out = _fans("orthogonal_", p)
     p.assign_(gain * _orthogonal(p, fan_out, fan_in, generator))
@@ -111,7 +124,14 @@ def recurrent_orthogonal_(p: T, gain: float = 1.0, generator: Generator | None =
 
 
 def identity_(p: T, gain: float = 1.0) -> T:
-    """Fill each square block with gain times the identity: Le, Jaitly and Hinton 2015 (IRNN)."""
+    """Fill each square block with gain times the identity: Le, Jaitly and Hinton 2015 (IRNN).
+
+    >>> import tinygrad_rnn as tg
+    >>> W = tg.nn.Parameter(tg.zeros(2, 2))
+    >>> _ = tg.nn.init.identity_(W)
+    >>> W.tolist()
+    [[1.0, 0.0], [0.0, 1.0]]
+    """
     gates, H = _square_blocks("identity_", p)
     p.assign_(gain * np.tile(np.eye(H), (gates, 1)))
     return p

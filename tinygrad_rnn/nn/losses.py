@@ -83,7 +83,12 @@ def mse_loss(x: Any, target: Any, reduction: str = "mean", mask: Any = None) -> 
 
 
 def l1_loss(x: Any, target: Any, reduction: str = "mean", mask: Any = None) -> Tensor:
-    """Absolute error |x - target|."""
+    """Absolute error |x - target|.
+
+    >>> import tinygrad_rnn as tg
+    >>> tg.nn.l1_loss(tg.tensor([1.0, 3.0]), tg.tensor([0.0, 0.0])).item()
+    2.0
+    """
     x, target, keep = pair("l1_loss", x, target, mask)
     return reduce("l1_loss", ops.abs(x - target), reduction, keep)
 
@@ -91,7 +96,12 @@ def l1_loss(x: Any, target: Any, reduction: str = "mean", mask: Any = None) -> T
 def huber_loss(
     x: Any, target: Any, delta: float = 1.0, reduction: str = "mean", mask: Any = None
 ) -> Tensor:
-    """d^2 / 2 for |d| <= delta, else delta (|d| - delta / 2): Huber (1964)."""
+    """d^2 / 2 for |d| <= delta, else delta (|d| - delta / 2): Huber (1964).
+
+    >>> import tinygrad_rnn as tg
+    >>> tg.nn.huber_loss(tg.tensor([0.5, 3.0]), tg.tensor([0.0, 0.0]), reduction='none').tolist()
+    [0.125, 2.5]
+    """
     if delta <= 0:
         raise ValueError(f"huber_loss: delta must be positive, got {delta}")
     x, target, keep = pair("huber_loss", x, target, mask)
@@ -218,6 +228,11 @@ def quantile_loss(
 
     One quantile: x has the target's shape. Several: x has one more last axis, a
     value for each.
+
+    >>> import tinygrad_rnn as tg
+    >>> y = tg.tensor([1.0, -1.0])
+    >>> tg.nn.quantile_loss(tg.zeros(2), y, 0.9, reduction='none').tolist()
+    [0.8999999761581421, 0.10000000149011612]
     """
     many = isinstance(quantiles, Sequence)
     qs = [float(q) for q in quantiles] if isinstance(quantiles, Sequence) else [float(quantiles)]

@@ -27,6 +27,12 @@ def unroll(
     is the output. `masks` are T booleans (N, 1), None
     where all rows are live; elsewhere a row keeps its state and puts out 0. What else is
     `given` by name goes to the cell at every step.
+
+    >>> import tinygrad_rnn as tg
+    >>> cell = tg.nn.GRUCell(3, 4)
+    >>> states, last = tg.nn.unroll(cell, tg.ones(7, 2, 3), tg.zeros(2, 4))
+    >>> states.shape, last.shape
+    ((7, 2, 4), (2, 4))
     """
     T = x.shape[0]
     outputs: list[Any] = [None] * T

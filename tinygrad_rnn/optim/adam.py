@@ -24,6 +24,16 @@ class Adam(RuleOptimizer):
     Kingma and Ba, ICLR 2015; weight_decay is added to the gradient. `amsgrad` takes the
     greatest v so far (Reddi, Kale and Kumar, ICLR 2018). The bias is that of each
     parameter's own number of updates, as in PyTorch.
+
+    >>> import tinygrad_rnn as tg
+    >>> p = tg.tensor([1.0], requires_grad=True)
+    >>> optimizer = tg.optim.Adam([p], lr=0.1)
+    >>> for _ in range(2):
+    ...     optimizer.zero_grad()
+    ...     (p * p).sum().backward()
+    ...     optimizer.step()
+    >>> round(p.item(), 4)
+    0.8004
     """
 
     moments = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")
@@ -73,7 +83,18 @@ class Adam(RuleOptimizer):
 
 
 class AdamW(Adam):
-    """Adam with the decay taken off the parameter itself: Loshchilov and Hutter, ICLR 2019."""
+    """Adam with the decay taken off the parameter itself: Loshchilov and Hutter, ICLR 2019.
+
+    >>> import tinygrad_rnn as tg
+    >>> p = tg.tensor([1.0], requires_grad=True)
+    >>> optimizer = tg.optim.AdamW([p], lr=0.1, weight_decay=0.1)
+    >>> for _ in range(2):
+    ...     optimizer.zero_grad()
+    ...     (p * p).sum().backward()
+    ...     optimizer.step()
+    >>> round(p.item(), 4)
+    0.7816
+    """
 
     def __init__(
         self,
@@ -103,6 +124,16 @@ class NAdam(RuleOptimizer):
 
     mu = beta_1 (1 - 0.96^(t momentum_decay) / 2), mu' that of the next update, and the
     bias is the product of all mu: Dozat, ICLR workshop 2016.
+
+    >>> import tinygrad_rnn as tg
+    >>> p = tg.tensor([1.0], requires_grad=True)
+    >>> optimizer = tg.optim.NAdam([p], lr=0.1)
+    >>> for _ in range(2):
+    ...     optimizer.zero_grad()
+    ...     (p * p).sum().backward()
+    ...     optimizer.step()
+    >>> round(p.item(), 4)
+    0.82
     """
 
     moments = ("exp_avg", "exp_avg_sq")
@@ -164,6 +195,16 @@ class RAdam(RuleOptimizer):
     r = sqrt((k - 4) (k - 2) K / ((K - 4) (K - 2) k)), K = 2 / (1 - beta_2) - 1 and k =
     K - 2 t beta_2^t / (1 - beta_2^t); up to k = 5 a step without v, p = p - lr m^:
     Liu et al., ICLR 2020.
+
+    >>> import tinygrad_rnn as tg
+    >>> p = tg.tensor([1.0], requires_grad=True)
+    >>> optimizer = tg.optim.RAdam([p], lr=0.1)
+    >>> for _ in range(2):
+    ...     optimizer.zero_grad()
+    ...     (p * p).sum().backward()
+    ...     optimizer.step()
+    >>> round(p.item(), 4)
+    0.6211
     """
 
     moments = ("exp_avg", "exp_avg_sq")
@@ -212,7 +253,18 @@ class RAdam(RuleOptimizer):
 
 
 class Adamax(RuleOptimizer):
-    """m as Adam's; u = max(beta_2 u, |g| + eps); p = p - lr m^ / u: Kingma and Ba, ICLR 2015."""
+    """m as Adam's; u = max(beta_2 u, |g| + eps); p = p - lr m^ / u: Kingma and Ba, ICLR 2015.
+
+    >>> import tinygrad_rnn as tg
+    >>> p = tg.tensor([1.0], requires_grad=True)
+    >>> optimizer = tg.optim.Adamax([p], lr=0.1)
+    >>> for _ in range(2):
+    ...     optimizer.zero_grad()
+    ...     (p * p).sum().backward()
+    ...     optimizer.step()
+    >>> round(p.item(), 4)
+    0.8052
+    """
 
     moments = ("exp_avg", "exp_inf")
     betas, eps = Option(two_betas), Option(at_least_0)

@@ -95,6 +95,13 @@ def clip_grad_value_(params: Iterable[Tensor] | Tensor, clip_value: float) -> fl
     """Limit every gradient value to [-clip_value, clip_value]; NaN stays NaN.
 
     Returns the norm before clipping.
+
+    >>> import tinygrad_rnn as tg
+    >>> w = tg.tensor([3.0, 0.1], requires_grad=True)
+    >>> (0.5 * w * w).sum().backward()
+    >>> norm = clip_grad_value_([w], 1.0)
+    >>> [round(g, 2) for g in w.grad.tolist()]
+    [1.0, 0.1]
     """
     if not clip_value > 0:
         raise ValueError(f"clip_grad_value_: clip_value must be positive, got {clip_value}")

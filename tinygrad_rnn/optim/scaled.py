@@ -13,6 +13,16 @@ class Adagrad(RuleOptimizer):
     """v = v + g^2; p = p - lr / (1 + (t - 1) lr_decay) g / (sqrt v + eps).
 
     Duchi, Hazan and Singer, JMLR 12 (2011); v begins at initial_accumulator_value.
+
+    >>> import tinygrad_rnn as tg
+    >>> p = tg.tensor([1.0], requires_grad=True)
+    >>> optimizer = tg.optim.Adagrad([p], lr=0.1)
+    >>> for _ in range(2):
+    ...     optimizer.zero_grad()
+    ...     (p * p).sum().backward()
+    ...     optimizer.step()
+    >>> round(p.item(), 4)
+    0.8331
     """
 
     moments = ("sum",)
@@ -58,6 +68,16 @@ class Adadelta(RuleOptimizer):
     """v = rho v + (1 - rho) g^2; d = sqrt(u + eps) / sqrt(v + eps) g; u = the same mean of d^2.
 
     p = p - lr d: Zeiler, arXiv 1212.5701 (2012).
+
+    >>> import tinygrad_rnn as tg
+    >>> p = tg.tensor([1.0], requires_grad=True)
+    >>> optimizer = tg.optim.Adadelta([p])
+    >>> for _ in range(2):
+    ...     optimizer.zero_grad()
+    ...     (p * p).sum().backward()
+    ...     optimizer.step()
+    >>> round(p.item(), 4)
+    0.9936
     """
 
     moments = ("square_avg", "acc_delta")
@@ -114,6 +134,16 @@ class RMSprop(RuleOptimizer):
 
     `centered` takes the square of g's own running mean off v (Graves, arXiv 1308.0850,
     2013); with `momentum`, p = p - lr m, m = momentum m + g / (sqrt v + eps).
+
+    >>> import tinygrad_rnn as tg
+    >>> p = tg.tensor([1.0], requires_grad=True)
+    >>> optimizer = tg.optim.RMSprop([p], lr=0.01)
+    >>> for _ in range(2):
+    ...     optimizer.zero_grad()
+    ...     (p * p).sum().backward()
+    ...     optimizer.step()
+    >>> round(p.item(), 4)
+    0.8329
     """
 
     moments = ("square_avg", "grad_avg", "momentum_buffer")

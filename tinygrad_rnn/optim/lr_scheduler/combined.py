@@ -103,7 +103,20 @@ class SequentialLR(_Combined):
 
 
 class ChainedScheduler(_Combined):
-    """All schedules along one another: those that multiply, multiply together."""
+    """All schedules along one another: those that multiply, multiply together.
+
+    >>> import tinygrad_rnn as tg
+    >>> optimizer = tg.optim.SGD([tg.tensor([0.0], requires_grad=True)], lr=1.0)
+    >>> from tinygrad_rnn.optim.lr_scheduler import LinearWarmup, StepLR
+    >>> parts = LinearWarmup(optimizer, steps=2, start_factor=0.5), StepLR(optimizer, 3, 0.1)
+    >>> schedule = tg.optim.lr_scheduler.ChainedScheduler(parts)
+    >>> rates = []
+    >>> for _ in range(5):
+    ...     rates.append(round(optimizer.lr, 3))
+    ...     schedule.step()
+    >>> rates
+    [0.5, 0.75, 1.0, 0.1, 0.1]
+    """
 
     def __init__(self, schedulers: Sequence[LRScheduler], optimizer: Optimizer | None = None):
         super().__init__(self._parts(optimizer, schedulers))

@@ -13,6 +13,16 @@ class CosineAnnealingLR(LRScheduler):
 
     lr = eta_min + (base - eta_min) (1 + cos(pi t / T_max)) / 2, without restarts; computed
     from the rate of the step before, so that it goes along with other schedules.
+
+    >>> import tinygrad_rnn as tg
+    >>> optimizer = tg.optim.SGD([tg.tensor([0.0], requires_grad=True)], lr=1.0)
+    >>> schedule = tg.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=4)
+    >>> rates = []
+    >>> for _ in range(5):
+    ...     rates.append(round(optimizer.lr, 3))
+    ...     schedule.step()
+    >>> rates
+    [1.0, 0.854, 0.5, 0.146, 0.0]
     """
 
     def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0):
@@ -38,6 +48,16 @@ class CosineAnnealingWarmRestarts(LRScheduler):
 
     Each time it takes T_mult times as many steps. `step(epoch)` goes to a place, which may be
     a fraction: epoch + batch / batches.
+
+    >>> import tinygrad_rnn as tg
+    >>> optimizer = tg.optim.SGD([tg.tensor([0.0], requires_grad=True)], lr=1.0)
+    >>> schedule = tg.optim.lr_scheduler.CosineAnnealingWarmRestarts(optimizer, T_0=2, T_mult=2)
+    >>> rates = []
+    >>> for _ in range(7):
+    ...     rates.append(round(optimizer.lr, 3))
+    ...     schedule.step()
+    >>> rates
+    [1.0, 0.5, 1.0, 0.854, 0.5, 0.146, 1.0]
     """
 
     def __init__(self, optimizer: Optimizer, T_0: int, T_mult: int = 1, eta_min: float = 0.0):

@@ -53,6 +53,16 @@ class OneCycleLR(_Cycling):
     from max_momentum to base_momentum and back. In `three_phase` the way down mirrors
     the way up, and what is left of the steps leads to the end. By cosines, or lines
     ("linear"). A step past the last raises ValueError.
+
+    >>> import tinygrad_rnn as tg
+    >>> optimizer = tg.optim.SGD([tg.tensor([0.0], requires_grad=True)], lr=1.0)
+    >>> schedule = tg.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=1.0, total_steps=5)
+    >>> rates = []
+    >>> for _ in range(5):
+    ...     rates.append(round(optimizer.lr, 3))
+    ...     schedule.step()
+    >>> rates
+    [0.04, 0.95, 0.611, 0.188, 0.0]
     """
 
     def __init__(
@@ -135,6 +145,17 @@ class CyclicLR(_Cycling):
     Smith, WACV 2017. The height of a cycle is halved each time with mode "triangular2",
     times gamma at every step with "exp_range"; or what `scale_fn` gives for the number of the
     cycle, or of the step if scale_mode is "iterations".
+
+    >>> import tinygrad_rnn as tg
+    >>> optimizer = tg.optim.SGD([tg.tensor([0.0], requires_grad=True)], lr=1.0)
+    >>> from tinygrad_rnn.optim.lr_scheduler import CyclicLR
+    >>> schedule = CyclicLR(optimizer, base_lr=0.1, max_lr=1.0, step_size_up=2)
+    >>> rates = []
+    >>> for _ in range(5):
+    ...     rates.append(round(optimizer.lr, 3))
+    ...     schedule.step()
+    >>> rates
+    [0.1, 0.55, 1.0, 0.55, 0.1]
     """
 
     def __init__(

@@ -30,7 +30,18 @@ class StepLR(LRScheduler):
 
 
 class MultiStepLR(LRScheduler):
-    """Multiply by gamma at each of the milestones."""
+    """Multiply by gamma at each of the milestones.
+
+    >>> import tinygrad_rnn as tg
+    >>> optimizer = tg.optim.SGD([tg.tensor([0.0], requires_grad=True)], lr=1.0)
+    >>> schedule = tg.optim.lr_scheduler.MultiStepLR(optimizer, milestones=[1, 3], gamma=0.1)
+    >>> rates = []
+    >>> for _ in range(5):
+    ...     rates.append(round(optimizer.lr, 3))
+    ...     schedule.step()
+    >>> rates
+    [1.0, 0.1, 0.1, 0.01, 0.01]
+    """
 
     def __init__(self, optimizer: Optimizer, milestones: Sequence[int], gamma: float = 0.1):
         self.milestones = sorted(milestones)
@@ -43,7 +54,18 @@ class MultiStepLR(LRScheduler):
 
 
 class ExponentialLR(LRScheduler):
-    """Multiply by gamma at every step."""
+    """Multiply by gamma at every step.
+
+    >>> import tinygrad_rnn as tg
+    >>> optimizer = tg.optim.SGD([tg.tensor([0.0], requires_grad=True)], lr=1.0)
+    >>> schedule = tg.optim.lr_scheduler.ExponentialLR(optimizer, gamma=0.5)
+    >>> rates = []
+    >>> for _ in range(4):
+    ...     rates.append(round(optimizer.lr, 3))
+    ...     schedule.step()
+    >>> rates
+    [1.0, 0.5, 0.25, 0.125]
+    """
 
     def __init__(self, optimizer: Optimizer, gamma: float):
         (self.gamma,) = checked("ExponentialLR", {"gamma": above_0}, gamma=gamma)
@@ -54,7 +76,18 @@ class ExponentialLR(LRScheduler):
 
 
 class ConstantLR(LRScheduler):
-    """Multiply by factor until total_iters steps are done."""
+    """Multiply by factor until total_iters steps are done.
+
+    >>> import tinygrad_rnn as tg
+    >>> optimizer = tg.optim.SGD([tg.tensor([0.0], requires_grad=True)], lr=1.0)
+    >>> schedule = tg.optim.lr_scheduler.ConstantLR(optimizer, factor=0.5, total_iters=2)
+    >>> rates = []
+    >>> for _ in range(4):
+    ...     rates.append(round(optimizer.lr, 3))
+    ...     schedule.step()
+    >>> rates
+    [0.5, 0.5, 1.0, 1.0]
+    """
 
     def __init__(self, optimizer: Optimizer, factor: float = 1 / 3, total_iters: int = 5):
         (self.factor,) = checked("ConstantLR", {"factor": share}, factor=factor)
@@ -110,14 +143,36 @@ class LinearLR(LRScheduler):
 
 
 class LinearWarmup(LinearLR):
-    """From start_factor to 1 along a line in `steps` steps."""
+    """From start_factor to 1 along a line in `steps` steps.
+
+    >>> import tinygrad_rnn as tg
+    >>> optimizer = tg.optim.SGD([tg.tensor([0.0], requires_grad=True)], lr=1.0)
+    >>> schedule = tg.optim.lr_scheduler.LinearWarmup(optimizer, steps=4, start_factor=0.2)
+    >>> rates = []
+    >>> for _ in range(6):
+    ...     rates.append(round(optimizer.lr, 3))
+    ...     schedule.step()
+    >>> rates
+    [0.2, 0.4, 0.6, 0.8, 1.0, 1.0]
+    """
 
     def __init__(self, optimizer: Optimizer, steps: int, start_factor: float = 0.1):
         super().__init__(optimizer, start_factor, 1.0, steps)
 
 
 class LambdaLR(LRScheduler):
-    """Multiply the base rate by what a function, or one for each group, gives for the step."""
+    """Multiply the base rate by what a function, or one for each group, gives for the step.
+
+    >>> import tinygrad_rnn as tg
+    >>> optimizer = tg.optim.SGD([tg.tensor([0.0], requires_grad=True)], lr=1.0)
+    >>> schedule = tg.optim.lr_scheduler.LambdaLR(optimizer, lambda epoch: 1 / (1 + epoch))
+    >>> rates = []
+    >>> for _ in range(4):
+    ...     rates.append(round(optimizer.lr, 3))
+    ...     schedule.step()
+    >>> rates
+    [1.0, 0.5, 0.333, 0.25]
+    """
 
     def __init__(self, optimizer: Optimizer, lr_lambda: Callable[[int], float] | Sequence[Any]):
         self._belong(optimizer)
