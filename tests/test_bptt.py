@@ -1,6 +1,7 @@
 """Backpropagation through time as a film: each frame one arrow, its numbers those of the tape."""
 
 import builtins
+import copy
 import itertools
 import re
 
@@ -31,7 +32,11 @@ def filmed(loss, steps="all"):
         found, slots(found, steps, 10, "film"), lambda v, t: lines_of(graph, v, (), t), "up"
     )
     told = contributions(loss.node, graph)
-    return bptt.frames(paint(grid, "film"), told, graph), told, graph
+    picture = paint(grid, "film")
+    bare = copy.deepcopy(picture)
+    for b in picture.boxes:
+        b.lines = [*b.lines, "|g| 0"]
+    return bptt.frames(picture, bare, told, graph), told, graph
 
 
 def sums_in(frame, graph):
@@ -81,10 +86,10 @@ def test_with_from_step_the_film_tells_of_that_loss_alone(tmp_path, monkeypatch)
 def test_captions_say_where_what_and_how_much():
     made, _, _ = filmed(textbook(3)[0])
     captions = [[t.text for t in f.texts if t.y > f.height - 18 * (bptt.SHOWN + 2)] for f in made]
-    assert captions[0] == ["1 of 34, t = 2", "∂L/∂((0 + E_0) + E_1) = 1  =  1"]
+    assert captions[0] == ["1 of 34, t = 2", "∂L/∂((0 + E₀) + E₁) = 1"]
     assert [int(re.match(r"\d+", c[0])[0]) for c in captions] == list(range(1, 35))
     whole = [line for c in captions for line in c]
-    (line,) = [one for one in whole if one.startswith("∂L/∂S_1 += ∂L/∂Y_1 · Wy")]
+    (line,) = [one for one in whole if one.startswith("∂L/∂S₁ += ∂L/∂Y₁ · Wy")]
     assert "(the sum of 2 so far: " in line
 
 
@@ -162,9 +167,10 @@ def test_steps_go_by_their_names_in_formulas_too():
     told = contributions(loss.node, collect(loss))
     assert told[-1].formula.startswith("∂L/∂")
     words = " ".join(c.formula for c in told)
-    assert "S_3" in words
-    assert "S_1" in words
-    assert "Y_0" not in words
-    made = bptt.frames(viz.gradient_flow(loss, level="op").picture, told, collect(loss))
+    assert "S₃" in words
+    assert "S₁" in words
+    assert "Y₀" not in words
+    picture = viz.unrolled(loss, level="op").picture
+    made = bptt.frames(picture, picture, told, collect(loss))
     captions = [t.text for f in made for t in f.texts if " of " in t.text]
     assert {c.split("t = ")[1] for c in captions if "t = " in c} == {"1", "2", "3"}

@@ -37,11 +37,11 @@ def test_the_textbook_network_is_told_as_the_textbook_tells_it():
     found, _ = told(loss)
     formulas = [c.formula for c in found]
     wanted = [
-        "∂L/∂E_1 = 1", "∂L/∂(Y_1 − 0.3) = ∂L/∂E_1 · 2 (Y_1 − 0.3)", "∂L/∂Y_1 = ∂L/∂(Y_1 − 0.3)",
-        "∂L/∂S_1 = ∂L/∂Y_1 · Wy", "∂L/∂Wy = ∂L/∂Y_1 · S_1",
-        "∂L/∂((X_1 Wx) + (S_0 Ws)) = ∂L/∂S_1 · (1 − S_1²)",
-        "∂L/∂S_0 = ∂L/∂(S_0 Ws) · Ws", "∂L/∂Ws = ∂L/∂(S_0 Ws) · S_0", "∂L/∂Wx = ∂L/∂(X_1 Wx) · X_1",
-        "∂L/∂S_0 += ∂L/∂Y_0 · Wy", "∂L/∂Wy += ∂L/∂Y_0 · S_0", "∂L/∂Wx += ∂L/∂(X_0 Wx) · X_0",
+        "∂L/∂E₁ = 1", "∂L/∂(Y₁ − 0.3) = ∂L/∂E₁ · 2 (Y₁ − 0.3)", "∂L/∂Y₁ = ∂L/∂(Y₁ − 0.3)",
+        "∂L/∂S₁ = ∂L/∂Y₁ · Wy", "∂L/∂Wy = ∂L/∂Y₁ · S₁",
+        "∂L/∂((X₁ Wx) + (S₀ Ws)) = ∂L/∂S₁ · (1 − S₁²)",
+        "∂L/∂S₀ = ∂L/∂(S₀ Ws) · Ws", "∂L/∂Ws = ∂L/∂(S₀ Ws) · S₀", "∂L/∂Wx = ∂L/∂(X₁ Wx) · X₁",
+        "∂L/∂S₀ += ∂L/∂Y₀ · Wy", "∂L/∂Wy += ∂L/∂Y₀ · S₀", "∂L/∂Wx += ∂L/∂(X₀ Wx) · X₀",
     ]  # fmt: skip
     places = [formulas.index(f) for f in wanted]
     assert places == sorted(places)

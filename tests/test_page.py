@@ -8,6 +8,7 @@ import pytest
 from diagrams import gallery
 
 from tinygrad_rnn import nn, viz
+from tinygrad_rnn.viz.flow.contributions import contributions
 from tinygrad_rnn.viz.graph import building
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs the extra `browser`")
@@ -139,6 +140,34 @@ def test_the_sweep_has_a_stop_for_each_step(load):
     page.click("#speed")
     assert page.locator("#speed").text_content() == "2×"
     assert slider.input_value() == stopped
+
+
+def test_the_sweep_goes_by_arrows_with_formulas(load):
+    """A stop for each arrow in the tape's order, its formula and numbers; what waits is pale."""
+    loss = gallery.textbook()
+    told = contributions(loss.node, building.collect(loss))
+    page = load(viz.gradient_flow(loss, params="edges"))
+    assert page.locator("#formula").is_hidden()
+    page.click("#arrows")
+    slider, seen = page.locator("#sweep"), []
+    for k in range(1, int(slider.get_attribute("max")) + 1):
+        page.keyboard.press(".")
+        assert count(page, "#gradient g.link.now") == 1
+        assert count(page, "#gradient g.link.lit") == k
+        seen += page.locator("#formula").text_content().split("\n")
+    formulas = [c.formula for c in told]
+    assert [s for s in seen if "Wx" in s and s.startswith("∂L/∂Wx")] != []
+    for text in seen:
+        formula = next(f for f in formulas if text.startswith(f))
+        value = next(c.value for c in told if c.formula == formula)
+        number = re.search(r"= {2}([^ ]+)", text)
+        assert number is None or float(number[1]) == pytest.approx(float(value), rel=5e-3)
+    assert page.locator("#where").text_content() == f"t = 1: {k} of {k}"
+    assert len(seen) == len(set(seen)) > 15
+    page.keyboard.press("f")
+    assert slider.get_attribute("max") == "4"
+    page.keyboard.press("g")
+    assert page.locator("#arrows").is_hidden()
 
 
 def test_ops_are_stops_where_there_are_no_steps(load):

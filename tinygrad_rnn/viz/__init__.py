@@ -37,7 +37,7 @@ from .paint.rolled import paint_rolled, roll_up
 from .paint.unrolled import paint
 from .views import LEVELS, OPTIONS as OPTIONS, View, summary, view
 
-LARGE = 2_000  # boxes of a finer level that a page holds beside the one asked for
+LARGE = 2_000  # boxes of a finer level, and arrows with formulas, that a page holds
 
 
 def _recorded(loss: Any, flow: Any, who: str) -> Graph:
@@ -78,7 +78,8 @@ def _film_of(
                 "viz.gradient_flow(loss) before loss.backward()"
             )
         told = _contributions.contributions(root_of(loss, who), graph, blocked)
-        return _bptt.animated(_bptt.frames(base.gradient(), told, graph), form, seconds, dpi)
+        made = _bptt.frames(base.gradient(), base.forward(), told, graph)
+        return _bptt.animated(made, form, seconds, dpi)
 
     return film_of
 
@@ -231,8 +232,13 @@ def gradient_flow(
     def page() -> _page.Page:
         finer = [flowing(*f) for f in _finer(drawn, who, params, (direction, show), cut)]
         views = []
+        told = []  # of a recorded flow, or one of too many arrows, nothing is told
+        if flow is None and len(graph.edges) <= LARGE:
+            told = _contributions.contributions(root_of(loss, who), graph, blocked)
         for f in (base, *finer):
-            views.append(_page.Shown("gradient", f.view.level, f.gradient()))
+            shown = f.gradient()
+            film = _bptt.arrows(shown, told, graph)
+            views.append(_page.Shown("gradient", f.view.level, shown, film))
             views.append(_page.Shown("forward", f.view.level, f.forward()))
         empty = _page.Page(views, base.below())
         return _exhibits.filled(empty, loss, graph, from_step, flow)

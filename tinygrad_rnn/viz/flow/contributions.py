@@ -11,6 +11,7 @@ from ...op import Array
 from ..graph.arrivals import value_of
 from ..graph.graph import Edge, Graph, nodes_below
 from ..graph.losses import edge_key
+from ..layout.labels import low
 from .sweep import Gate, own_sweep
 
 FEW = 4  # numbers that are written out; of more the norm is
@@ -56,7 +57,7 @@ class Contribution(NamedTuple):
     edge: int  # as `losses.edge_key` names it
     source: int  # vertices of the graph
     target: int
-    formula: str  # "∂L/∂S_1 += ∂L/∂S_2 · Ws"
+    formula: str  # "∂L/∂S₁ += ∂L/∂S₂ · Ws"
     value: Array  # the contribution itself where it is FEW numbers, else its norm
     total: Array  # the sum of all to this source so far, likewise
     nth: int  # which of them it is, from 1
@@ -140,12 +141,16 @@ class _Teller(Gate):
     def _called(self, number: int, depth: int = 0) -> str:
         """A vertex in a formula: its name and step, else how it is made, else its op."""
         v = self.graph.vertices[number]
+        if v.op == "pow" and not v.name and depth < 2:
+            a, b = (*self._operands(number, depth + 1), "")[:2]
+            if b == "2":
+                return f"{a}²"
         if v.name or v.op not in SIGNS or depth > 1:
             name = v.name or v.op
             plain = v.step is None or v.kind == "parameter"
-            return name if plain else f"{name}_{v.mark or v.step}"
+            return name if plain else name + low(v.mark or str(v.step))
         written = SIGNS[v.op].join(self._operands(number, depth + 1))
-        return f"({written})" if len(written) <= LONGEST else f"{v.op}_{v.step}"
+        return f"({written})" if len(written) <= LONGEST else v.op + low(str(v.step))
 
 
 def _few(value: Array) -> Array:

@@ -187,12 +187,10 @@ def short(m: Measured | None) -> str:
     return "absent" if m is None else f"{m.norm:.2g}"
 
 
-def brief(m: Measured | None) -> str:
+def brief(norm: float) -> str:
     """A norm in at most five characters.
 
-    >>> brief(Measured(0.01234, 0, 0, 0)), brief(Measured(0.00123, 0, 0, 0))
+    >>> brief(0.01234), brief(0.00123)
     ('0.012', '1e-3')
     """
-    if m is None or not 0 < m.norm < 0.01:
-        return short(m)
-    return f"{m.norm:.0e}".replace("e-0", "e-")
+    return f"{norm:.0e}".replace("e-0", "e-") if 0 < norm < 0.01 else f"{norm:.2g}"

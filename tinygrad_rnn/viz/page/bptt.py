@@ -10,8 +10,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from ...errors import RenderError
 from ..flow.contributions import Contribution, numbers
+from ..flow.table import brief
 from ..graph.graph import Graph
 from ..graph.losses import edge_key
 from ..layout import engine
@@ -51,6 +54,22 @@ def stops(
     )
 
 
+def arrows(picture: Picture, told: Sequence[Contribution], graph: Graph) -> list[dict[str, Any]]:
+    """The film for a page: which lines light up, and what is told of them; none if too many."""
+    try:
+        found = stops(picture, told, graph)
+    except RenderError:
+        return []
+    made = []
+    for k, (now, some) in enumerate(found):
+        step = graph.vertices[some[0].target].step
+        title = "" if step is None else f"t = {step}"
+        words = _caption(k, len(found), some, graph)[1:]
+        lines = [f"e{line}" for line in sorted(now)]
+        made.append({"title": title, "step": step, "lines": lines, "words": words})
+    return made
+
+
 def _column(picture: Picture, line: int) -> int:
     """The column of the box that a line comes from, forward in time."""
     columns = {b.name: b.column for b in picture.boxes}
@@ -58,8 +77,13 @@ def _column(picture: Picture, line: int) -> int:
     return next((columns[end] for end in ends if end in columns), -1)
 
 
-def frames(picture: Picture, told: Sequence[Contribution], graph: Graph) -> list[Picture]:
-    """A picture for each stop, of one size: what waits is pale, what comes now is orange."""
+def frames(
+    picture: Picture, bare: Picture, told: Sequence[Contribution], graph: Graph
+) -> list[Picture]:
+    """A picture for each stop, of one size: what waits is pale, what comes now is orange.
+
+    `bare`: the same without the norms, which are written where the gradient has come to.
+    """
     found = stops(picture, told, graph)
     captions = [_caption(k, len(found), some, graph) for k, (_, some) in enumerate(found)]
     width = max((text_width(t, 13.0) for lines in captions for t in lines), default=0.0)
@@ -68,8 +92,14 @@ def frames(picture: Picture, told: Sequence[Contribution], graph: Graph) -> list
     made = []
     for (now, some), caption in zip(found, captions, strict=True):
         sums.update({_place(graph, c.source, graph.vertices[c.target].step): c for c in some})
-        boxes = [_box(b, sums, graph) for b in picture.boxes]
-        lines = [_line(line, k in now, k in done) for k, line in enumerate(picture.lines)]
+        boxes = [
+            _box(b, plain.lines, sums, graph)
+            for b, plain in zip(picture.boxes, bare.boxes, strict=True)
+        ]
+        lines = [
+            _line(line, plain.label, k in now, k in done)
+            for k, (line, plain) in enumerate(zip(picture.lines, bare.lines, strict=True))
+        ]
         texts = [
             Text(0, picture.height + 18 + 18 * k, text, 13.0 if k else 11.0, start=True)
             for k, text in enumerate(caption)
@@ -92,7 +122,8 @@ def _caption(k: int, of: int, some: Sequence[Contribution], graph: Graph) -> lis
     lines = [f"{k + 1} of {of}{where}"]
     for c in some[:SHOWN]:
         size = _size(graph, c.source)
-        text = f"{c.formula}  =  {numbers(c.value, size)}"
+        value = numbers(c.value, size)
+        text = c.formula if c.formula.endswith(f"= {value}") else f"{c.formula}  =  {value}"
         if c.nth > 1:
             text += f"    (the sum of {c.nth} so far: {numbers(c.total, size)})"
         lines.append(text)
@@ -105,25 +136,34 @@ def _size(graph: Graph, number: int) -> int:
     return math.prod(graph.vertices[number].shape)
 
 
-def _box(b: Box, sums: dict[tuple[int, int | None], Contribution], graph: Graph) -> Box:
+def _box(
+    b: Box, plain: list[str], sums: dict[tuple[int, int | None], Contribution], graph: Graph
+) -> Box:
     """A box with the sum of what has reached it so far, pale until something has."""
     if b.vertex < 0:
         return b
-    lines = [line for line in b.lines if not line.startswith("|g|")]
+    norm = b.lines[len(plain) :]  # where a box has room for one
     c = sums.get(_place(graph, b.vertex, b.step))
-    if c is not None:
-        return replace(b, lines=[*lines, f"g {numbers(c.total, _size(graph, b.vertex))}"])
-    if b.vertex == graph.output:
-        return replace(b, lines=[*lines, "g 1"])
-    return replace(b, lines=lines, outline=WAITING, dash="", pen=1.0)
+    if c is None and b.vertex != graph.output:
+        return replace(b, lines=plain, outline=WAITING, dash="", pen=1.0)
+    if c is None or not norm:
+        return replace(b, lines=[*plain, *norm])
+    size, small = _size(graph, b.vertex), not norm[0].startswith("|g|")
+    total = float(np.linalg.norm(c.total))
+    if size == 1:
+        value = float(c.total.reshape(()))
+        written = f"{value:.2g}" if small else f"g {value:.3g}"
+    else:
+        written = brief(total) if small else f"|g| {total:.2g}"
+    return replace(b, lines=[*plain, written])
 
 
-def _line(line: Line, now: bool, done: bool) -> Line:
+def _line(line: Line, plain: str, now: bool, done: bool) -> Line:
     if now:
         return replace(line, colour=NOW, pen=max(line.pen, 2.6), dash="")
     if done or not line.edges:
         return line
-    return replace(line, colour=WAITING, pen=0.8, dash="", head="none")
+    return replace(line, colour=WAITING, pen=0.8, dash="", head="none", label=plain)
 
 
 def animated(made: Sequence[Picture], form: str, seconds: float, dpi: int) -> bytes:

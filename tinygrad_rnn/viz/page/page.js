@@ -6,7 +6,7 @@ let view = views[0], scale = 1, x = 0, y = 0;
 
 // Each view's nodes and links, looked up once: 5,000 nodes need no search of the page per click.
 const parts = new Map(views.map((v) => {
-  const found = figures[v.id], byId = new Map(), links = [], down = new Map(), up = new Map();
+  const found = figures[v.id], byId = new Map(), links = [], byLine = new Map(), down = new Map(), up = new Map();
   for (const [id, about] of Object.entries(found.nodes)) {
     const element = document.getElementById(`${v.id}-${id}`);
     if (!element) continue;
@@ -24,12 +24,13 @@ const parts = new Map(views.map((v) => {
     if (!element) continue;
     const link = { element, from: about.from, to: about.to };
     links.push(link);
+    byLine.set(id, link);
     for (const [map, end] of [[down, link.from], [up, link.to]]) {
       if (!map.has(end)) map.set(end, []);
       map.get(end).push(link);
     }
   }
-  return [v, { nodes: [...byId.values()], byId, links, down, up, stops: found.stops }];
+  return [v, { nodes: [...byId.values()], byId, byLine, links, down, up, stops: found.stops, film: found.film }];
 }));
 const now = () => parts.get(view);
 
@@ -245,7 +246,7 @@ for (const m of data.maps) {
   box.onclick = (e) => {
     const b = box.getBoundingClientRect();
     const step = m.steps[Math.min(m.steps.length - 1, Math.floor((e.clientX - b.x) / b.width * m.steps.length))];
-    const k = now().stops.findIndex((s) => s.step === step);
+    const k = stopsOf(now()).findIndex((s) => s.step === step);
     if (k >= 0) sweepTo(k + 1); else point(step);
   };
 }
@@ -278,11 +279,20 @@ function next() {
 // the backward sweep: what follows the loop, a stop for each step, what comes before
 let timer = null, seconds = 0.8;
 const slider = $("sweep");
+let arrows = false;  // a stop for each arrow, with its formula, where the view has a film
+const stopsOf = (p) => (arrows && p.film.length ? p.film : p.stops);
 function sweepTo(k) {
-  const p = now(), lit = new Set();
+  const p = now(), stops = stopsOf(p), stop = stops[k - 1];
   slider.value = k;
   view.classList.toggle("sweeping", k > 0);
-  for (const n of p.nodes) n.classList.remove("lit", "now");
+  for (const e of view.querySelectorAll(".lit, .now")) e.classList.remove("lit", "now");
+  if (stops === p.film) lightArrows(p, k); else lightSteps(p, k);
+  point(k ? stop.step : null);
+  $("where").textContent = k ? [stop.title, `${k} of ${stops.length}`].filter(Boolean).join(": ") : "";
+  $("formula").textContent = (stop?.words || []).join("\n");
+}
+function lightSteps(p, k) {
+  const lit = new Set();
   p.stops.slice(0, k).forEach((stop, i) => {
     for (const id of stop.nodes) {
       lit.add(id);
@@ -293,8 +303,15 @@ function sweepTo(k) {
   const passed = (id) => (p.byId.has(id) ? lit.has(id) : (p.down.get(id) || []).some((l) => lit.has(l.to)));
   for (const l of p.links) l.element.classList.toggle("lit", passed(l.to));
   if (k) follow(p.stops[k - 1].nodes.map((id) => p.byId.get(id)));
-  point(k ? p.stops[k - 1].step : null);
-  $("where").textContent = k ? `${p.stops[k - 1].title}: ${k} of ${p.stops.length}` : "";
+}
+function lightArrows(p, k) {
+  p.film.slice(0, k).forEach((stop, i) => {
+    for (const l of stop.lines.map((id) => p.byLine.get(id))) {
+      l.element.classList.add(...(i === k - 1 ? ["lit", "now"] : ["lit"]));
+      for (const id of [l.from, l.to]) p.byId.get(id)?.classList.add("lit");
+    }
+  });
+  if (k) follow(p.film[k - 1].lines.map((id) => p.byLine.get(id).element));
 }
 // the step that is on goes to the middle when it is out of sight
 function follow(nodes) {
@@ -320,10 +337,20 @@ function speed() {
   if (timer) { play(); play(); }
 }
 
+// a stop for each step, or for each arrow
+function byArrow() {
+  if (!now().film.length) return;
+  arrows = !arrows;
+  $("arrows").textContent = arrows ? "by step" : "by arrow";
+  sweepTo(0);
+  start();
+}
 // forward or gradient
 function turn() { enter(views.find((v) => v !== view && v.dataset.level === view.dataset.level)); }
 function start() {
-  slider.max = now().stops.length;
+  $("arrows").hidden = !now().film.length;
+  $("formula").hidden = $("arrows").hidden || !arrows;
+  slider.max = stopsOf(now()).length;
   sweepTo(Number(slider.value));
   search($("search").value);
 }

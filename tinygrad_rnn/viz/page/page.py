@@ -19,6 +19,7 @@ class Shown(NamedTuple):
     kind: str  # "gradient" or "forward"
     level: str
     picture: Picture
+    film: Sequence[dict[str, Any]] = ()  # a stop for each arrow: its lines, formula and numbers
 
 
 class Page(NamedTuple):
@@ -40,7 +41,7 @@ def write(summary: str, page: Page, paint: Callable[[Picture], str]) -> str:
     here = files(__package__)
     views = dict(zip(page.names(), page.views, strict=True))
     data = {
-        "views": {name: figures_of(v.picture) for name, v in views.items()},
+        "views": {name: figures_of(v.picture) | {"film": v.film} for name, v in views.items()},
         "maps": page.maps,
         "tensors": page.tensors,
     }

@@ -20,6 +20,7 @@ $("play").onclick = play;
 $("back").onclick = () => step(-1);
 $("on").onclick = () => step(1);
 $("speed").onclick = speed;
+$("arrows").onclick = byArrow;
 $("theme").onclick = dark;
 $("search").oninput = (e) => search(e.target.value);
 $("search").onkeydown = (e) => { if (e.key === "Enter") next(); if (e.key === "Escape") { e.target.value = ""; search(""); stage.focus(); } };
@@ -30,7 +31,7 @@ window.addEventListener("keydown", (e) => {
   if (e.key === "Enter" && node_of(e.target)) { choose(e.target); $("panel").focus(); return; }
   const keys = {
     "0": fit, "+": () => zoom(1.25), "=": () => zoom(1.25), "-": () => zoom(0.8),
-    g: turn, d: dark, o: () => dive(view.querySelector("g.chosen")), u: () => enter(beside(view, -1)), " ": play, n: next, s: speed, ",": () => step(-1), ".": () => step(1),
+    g: turn, f: byArrow, d: dark, o: () => dive(view.querySelector("g.chosen")), u: () => enter(beside(view, -1)), " ": play, n: next, s: speed, ",": () => step(-1), ".": () => step(1),
     "/": () => $("search").focus(), Escape: back,
     ArrowLeft: () => { x += 60; place(); }, ArrowRight: () => { x -= 60; place(); },
     ArrowUp: () => { y += 60; place(); }, ArrowDown: () => { y -= 60; place(); },

@@ -46,7 +46,8 @@ class Flowing:
             return written  # in numbers already
         small = self.view.found.graph.level in ("gate", "cell")
         self._told.add((v.head, step))
-        return [*written, brief(figures) if small else f"|g| {short(figures)}"]
+        norm = brief(figures.norm) if small and figures is not None else short(figures)
+        return [*written, norm if small else f"|g| {norm}"]
 
     @cached_property
     def _grid(self) -> Grid:
