@@ -39,7 +39,7 @@ class SkipNonFinite:
     def step(self) -> bool:
         """Step if all gradients are finite, and return whether it did."""
         # a norm too large for a float may be of finite gradients
-        finite = np.isfinite(_groups(self.optimizer.params)[1])
+        finite = np.isfinite(_groups(self.optimizer.params)[2])
         bad = [] if finite else self._bad()
         if not bad:
             self.in_a_row = 0
