@@ -4,8 +4,10 @@
     python examples/forecast.py --data sunspots --cell gru
     python examples/forecast.py --data mine.csv --column sales --date-column month --season 12
 
-Prints a table in the series' own units with every baseline beside the model,
-draws the forecast and the training, and writes every figure and setting to a JSON.
+Prints two tables in the series' own units with every baseline beside the model: of one test
+period never seen in training, and of `train.RecurrentForecaster` over many origins beside ETS and
+Theta, with quantiles. Draws the forecasts and the training, writes every figure to a JSON.
+To forecast what comes after a file's end: python -m tinygrad_rnn.forecast fit FILE --horizon N
 """
 
 import argparse
@@ -21,7 +23,8 @@ from _common import go, options, writable
 import tinygrad_rnn as tg
 from tinygrad_rnn import nn, viz
 from tinygrad_rnn.errors import DataError
-from tinygrad_rnn.train import read_table
+from tinygrad_rnn.forecast import table as rolling_table
+from tinygrad_rnn.train import Judgement, RecurrentForecaster, judge_rolling, read_table
 from tinygrad_rnn.train.experiment import (
     Setting,
     Trained,
@@ -47,6 +50,8 @@ DATA: dict[str, dict[str, Any]] = {
     },
     "sunspots": {"season": 11, "lookback": 33, "horizon": 11, "test": 33, "log": False},
 }
+# over many origins: chosen among four on origins of which every forecast ends before 1959-02
+ROLLING: dict[str, dict[str, Any]] = {"airline": {"transforms": ["log growth"]}}
 DATES = {"airline": "month", "sunspots": "year"}
 
 
@@ -70,6 +75,7 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     p.add_argument("--init", choices=["uniform", "orthogonal", "identity"])
     p.add_argument("--patience", type=int, help="epochs without progress before stopping")
     p.add_argument("--seeds", type=int, default=3, help="how many models to train")
+    p.add_argument("--origins", type=int, default=12, help="of the second table; 0: none")
     p.add_argument("--draw", action="store_true", help="draw the model's graph and gradients")
     return p.parse_args(argv)
 
@@ -147,6 +153,60 @@ def verdict(result: dict[str, Any], model: str, seeds: int) -> str:
             "\nit is mere persistence (lag test)."
         )
     return text
+
+
+def rolling(args: argparse.Namespace, series: Series, s: Setting) -> Judgement | None:
+    """Forecasts from the last origins, a step apart, by a model that saw nothing after the first.
+
+    Quantiles of its own, and its transforms chosen on validation. None where the series is short.
+    """
+    room = len(series.values) - s.lookback - 3 * s.horizon + 1
+    origins = min(2 if args.quick else args.origins, room)
+    if origins < 1:
+        return None
+    quick = {"updates": 5, "members": 1} if args.quick else {}
+    model = RecurrentForecaster(
+        s.horizon, season=s.season, lookback=s.lookback, cell=s.cell, seed=args.seed,
+        eager=args.eager, **ROLLING.get(args.data, {}), **quick,
+    )  # fmt: skip
+    return judge_rolling(
+        model, series.values, origins=origins, classic=not args.quick, progress=True,
+        folder=args.out / "rolling", resume=args.resume,
+    )  # fmt: skip
+
+
+def draw_rolling(out: Path, series: Series, judged: Judgement, s: Setting) -> Path:
+    """The last forecast with its bands, and the error of every origin."""
+    from matplotlib.figure import Figure
+
+    name, n, t = s.cell.upper(), len(series.values), np.arange(len(series.values))
+    figure = Figure(figsize=(10, 6.5), layout="constrained")
+    top, low = figure.subplots(2, 1)
+    shown, h = t[n - min(n, 4 * s.season + s.horizon) :], s.horizon
+    top.plot(shown, series.values[shown], color="black", lw=1.6, label="truth")
+    bands = judged.quantiles[name][0, -1]
+    for k, shade in ((0, "#d3e4f3"), (len(judged.levels) // 4, "#a3c8e6")):
+        share = f"{judged.levels[-1 - k] - judged.levels[k]:.0%} band"
+        top.fill_between(t[n - h :], bands[:, k], bands[:, -1 - k], color=shade, lw=0, label=share)
+    top.plot(t[n - h :], judged.forecasts[name][0, -1], color="tab:blue", lw=2, label=name)
+    ticks = shown[:: max(1, len(shown) // 8)]
+    top.set_xticks(ticks, [series.labels[k] for k in ticks])
+    top.set(title="Forecast from the last origin, with quantiles", ylabel=series.name)
+    origins = np.arange(judged.truth.shape[1])
+    styles = {name: ("tab:blue", "o-"), "ETS": ("tab:orange", "s--"), "Theta": ("tab:green", "^:")}
+    if judged.best not in styles:
+        styles[judged.best] = ("gray", "x-.")
+    for what in (name for name in styles if name in judged.forecasts):
+        color, style = styles[what]
+        low.plot(origins, judged.losses(what), style, color=color, ms=4, label=what)
+    last = [series.labels[n - h - len(origins) + k] for k in origins]
+    low.set_xticks(origins, last, rotation=0 if len(origins) < 13 else 90)
+    low.set(title="Mean absolute error of each origin, by its last known step", ylim=(0, None))
+    for ax in (top, low):
+        ax.legend(ncols=5, frameon=False)
+        ax.spines[["top", "right"]].set_visible(False)
+    figure.savefig(out / "rolling.png", dpi=120)
+    return out / "rolling.png"
 
 
 def draw(out: Path, series: Any, s: Setting, models: list[Trained]) -> list[Path]:
@@ -231,6 +291,10 @@ def main(argv: list[str] | None = None) -> dict[str, Any]:
     result = judge(series.values, s, models)
     print(table(result))
     print(verdict(result, s.cell.upper(), len(models)))
+    judged = rolling(args, series, s)
+    if judged is not None:
+        print(f"\nOver many origins:\n{rolling_table(judged)}")
+        result["rolling"] = judged.rows()
     result |= {
         "setting": s._asdict(),
         "data": str(args.data),
@@ -243,6 +307,8 @@ def main(argv: list[str] | None = None) -> dict[str, Any]:
     written[0].write_text(json.dumps(result, indent=1))
     try:
         written += draw(args.out, series, s, models)
+        if judged is not None:
+            written.append(draw_rolling(args.out, series, judged, s))
     except ImportError:
         print("no pictures: they need matplotlib, pip install 'tinygrad_rnn[examples]'")
     if args.draw:

@@ -160,6 +160,14 @@ def test_a_series_in_other_units_has_its_forecast_in_those_units(fitted):
     assert np.isfinite(model.predict_quantiles().to_numpy()).all()
 
 
+def test_transforms_named_are_those_tried():
+    two = RecurrentForecaster(3, transforms=["season", "log growth"], **QUICK).fit(wave())
+    assert list(two.scores) == ["season", "log growth"]
+    assert f"{'log ' * two.log}{two.base}" == min(two.scores, key=two.scores.get)
+    one = RecurrentForecaster(3, transforms=["log growth"], **QUICK).fit(wave())
+    assert (one.scores, one.log, one.base) == ({}, True, "growth")
+
+
 def test_calendar_of_months_days_hours():
     for freq, columns in (("MS", 2), ("W", 2), ("D", 4), ("h", 6), ("15min", 6)):
         index = pd.date_range("2000-01-03", periods=400, freq=freq)
@@ -229,6 +237,7 @@ BAD = {
     "past short": (lambda: fit(wave(), past=np.ones(59)), "past covariates: 59 rows, needs 60"),
     "past dates": (lambda: fit(wave(), past=wave(59)), "1 dates are missing, the first is 2014-10-01"),
     "no dates": (lambda: RecurrentForecaster(3, calendar=True, **QUICK).fit(wave(dates=False)), "has no dates"),
+    "transform": (lambda: RecurrentForecaster(3, transforms=["log season"], **QUICK).fit(wave() - 30), "'log season' is none of level, season, growth"),
     "not fitted": (lambda: RecurrentForecaster(3).predict(), "is not fitted"),
     "save": (lambda: RecurrentForecaster(3).save("x"), "is not fitted"),
     "lookback": (lambda: RecurrentForecaster(3, season=9, lookback=8).fit(wave()), "does not reach back"),

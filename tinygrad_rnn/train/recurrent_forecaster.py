@@ -39,7 +39,8 @@ class RecurrentForecaster:
     (T, columns), pandas Series or DataFrames, or dicts of them by id, one model for all. With
     `calendar` the dates become covariates, too. The last tenth of the windows is for validation:
     there logarithms (of positive series) and the base of the forecast, the level, the last season
-    or that and its growth, are chosen by mean absolute error, and each quantile gets the
+    or that and its growth, are chosen by mean absolute error (among all that can be, or among
+    `transforms`: "level", "season", "growth", "log level" ...), and each quantile gets the
     margin that makes it cover its share (`conformal_margins`). Then `members` nets are trained,
     on all windows if they are fewer than `refit`, and their forecasts averaged. `predict` gives
     the mean, `predict_quantiles` the quantiles in ascending order, of the `horizon` steps after
@@ -62,6 +63,7 @@ class RecurrentForecaster:
         lookback: int | None = None,
         quantiles: Sequence[float] = (0.05, 0.25, 0.5, 0.75, 0.95),
         calendar: bool = False,
+        transforms: Sequence[str] | None = None,
         cell: str = "lstm",
         hidden: int = 64,
         layers: int = 1,
@@ -76,7 +78,8 @@ class RecurrentForecaster:
     ):
         self.options: dict[str, Any] = {
             "horizon": horizon, "season": season, "lookback": lookback,
-            "quantiles": [float(q) for q in quantiles], "calendar": calendar, "cell": cell,
+            "quantiles": [float(q) for q in quantiles], "calendar": calendar,
+            "transforms": None if transforms is None else list(transforms), "cell": cell,
             "hidden": hidden, "layers": layers, "members": members, "updates": updates,
             "batch_size": batch_size, "lr": lr, "clip_norm": clip_norm, "refit": refit,
             "seed": seed, "eager": eager,
@@ -118,17 +121,15 @@ class RecurrentForecaster:
                 resume=resume, progress=progress,
             )  # fmt: skip
 
-        logs = [True, False] if all((one.y > 0).all() for one in given.values()) else [False]
-        repeats = sizes.season > 1 and sizes.lookback >= 2 * sizes.season
-        ways = [(log, base) for log in logs for base in (BASES if repeats else BASES[:1])]
+        ways = self._ways(given)
         short = updates if total < o["refit"] else -(-updates // 3)
         self.scores = {}
-        for log, base in ways:
+        for log, base in ways if len(ways) > 1 else ():
             scalings = scalings_of(given, log, cut)
             after = rows_of(given, scalings, sizes, cut, after=True)
             score, _, _ = validated([net(log, base, cut, 0, short)], after, given, scalings, sizes)
             self.scores[f"{'log ' * log}{base}"] = score
-        log, base = ways[int(np.argmin(list(self.scores.values())))]
+        log, base = ways[int(np.argmin(list(self.scores.values()) or [0.0]))]
         self.log, self.base, self.scalings = log, base, scalings_of(given, log, cut)
         self.models = [net(log, base, cut, m, updates) for m in range(o["members"])]
         after = rows_of(given, self.scalings, sizes, cut, after=True)
@@ -218,6 +219,24 @@ class RecurrentForecaster:
             model.load_state_dict(state)
             self.models.append(model.eval())
         return self
+
+    def _ways(self, given: Mapping[str, One]) -> list[tuple[bool, str]]:
+        """What validation chooses among: with logarithms or without, on top of what."""
+        positive = all((one.y > 0).all() for one in given.values())
+        repeats = self.sizes.season > 1 and self.sizes.lookback >= 2 * self.sizes.season
+        ways = {
+            f"{'log ' * log}{base}": (log, base)
+            for log in ([True, False] if positive else [False])
+            for base in (BASES if repeats else BASES[:1])
+        }
+        wanted = self.options["transforms"]
+        for name in wanted or ():
+            if name not in ways:
+                raise DataError(
+                    f"transforms: {name!r} is none of {', '.join(ways)}, which this series allows "
+                    "(logarithms need positive values, seasons a lookback of two)"
+                )
+        return [ways[name] for name in wanted or ways]
 
     def _sized(self, given: Mapping[str, One]) -> Sizes:
         """Season, lookback and channels, from the first series; all must be long enough."""
