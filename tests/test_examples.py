@@ -237,6 +237,46 @@ def test_places_of_temporal_order():
     assert lengths == {("pascanu", 100), *(("hs97", T) for T in range(100, 111))}
 
 
+SIGNALS = {
+    "speech": (r"Kudo et al. 1999 +94.1 %", ("confusion", "alignment", "training")),
+    "heartbeat": (r"1-NN, time warping +0.770 +.77", ("heartbeat", "where")),
+}
+
+
+@pytest.mark.parametrize("name", SIGNALS)
+def test_signals_are_read_beside_published_figures_drawn_and_resumed(
+    name, tmp_path, capsys, monkeypatch
+):
+    example = load(ROOT / "examples" / f"{name}.py")
+    arguments = ["--quick", "--eager", "--out", str(tmp_path)]
+    whole = example.main([*arguments, "--draw"])
+    text, pictures = SIGNALS[name]
+    assert re.search(text, capsys.readouterr().out)
+    for picture in pictures:
+        assert (tmp_path / f"{picture}.png").stat().st_size > 10_000
+    assert "<svg" in (tmp_path / "unrolled.svg").read_text()
+    assert (tmp_path / "gradient.html").stat().st_size > 10_000
+    monkeypatch.setattr(tg.optim.AdamW, "step", None)  # nothing is left to train
+    again = example.main([*arguments, "--resume"])
+    assert {**again, "options": 0, "seconds": 0} == {**whole, "options": 0, "seconds": 0}
+    with pytest.raises(tg.CheckpointError, match=r"here, .* there"):
+        example.main([*arguments, "--resume", "--cell", "lstm"])
+
+
+def test_time_warping_is_that_of_the_recurrence():
+    example, rng = load(ROOT / "examples" / "heartbeat.py"), np.random.default_rng(0)
+    for n, m in ((1, 1), (1, 4), (5, 3), (6, 6)):
+        a, b = rng.standard_normal(n), rng.standard_normal(m)
+        D = np.full((n + 1, m + 1), np.inf)
+        D[0, 0] = 0
+        for i in range(1, n + 1):
+            for j in range(1, m + 1):
+                D[i, j] = (a[i - 1] - b[j - 1]) ** 2 + min(
+                    D[i - 1, j], D[i, j - 1], D[i - 1, j - 1]
+                )
+        assert example.warped(a, np.stack([b, b + 1]))[0] == pytest.approx(D[n, m], rel=1e-12)
+
+
 def test_translate_reads_numbers_draws_attention_and_resumes(tmp_path, capsys, monkeypatch):
     example = load(ROOT / "examples" / "translate.py")
     monkeypatch.setattr(example, "SIZES", dict.fromkeys(example.SIZES, 1000))  # 20 each

@@ -1,7 +1,8 @@
-"""Measures of a forecast, all in one place with their definitions."""
+"""Measures of a forecast, and of sequences of symbols, with their definitions."""
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -35,6 +36,22 @@ def smape(forecast: Array, truth: Array) -> float:
     total = np.abs(forecast) + np.abs(truth)
     parts = np.abs(forecast - truth) / np.where(total > 0, total, 1)
     return float(200 * np.mean(parts))
+
+
+def edit_distance(a: Sequence[Any], b: Sequence[Any]) -> int:
+    """Fewest symbols to put in, leave out or exchange to make b of a (Levenshtein 1966).
+
+    >>> edit_distance("kitten", "sitting"), edit_distance([], [1, 2])
+    (3, 2)
+    """
+    row = list(range(len(b) + 1))  # from the beginning of a that was read to those of b
+    for i, x in enumerate(a, 1):
+        left = i
+        for j, y in enumerate(b, 1):
+            new = min(row[j] + 1, left + 1, row[j - 1] + (x != y))
+            row[j - 1], left = left, new
+        row[-1] = left
+    return row[-1]
 
 
 def skill(error: float, reference: float) -> float:
