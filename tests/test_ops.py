@@ -101,6 +101,7 @@ TIES = [
     ("norm", lambda x: tg.norm(x), [[0.0, 0.0]], [[0.0, 0.0]]),
     ("pow, exponent 0", lambda x: x**0, [[0.0, 2.0]], [[0.0, 0.0]]),
     ("pow, base 0", lambda x: 0.0**x, [[2.0, 0.0]], [[0.0, 0.0]]),
+    ("pow, base 0 in float32", lambda x: 5e-324**x, [[2.0, 0.5]], [[0.0, 0.0]]),
 ]
 
 

@@ -113,9 +113,9 @@ def pow_vjp_a(g, a, b):
 
 @pow.vjp
 def pow_vjp_b(g, y, a, b):
-    zero = (b >= 0) & (a == 0)
-    base = where(zero, 1 + b, a)  # of b's dtype, also where a is a Python number
-    return g * where(zero, 0, y * log(base))
+    base = where((b >= 0) & (a == 0), 1 + b, a)  # of b's dtype, also where a is a Python number
+    zero = (b >= 0) & ((a == 0) | (base == 0))  # 5e-324 is 0 in float32
+    return g * where(zero, 0, y * log(where(zero, 1 + b, base)))
 
 
 @pointwise(kernel=np.abs)
