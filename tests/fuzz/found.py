@@ -414,6 +414,16 @@ def program(x2):
     return 2*a
 args, parameters = [x2], [s7, W11, W12]
 """,
+    "bools squared are whole numbers": """
+T = 1
+def program():
+    Y, a = [], tg.zeros(2, dtype=bool)
+    for t in range(T):
+        a = a**2
+        Y.append(a)
+    return Y
+args, parameters = [], []
+""",
     "a stack of one matrix beside one of several": """
 T, H = 3, 2
 x1, s7 = floats(1, 1, T, H), floats(7, 2, 1, H)

@@ -97,7 +97,8 @@ def _needs_no_gradient(instr: Instr) -> Operand | None:
 
 def _square(instr: Instr) -> tuple[str, tuple[Operand, ...]] | None:
     x, n = instr.inputs
-    return ("square", (x,)) if not isinstance(n, Value) and n == 2 else None
+    same = isinstance(x, Value) and x.dtype == instr.out.dtype  # bool ** 2 is a whole number
+    return ("square", (x,)) if same and not isinstance(n, Value) and n == 2 else None
 
 
 def _floats(instr: Instr) -> bool:
