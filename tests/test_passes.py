@@ -171,7 +171,7 @@ def a_slice_of_another_type(cell: Cell) -> None:
     cell.slice.out.shape = (B, 1)
 
 
-def too_few_beginnings(cell: Cell) -> None:
+def too_few_initial_values(cell: Cell) -> None:
     cell.carry.delay = 2
 
 
@@ -203,7 +203,7 @@ FAULTS = {
     operands_that_need_a_cast: "add: its operands differ in dtype",
     a_slice_out_of_range: "reads its rows 1 to 8",
     a_slice_of_another_type: "a slice is",
-    too_few_beginnings: "a carry by 2 steps has 1 beginnings",
+    too_few_initial_values: "a carry over 2 steps has 1 initial values",
     a_carry_of_another_type: "a carry is",
     a_carry_of_nothing: "a carry reads",
     a_result_of_nothing: "a stack reads",

@@ -10,7 +10,7 @@ from .ir import Instr, Loop, Value, reads
 from .lowering.table import lowering
 
 
-def looks_at(items: Iterable[Instr | Loop]) -> dict[int, int]:
+def bases(items: Iterable[Instr | Loop]) -> dict[int, int]:
     """By id of a value that may be a view: the id of the value in whose memory it lies."""
     found: dict[int, int] = {}
     for item in items:

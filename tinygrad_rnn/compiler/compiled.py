@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..op import Array
-from .aliases import looks_at, shared
+from .aliases import bases, shared
 from .ir import Carry, Instr, Loop, Program, Result, Slice, Value, reads, writes
 from .needs import reached
 from .passes.differentiate import differentiate
@@ -86,7 +86,7 @@ class Compiled:
         )
         legalize(forward)
         self.forward = Part(forward, self.program.outputs)
-        memory = looks_at(forward.items)
+        memory = bases(forward.items)
         # inputs that must not be written to before the backward pass
         self.watched = self.read_inputs | {memory.get(id(v), 0) for v in self.saved}
         self.shared = shared(memory, inputs, self.program.outputs)

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from .compiled import Compiled
-from .flat import repeated
 from .ir import Printer
+from .missed_loops import repeated
 from .runtime.part import Cuts, Interpreted, Part
 from .runtime.runner import Runner
 from .runtime.threads import num_threads, shards_of

@@ -89,7 +89,8 @@ class Slice:
 class Carry:
     """Parameter of a loop, carried from step to step: the body's value `of`, `delay` steps ago.
 
-    Steps are counted as they run. At the k-th, k < delay, it is `first[k]`; None is zeros.
+    Steps are counted as they run. At the k-th, k < delay, it is the initial value `first[k]`;
+    None is zeros.
     """
 
     out: Value

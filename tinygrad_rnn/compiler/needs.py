@@ -1,4 +1,4 @@
-"""Spread `needs`: which values a gradient flows through, and which inputs it can reach.
+"""Propagate `needs`: which values a gradient flows through, and which inputs it can reach.
 
 What a recorded call needed depends on its step: a first state of zeros needs nothing, the
 second does. In a program with loops a value needs a gradient if one may flow through it in
@@ -21,17 +21,17 @@ def passes_on(op: Op, inputs: Sequence[Operand], out: Value) -> bool:
     return False
 
 
-def spread(program: Program) -> None:
+def propagate_needs(program: Program) -> None:
     """Say of every value whether it needs a gradient, from those of the inputs that do."""
     for item in program.items:
         if isinstance(item, Instr):
             item.out.needs = passes_on(item.op, item.inputs, item.out)
         else:
-            _spread_loop(item)
+            _propagate(item)
 
 
-def _spread_loop(loop: Loop) -> None:
-    """A state needs a gradient if its beginning does or, once round the loop, what it was."""
+def _propagate(loop: Loop) -> None:
+    """A carry needs a gradient if its initial value does or, after a step, what it carries."""
     states = [p for p in loop.params if isinstance(p, Carry)]
     for p in loop.params:
         if isinstance(p, Slice):

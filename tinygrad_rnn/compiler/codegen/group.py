@@ -100,8 +100,8 @@ class Nest:
     def row(self, v: Value) -> str:
         """Name of an operand's row, defined at the head of the inner loop.
 
-        Columns are cut from the row of the whole, which lies in one piece; a cut array's
-        rows, as far as the compiler knows, do not.
+        Columns are sliced from the row of the base, which is contiguous; the rows of a slice,
+        as far as LLVM knows, are not.
         """
         code = self.code
         if id(v) in code.aliases and id(v) not in code.homes:

@@ -36,7 +36,7 @@ class Plan:
         self.made = {id(i.out): i for i in loop.body}
         self.params = {id(p.out): p for p in loop.params}
         self.uses = schedule.uses_of(loop)
-        self.kept = schedule.handed_out(loop)
+        self.kept = schedule.live_out(loop)
         self.views = schedule.views_of(loop)
         self.tasks = schedule.tasks(loop, self.is_split)
         self.batch = self._batch()

@@ -19,7 +19,7 @@ class Products:
         self.strip: int | None = None  # argument of the work space that transposed ones share
 
     def weight(self, v: Value) -> tuple[Value, bool]:
-        """A weight and whether it is read turned: through transposes."""
+        """The matrix behind transposes, and whether it is read transposed."""
         turned = False
         while True:
             instr = self.plan.made.get(id(v))
@@ -30,7 +30,7 @@ class Products:
             v = instr.inputs[0]  # type: ignore[assignment]
 
     def panels(self, v: Value, turned: bool) -> tuple[str, list[str]]:
-        """Name of the packed form of a matrix; lines that pack it at every step, if it changes."""
+        """Name of a matrix packed into panels; lines that pack it at every step, if it changes."""
         v, more = self.weight(v)
         turned ^= more
         inside = id(v) in self.plan.made or id(v) in self.plan.params

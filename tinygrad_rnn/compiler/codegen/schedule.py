@@ -36,7 +36,7 @@ Task = Group | ProductTask | Instr
 
 
 def views_of(loop: Loop) -> dict[int, View]:
-    """Values, by id, that lie in another's memory: slices, and other shapes of one piece."""
+    """Views by id of the value: slices, and other shapes of contiguous memory."""
     views: dict[int, View] = {}
     for instr in loop.body:
         row = lowering(instr.op)
@@ -64,8 +64,8 @@ def uses_of(loop: Loop) -> dict[int, list[Instr]]:
     return uses
 
 
-def handed_out(loop: Loop) -> set[int]:
-    """Values that are carried or are results."""
+def live_out(loop: Loop) -> set[int]:
+    """Values, by id, that outlive their step: carried, or results of the loop."""
     kept = {id(p.of) for p in loop.params if not isinstance(p, Slice)}
     return kept | {id(v) for r in loop.results for v in r.values}
 
@@ -131,7 +131,7 @@ def _reads(item: Any) -> list[Value]:
 
 def _products(loop: Loop) -> list[Any]:
     """The body with products as such, additions to them taken in."""
-    uses, kept = uses_of(loop), handed_out(loop)
+    uses, kept = uses_of(loop), live_out(loop)
     slices = {id(p.out) for p in loop.params if isinstance(p, Slice) and p.stride == 1}
     last = {id(p.of) for p in loop.params if not isinstance(p, Slice)}
     last |= {id(r.values[0]) for r in loop.results if r.kind == "final"}

@@ -1,11 +1,11 @@
-"""Give each beginning of a carry a value of its own to be carried.
+"""Give carries of one value from different initial values a value each.
 
     %4 = carry %6, from %1           %4 = carry %6, from %1
     %5 = carry %6, from %2       =>  %5 = carry %7, from %2
     %6 = tanh(%3)                    %6 = tanh(%3)
                                      %7 = astype(%6, dtype=float64)
 
-What precedes a value's first step lies in its memory, so that two beginnings need two.
+An initial value lies in the memory of what is carried, just before its first step.
 """
 
 from typing import Any
@@ -15,7 +15,7 @@ from ..ir import Carry, Loop, Program, Value, same
 
 
 def separate_carries(program: Program) -> None:
-    """Copy values carried from several beginnings: `y, h = start, h0`; `y = h = f(y, h)`."""
+    """Copy what is carried from several initial values: `y, h = y0, h0`, then `y = h = f(y, h)`."""
     for loop in program.loops:
         _separate(loop)
 

@@ -7,11 +7,10 @@
         -> %7 = stack of %6              %12 = matmul(%11, %1^T)        d %4
                                          -> %13 = product of %4, %11    d %1
 
-A loop's backward is one loop that runs the other way over the same steps. A state
-carried forward by d steps hands its gradient back by d steps; a slice of an array
-gets its gradients stacked; what is the same at every step gets a sum over steps,
-which for a weight is one product over all steps. The rules are the ops' own
-(`op.rules`), run on symbols.
+The backward of a loop is one loop over the same steps in the opposite order. A value carried
+over d steps has its cotangent carried over d steps; an array that is sliced gets its slices'
+cotangents stacked; a loop-invariant value gets a sum over steps, which for a weight is one
+product over all steps. The rules are the ops' own (`op.rules`), run on symbols.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,7 +24,7 @@ from .gradient_rules import contributions
 
 
 class Gradients:
-    """Contributions to the gradients of values, until each is asked for."""
+    """The cotangents of values, accumulated until each is taken."""
 
     def __init__(self, items: list[Any]):
         self.items = items  # where instructions go
@@ -39,20 +38,20 @@ class Gradients:
         return instr.out
 
     def add(self, v: Value, g: Value) -> None:
-        """One contribution, summed back to v's shape if it was broadcast."""
+        """Add one contribution, summed to v's shape if v was broadcast."""
         if g.shape != v.shape:
             g = self.emit("sum_to", g, shape=v.shape)
         before = self.sums.get(id(v))
         self.sums[id(v)] = g if before is None else self.emit("add", before, g)
 
     def defer(self, v: Value, op: Op, pieces: Sequence[Value], key: Any) -> None:
-        """A piece of a contribution, joined with its like when v's turn comes."""
+        """A deferred term: those of one op are put together when v is reached."""
         parts, keys = self.pieces.setdefault(id(v), {}).setdefault(op, ([], []))
         parts.extend(pieces)
         keys.append(key)
 
     def take(self, v: Value) -> Value | None:
-        """The whole gradient of v; None if nothing came."""
+        """The cotangent of v; None if nothing reached it."""
         for op, (parts, keys) in self.pieces.pop(id(v), {}).items():
             attrs = {} if keys[0] is None else {"keys": tuple(keys), "shape": v.shape}
             self.add(v, self.emit(op.name, *parts, **attrs))
@@ -82,11 +81,11 @@ def differentiate(
         if own is None:
             continue
         for v, c in contributions(items, item, own):
-            _hand_on(grads, v, c)
+            _accumulate(grads, v, c)
     return items, [None if v is None else grads.take(v) for v in wanted]
 
 
-def _hand_on(grads: Gradients, v: Value, c: Any) -> None:
+def _accumulate(grads: Gradients, v: Value, c: Any) -> None:
     if isinstance(c, Value):
         grads.add(v, c)
     else:
@@ -104,11 +103,11 @@ class _Reversed:
         self.made = {id(i.out) for i in loop.body}
         self.seen: dict[Any, Value] = {}  # parameters of the backward loop
         self.weights: list[tuple[Value, Any]] = []  # contributions to what is outside
-        self.after: list[Callable[[], None]] = []  # what is handed on once the loop is whole
+        self.after: list[Callable[[], None]] = []  # contributions to make once the loop is complete
         self.any = False  # whether a sum over steps has a gradient
 
     def run(self) -> None:
-        """Build it and hand its results on; nothing at all if no gradient comes in."""
+        """Build it and pass its results on; nothing at all if no cotangent reaches the loop."""
         stacks, finals = self._incoming()
         states = [p for p in self.loop.params if isinstance(p, Carry) and p.out.needs]
         if not stacks and not finals and not self.any:
@@ -137,7 +136,7 @@ class _Reversed:
             self.after.pop(0)()
 
     def _incoming(self) -> tuple[list[tuple[Value, Value]], dict[tuple[int, int], Value]]:
-        """Gradients of the loop's results: of stacks, and of final values by (value, lag)."""
+        """Cotangents of the loop's results: of stacks, and of final values by (value, lag)."""
         stacks: list[tuple[Value, Value]] = []
         finals: dict[tuple[int, int], Value] = {}
         for r in list(self.loop.results):
@@ -157,7 +156,7 @@ class _Reversed:
         return stacks, finals
 
     def _padded(self, finals: dict[tuple[int, int], Value]) -> list[tuple[Value, Value]]:
-        """Gradients of final values that no carried state takes: as stacks of zeros but for one."""
+        """Cotangents of final values that no carry takes: as stacks, zero but for one row."""
         found, n = [], self.loop.count
         values = {id(i.out): i.out for i in self.loop.body}
         for (v, lag), g in finals.items():
@@ -191,25 +190,25 @@ class _Reversed:
         return a
 
     def _through(self, instr: Instr) -> None:
-        """Send the gradient of one instruction's value on to its inputs."""
+        """Propagate the cotangent of one instruction's result to its operands."""
         g = self.inner.take(instr.out) if instr.out.needs else None
         if g is None:
             return
         for v, c in contributions(self.back.body, instr, g, self._read):
             if id(v) in self.made or id(v) in self.params:
-                _hand_on(self.inner, v, c)
+                _accumulate(self.inner, v, c)
             else:
                 self.weights.append((v, c))
 
     def _carried(self, state: Carry, back: Carry | None) -> None:
-        """What a state's readers hand back goes d steps back, and at last to its beginning.
+        """A carry's cotangent flows d steps back, and from the first steps to its initial values.
 
-        With `back` None the state stops gradients (a detach): its beginning alone gets them.
+        With `back` None the carry stops gradients (a detach): its initial values alone get them.
         """
         g = self.inner.take(state.out)
         if g is None and back is None:
             return
-        if g is None:  # nothing comes back: only the final gradients arrive
+        if g is None:  # nothing flows back: only the cotangents of final values arrive
             assert back is not None
             g = self.inner.emit("where", False, back.out, 0.0)
         g = self._own(g)
@@ -224,7 +223,7 @@ class _Reversed:
                 )
 
     def _sliced(self, q: Slice) -> None:
-        """The gradient of an array that the loop slices: the stacked gradients of its slices."""
+        """The cotangent of an array that the loop slices: those of its slices, stacked."""
         g = self.inner.take(q.out)
         if g is None:
             return
@@ -232,7 +231,7 @@ class _Reversed:
         stack = self.back.result("stack", (g,))
         n, source = self.loop.count, q.source
 
-        def hand_on() -> None:
+        def contribute() -> None:
             c, start, stride = stack, q.start, q.stride
             if stride < 0:
                 c, start, stride = (
@@ -249,16 +248,16 @@ class _Reversed:
                 key = (slice(start, start + stride * (n - 1) + 1, stride),)
                 self.outer.defer(source, OPS["put_slices"], (c,), key)
 
-        self.after.append(hand_on)
+        self.after.append(contribute)
 
     def _own(self, g: Value) -> Value:
-        """A value made by the body, as results must be."""
+        """A value defined in the body, as results must be."""
         if id(g) in {id(i.out) for i in self.back.body}:
             return g
         return self.inner.emit("mul", g, 1.0)
 
     def _outside(self, v: Value, c: Any) -> None:
-        """A contribution, at every step, to a value that is the same at every step."""
+        """A contribution, at every step, to a loop-invariant value."""
         if isinstance(c, Value):
             if c.shape != v.shape:
                 c = self.inner.emit("sum_to", c, shape=v.shape)

@@ -1,4 +1,4 @@
-"""One instruction's gradients: the rules of its op, run on symbols.
+"""The gradient rules of one instruction's op, run on symbols.
 
 In a loop a rule is written in ops, which fuse with those around it. Outside of loops it runs
 as in eager code, by the kernel of its own if it has one: of a cross entropy over 2,000 words

@@ -7,7 +7,7 @@ A pass rewrites the program in place and returns nothing, or what it did, in wor
 from collections.abc import Callable, Iterable
 
 from ..ir import Program
-from ..needs import spread
+from ..needs import propagate_needs
 from .canonical import plain_products, row_sums, single_products
 from .carries import separate_carries
 from .cse import cse
@@ -25,7 +25,7 @@ Pass = Callable[[Program], list[str] | None]
 BEFORE_DIFFERENTIATION: tuple[Pass, ...] = (
     draw_before,
     expand_early,
-    spread,
+    propagate_needs,
     simplify,
     split_concats,
     licm,
@@ -37,7 +37,7 @@ BEFORE_DIFFERENTIATION: tuple[Pass, ...] = (
     simplify,
     fuse,
     dce,
-    spread,
+    propagate_needs,
 )
 BEFORE_CODE: tuple[Pass, ...] = (
     hoist_transposed,

@@ -55,7 +55,7 @@ def _heavy(instr: Instr) -> Value | None:
 
 
 def calls_of(instrs: list[Instr]) -> list[rolling.Call]:
-    """The recording as `rolling.find` takes it."""
+    """The recording in the terms of `rolling.find`."""
     numbers = {id(instr.out): k for k, instr in enumerate(instrs)}
     known: dict[int, rolling.Operand] = {}  # by id of a value
     split: dict[Any, Any] = {}  # the pieces of a split have their keys in common over all steps
@@ -99,7 +99,7 @@ def roll(
 
 
 class _Builder:
-    """Translates calls one by one; a place in a loop becomes a result of that loop."""
+    """Translates calls one by one; a call of a loop read outside becomes a result of that loop."""
 
     def __init__(self, instrs: list[Instr], loops: bool):
         self.instrs = instrs

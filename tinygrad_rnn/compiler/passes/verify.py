@@ -20,7 +20,7 @@ class Verifier:
     - A value is defined once, and before it is read.
     - An instruction's result has its op's shape and dtype; its operands need no cast.
     - A slice stays within its source and has the type of its rows.
-    - A carry has a beginning for each step of its delay, and the type of what it carries.
+    - A carry has an initial value for each step of its delay, and the type of what it carries.
     - What a loop carries or gives out is defined in it or before; a result has its kind's type.
     """
 
@@ -76,7 +76,9 @@ class Verifier:
             else:
                 _read(p.first, defined, "a carry")
                 if len(p.first) != p.delay:
-                    raise VerifyError(f"a carry by {p.delay} steps has {len(p.first)} beginnings")
+                    raise VerifyError(
+                        f"a carry over {p.delay} steps has {len(p.first)} initial values"
+                    )
                 _typed(p.out, p.of.shape, p.of.dtype, "a carry")
         for p in loop.params:
             _define(p.out, defined)

@@ -43,7 +43,7 @@ class Runner:
         self.call: Callable[..., Any] | None = None
 
     def _of_each_shard(self, argument: int) -> bool:
-        """Whether every shard has the whole of a state for itself."""
+        """Whether every shard has its own copy of a carry."""
         a = self.kernel.arguments[argument]
         return a.kind == "sum" and self.kernel.states.get(id(a.value)) != PARTIAL
 
@@ -56,7 +56,7 @@ class Runner:
         return self.layouts[threads]
 
     def _firsts(self) -> list[tuple[int, Any, Any]]:
-        """(argument, row, what stands there before the first step) of every state."""
+        """(argument, row, initial value) of every carry."""
         loop, found = self.kernel.loop, dict[Any, Any]()
         sources = [(p.of, p.delay, p.first) for p in loop.params if isinstance(p, Carry)]
         sources += [
@@ -67,7 +67,7 @@ class Runner:
             for k, a in enumerate(first):
                 row = self._row(v, k - delay)  # -1 is just before the first step
                 place = argument + HEAD, row
-                assert same(found.get(place, a), a), "a state with two different beginnings"
+                assert same(found.get(place, a), a), "a carry with two different initial values"
                 found[place] = a
         return [(argument, row, a) for (argument, row), a in found.items()]
 

@@ -1,12 +1,12 @@
-"""Why ops that repeat in the user's code are no loop: in words, with his line."""
+"""Which repeated ops of the user's code became no loop, and why: in words, with the line."""
 
 from collections.abc import Iterable
 
 from .ir import Instr, Loop
 from .lowering.table import lowering
 
-REPEATS = 4  # of an op at one line that look like a loop
-SAID = 5  # lines that are named at most
+REPEATS = 4  # of an op at one line: fewer are taken for no loop
+SAID = 5  # lines named at most
 
 
 def repeated(items: Iterable[Instr | Loop]) -> list[str]:
