@@ -70,7 +70,9 @@ class Code:
         """A readable name for a value."""
         if id(v) not in self._names:
             instr, p = self.plan.made.get(id(v)), self.plan.params.get(id(v))
-            stem = instr.op.name if instr else "prev" if isinstance(p, Carry) else "x" if p else "w"
+            stem = (
+                instr.op.name if instr else "carry" if isinstance(p, Carry) else "x" if p else "w"
+            )
             self._names[id(v)] = f"{stem}_{len(self._names)}"
         return self._names[id(v)]
 

@@ -20,30 +20,30 @@ class Products:
 
     def weight(self, v: Value) -> tuple[Value, bool]:
         """The matrix behind transposes, and whether it is read transposed."""
-        turned = False
+        transposed = False
         while True:
             instr = self.plan.made.get(id(v))
             if instr is None or not lowering(instr.op).transposes or v.ndim != 2:
-                return v, turned
+                return v, transposed
             if tuple(a % 2 for a in instr.attrs["axes"]) == (1, 0):
-                turned = not turned
+                transposed = not transposed
             v = instr.inputs[0]  # type: ignore[assignment]
 
-    def panels(self, v: Value, turned: bool) -> tuple[str, list[str]]:
+    def panels(self, v: Value, transposed: bool) -> tuple[str, list[str]]:
         """Name of a matrix packed into panels; lines that pack it at every step, if it changes."""
         v, more = self.weight(v)
-        turned ^= more
+        transposed ^= more
         inside = id(v) in self.plan.made or id(v) in self.plan.params
-        key = f"{self.code.name(v)}{'_turned' if turned else ''}_packed"
+        key = f"{self.code.name(v)}{'_transposed' if transposed else ''}_packed"
         if key in self.code.defined:
             return key, []
-        rows, columns = v.shape[::-1] if turned else v.shape
+        rows, columns = v.shape[::-1] if transposed else v.shape
         shape = panel_shape(rows, columns, v.dtype)
         a = self.plan.argument(Argument("scratch", shape, v.dtype))
         self.code.defined.add(key)
         source = self.code.view(v)
         self.code.setup.append(f"{key} = A{a}")
-        pack = f"pack({source}, {turned}, {key})"
+        pack = f"pack({source}, {transposed}, {key})"
         if inside:
             self.code.defined.discard(key)
             return key, [pack]

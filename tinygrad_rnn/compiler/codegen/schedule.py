@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..ir import Instr, Loop, Operand, Slice, Value
-from ..lowering.table import Product, View, lowering
+from ..lowering.table import Product, View, lowering, weighing
 
 
 @dataclass(eq=False)
@@ -75,47 +75,32 @@ def tasks(loop: Loop, is_split: Callable[[Value], bool]) -> list[Task]:
 
     A group has one size in a shard, so all its values are split by the batch or none is.
     """
-    items = _products(loop)
-    order: list[Task] = []
+    left = _products(loop)
     done = {id(p.out) for p in loop.params}
     inside = done | {id(i.out) for i in loop.body}
-    group: Group | None = None
-    local: set[int] = set()  # made by the open group: only it can read them
-    left = list(items)
-    waits = {id(i): {id(v) for v in _reads(i)} & inside for i in items}
+    waits = {id(i): {id(v) for v in _reads(i)} & inside for i in left}
+    order: list[Task] = []
+
+    def take(item: Any) -> Any:
+        left.remove(item)
+        done.add(id(item.out))
+        return item
+
     while left:
-        if group is not None:
-            known = done | local
-            nxt = next(
-                (
-                    i
-                    for i in left
-                    if fused(i)
-                    and i.out.shape == group.shape
-                    and is_split(i.out) == is_split(group.instrs[0].out)
-                    and waits[id(i)] <= known
-                ),
-                None,
-            )
-            if nxt is None:
-                done |= local
-                group, local = None, set()
-                continue
-            group.instrs.append(nxt)
-            local.add(id(nxt.out))
-            left.remove(nxt)
-            continue
         free = [i for i in left if waits[id(i)] <= done]
-        plain = [i for i in free if not fused(i)]
-        if plain:
-            order.append(plain[0])
-            done.add(id(plain[0].out))
-            left.remove(plain[0])
-        else:
-            group = Group(free[0].out.shape, [free[0]])
-            order.append(group)
-            local.add(id(free[0].out))
-            left.remove(free[0])
+        plain = next((i for i in free if not fused(i)), None)
+        if plain is not None:
+            order.append(take(plain))
+            continue
+        shape, split = free[0].out.shape, is_split(free[0].out)
+        order.append(group := Group(shape, []))
+        while True:  # until nothing is left that reads only what is done, or made by the group
+            alike = (i for i in left if fused(i) and i.out.shape == shape)
+            ready = (i for i in alike if is_split(i.out) == split and waits[id(i)] <= done)
+            following = next(ready, None)
+            if following is None:
+                break
+            group.instrs.append(take(following))
     before = [t for t in order if isinstance(t, ProductTask) and t.before]
     return [*before, *(t for t in order if not any(t is b for b in before))]
 
@@ -132,37 +117,17 @@ def _reads(item: Any) -> list[Value]:
 def _products(loop: Loop) -> list[Any]:
     """The body with products as such, additions to them taken in."""
     uses, kept = uses_of(loop), live_out(loop)
-    slices = {id(p.out) for p in loop.params if isinstance(p, Slice) and p.stride == 1}
-    last = {id(p.of) for p in loop.params if not isinstance(p, Slice)}
-    last |= {id(r.values[0]) for r in loop.results if r.kind == "final"}
-    last -= {id(r.values[0]) for r in loop.results if r.kind == "stack"}
-    for instr in reversed(loop.body):  # only the last few steps of these have memory
-        if lowering(instr.op).adds and id(instr.out) in last:
-            last |= {id(a) for a in instr.inputs}
-    inside = {id(p.out) for p in loop.params} | {id(i.out) for i in loop.body}
+    early = _before(loop)
     made: dict[int, ProductTask] = {}
     items: list[Any] = []
     for instr in loop.body:
         form = lowering(instr.op).product
         if form is not None:
-            biases = [b for b in instr.inputs[2:] if isinstance(b, Value) or b != 0]
-            a, b = instr.inputs[:2]
-            before = (
-                not form.left_transposed
-                and id(instr.out) not in last
-                and id(a) in slices
-                and id(b) not in inside
-                and isinstance(a, Value)
-                and isinstance(b, Value)
-                and a.ndim <= 2
-                and b.ndim == 2
-                and not any(id(c) in inside for c in biases)
-            )
-            if form.left_transposed:
-                biases = []
-            product = ProductTask(instr, form, instr.out, None, biases, before)
-            made[id(instr.out)] = product
-            items.append(product)
+            added = instr.inputs[2:] if form.biased else ()
+            biases = [b for b in added if isinstance(b, Value) or b != 0]
+            task = ProductTask(instr, form, instr.out, None, biases, id(instr.out) in early)
+            made[id(instr.out)] = task
+            items.append(task)
             continue
         joined = _joined(instr, made, uses, kept)
         if joined is None:
@@ -177,6 +142,25 @@ def _products(loop: Loop) -> list[Any]:
         items.append(late)
         made[id(instr.out)] = late
     return items
+
+
+def _before(loop: Loop) -> set[int]:
+    """Products, by id of the result, of slices and loop-invariant weights: many steps at once."""
+    slices = {id(p.out) for p in loop.params if isinstance(p, Slice) and p.stride == 1}
+    last = {id(p.of) for p in loop.params if not isinstance(p, Slice)}
+    last |= {id(r.values[0]) for r in loop.results if r.kind == "final"}
+    last -= {id(r.values[0]) for r in loop.results if r.kind == "stack"}
+    for instr in reversed(loop.body):  # only the last few steps of these have memory
+        if lowering(instr.op).adds and id(instr.out) in last:
+            last |= {id(a) for a in instr.inputs}
+    inside = {id(p.out) for p in loop.params} | {id(i.out) for i in loop.body}
+    found = set()
+    for instr in loop.body:
+        if weighing(instr.op) and id(instr.out) not in last and id(instr.inputs[0]) in slices:
+            invariant = not any(id(a) in inside for a in instr.inputs[1:])
+            if invariant and instr.array(0).ndim <= 2 and instr.array(1).ndim == 2:
+                found.add(id(instr.out))
+    return found
 
 
 def _joined(
