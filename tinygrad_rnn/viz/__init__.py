@@ -35,6 +35,7 @@ from .paint import dot as _dot
 from .paint.flowing import Flowing, Measured
 from .paint.rolled import paint_rolled, roll_up
 from .paint.unrolled import paint
+from .pausing import paused
 from .views import LEVELS, OPTIONS as OPTIONS, View, summary, view
 
 LARGE = 2_000  # boxes of a finer level, and arrows with formulas, that a page holds
@@ -95,6 +96,7 @@ def _finer(
             yield finer, chosen
 
 
+@paused()
 def unrolled(
     output: Any,
     params: str = "auto",
@@ -154,6 +156,7 @@ def unrolled(
     )
 
 
+@paused()
 def rolled(
     output: Any,
     params: str = "auto",
@@ -187,6 +190,7 @@ def rolled(
     )
 
 
+@paused()
 def gradient_flow(
     loss: Any,
     from_step: int | None = None,

@@ -15,6 +15,7 @@ from .layout import engine
 from .layout.picture import Picture
 from .page import page
 from .paint import dot
+from .pausing import paused
 
 FORMS = (".svg", ".png", ".pdf", ".gv", ".dot", ".html")
 
@@ -39,7 +40,8 @@ class Diagram:
     @cached_property
     def picture(self) -> Picture:
         """Boxes, lines and texts, each with its place."""
-        return self._draw()
+        with paused():
+            return self._draw()
 
     @cached_property
     def dot(self) -> graphviz.Digraph:
@@ -58,11 +60,13 @@ class Diagram:
         return str(self.dot.source)
 
     @cached_property
+    @paused()
     def svg(self) -> str:
         """The diagram as SVG; it scales down to the width of what it stands in."""
         return _svg(self.picture)
 
     @cached_property
+    @paused()
     def html(self) -> str:
         """The diagram as a page of its own: pan, zoom, search, levels, heat maps, the sweep."""
         shown = self._page() if self._page else page.Page([page.Shown("forward", "", self.picture)])

@@ -28,6 +28,7 @@ class Figures:
         self._rows: list[Array] = []
         self._count = 0
         self._row: dict[Any, int] = {}  # by key
+        self._known: list[Measured] = []
 
     def note(self, key: Any, a: Any) -> None:
         """Have `a` measured before long; nobody may write to it from now on."""
@@ -60,7 +61,8 @@ class Figures:
 
     def get(self, key: Any) -> Measured | None:
         """The figures of what was noted under a key, None if nothing was."""
-        if len(self._rows) > 1:
-            self._rows = [np.concatenate(self._rows)]
         row = self._row.get(key)
-        return None if row is None else Measured(*self._rows[0][row].tolist())
+        if self._rows:
+            self._known += [Measured(*figures) for rows in self._rows for figures in rows.tolist()]
+            self._rows.clear()
+        return None if row is None else self._known[row]

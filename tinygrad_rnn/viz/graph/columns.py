@@ -7,7 +7,7 @@ below each other. What belongs to no step stands between the sections.
 
 import re
 from collections.abc import Hashable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from .graph import Edge, Graph, Vertex
 
@@ -68,10 +68,10 @@ def arrange(graph: Graph, params: str = "stub") -> Columns:
             elif where[e.source][0] != k:
                 across.append(e)
         place = put(v, k)
-        columns[k].inner += [replace(e, source=s, target=place) for s, e in stubs]
+        columns[k].inner += [e.between(s, place) for s, e in stubs]
         for e in graph.into[v.number]:
             if e.source in where and where[e.source][0] == k and not any(e is f for _, f in stubs):
-                columns[k].inner.append(replace(e, source=where[e.source][1], target=place))
+                columns[k].inner.append(e.between(where[e.source][1], place))
     found = Columns(graph, columns, where, across)
     _sign(found)
     return found

@@ -58,6 +58,8 @@ class Grid:
         self.at = {
             k: i for i, s in enumerate(shown) for k in range(s.first, s.last + 1)
         }  # column: slot
+        steps = [i for i, s in enumerate(shown) if columns.columns[s.first].step is not None]
+        self.ends = steps[:1] + steps[-1:]  # slots of the first step and of the last
         self.texts = {
             (s.first, i): text(v, "" if step is None else str(step))
             for s in shown

@@ -8,10 +8,12 @@ import graphviz
 from ..graph.columns import Columns
 from ..graph.graph import Vertex
 from ..layout.picture import EDGES, FONT, KINDS, SIZE, Box, Line, Picture, Point, text_width
+from ..pausing import paused
 
 HEAD = 10.0  # length of an arrowhead of arrowsize 1, in points
 
 
+@paused()
 def write(picture: Picture) -> graphviz.Digraph:
     """The whole picture; boxes first, so that lines lie on top."""
     g = graphviz.Digraph(
@@ -20,8 +22,9 @@ def write(picture: Picture) -> graphviz.Digraph:
         graph_attr={"layout": "nop2", "outputorder": "nodesfirst", "splines": "true",
                     "pad": "0.1", "bgcolor": "white", "fontname": FONT},
         node_attr={"fixedsize": "true", "fontname": FONT, "fontsize": f"{SIZE:g}",
-                   "shape": "box", "style": "filled"},
-        edge_attr={"fontname": FONT, "fontsize": f"{SIZE:g}"},
+                   "shape": "box", "style": "filled,rounded"},
+        edge_attr={"fontname": FONT, "fontsize": f"{SIZE:g}", "color": EDGES["edge"],
+                   "arrowsize": "0.50"},
     )  # fmt: skip
     names = {b.name for b in picture.boxes if b.name}
     for k, b in enumerate(picture.boxes):
@@ -82,11 +85,13 @@ def _box(b: Box, height: float) -> dict[str, str]:
         "pos": f"{b.x:.1f},{height - b.y:.1f}",
         "width": f"{b.w / 72:.3f}",
         "height": f"{b.h / 72:.3f}",
-        "style": ",".join(style),
         "color": outline if outline != "none" else "transparent",
-        "penwidth": f"{b.pen:g}",
         "class": f"node {b.kind}" if b.vertex >= 0 else b.kind,
     }
+    if style != ["filled", "rounded"]:
+        words["style"] = ",".join(style)
+    if b.pen != 1:
+        words["penwidth"] = f"{b.pen:g}"
     if shape != "box":
         words["shape"] = shape
     if fill != "none":
@@ -110,13 +115,17 @@ def _line(name: str, line: Line, height: float) -> dict[str, str]:
     )
     words = {
         "pos": tip + " ".join(f"{x:.1f},{y:.1f}" for x, y in points),
-        "color": line.colour or EDGES[line.kind],
-        "penwidth": f"{line.pen:g}",
-        "arrowhead": line.head,
-        "arrowsize": f"{size:.2f}",
         "class": f"link {line.kind}",
         "id": name,
     }
+    colour = line.colour or EDGES[line.kind]
+    if colour != EDGES["edge"]:
+        words["color"] = colour
+    if line.pen != 1:
+        words["penwidth"] = f"{line.pen:g}"
+        words["arrowsize"] = f"{size:.2f}"
+    if line.head != "normal":
+        words["arrowhead"] = line.head
     if line.dash:
         words["style"] = line.dash
     if line.title:
@@ -159,5 +168,6 @@ def escape(text: str) -> str:
     >>> print(escape("<b> a" + chr(92) + "n"))
     <b> a\\\\n
     """
-    clean = "".join(c if c == "\n" or c.isprintable() else " " for c in text)
-    return graphviz.escape(clean)
+    if not text.replace("\n", "").isprintable():
+        text = "".join(c if c == "\n" or c.isprintable() else " " for c in text)
+    return graphviz.escape(text)

@@ -1,7 +1,6 @@
 """The unrolled graph, one column a step, as a picture."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from ..graph.elide import Slot
 from ..graph.graph import Edge
@@ -81,7 +80,7 @@ def _inner(grid: Grid, i: int, k: int) -> Iterator[Line]:
             grid.moved(i, points),
             grid.name(k, e.source),
             grid.name(k, e.target),
-            edges=e.origin or (replace(e, source=source, target=target),),
+            edges=e.origin or (e.between(source, target),),
             label=e.label,
             at=grid.moved(i, [at])[0] if at else None,
         )
@@ -176,8 +175,7 @@ def _written(grid: Grid, w: Way, edges: list[Edge], source: str, target: str) ->
         return ""
     if target[0] != "j" and edges[0].label:
         return edges[0].label
-    steps = [k for k, s in enumerate(grid.slots) if grid.columns.columns[s.first].step is not None]
-    return edges[0].via if w.a == steps[0 if w.out.side > 0 else -1] else ""
+    return edges[0].via if w.a == grid.ends[0 if w.out.side > 0 else -1] else ""
 
 
 def _straight(a: Point, b: Point) -> list[Point]:
