@@ -74,18 +74,22 @@ def test_a_row_of_joined_series_is_its_own_step_s():
         assert len(graph.outof[v.number]) == 2  # both directions read it
 
 
-def test_one_that_is_read_otherwise_stays_as_it_is():
-    """A sum of all of it, too: what arrives at a part is then not only that of its row."""
+def test_one_that_is_read_whole_too_has_an_edge_from_every_row():
     loss, _, _ = both_ways(second=False)
-    ops = [v.op for v in collect(loss).vertices if v.kind == "op"]
-    assert ops.count("concat") == 1
-    assert ops.count("stack") == 2
-    assert ops.count("index") == 2 * T
+    graph = collect(loss)
+    ops = [v.op for v in graph.vertices if v.kind == "op"]
+    assert ops.count("concat") == T
+    assert not {"stack", "index"} & set(ops)
+    readers = {e.target for v in graph.vertices if v.op == "concat"
+               for e in graph.outof[v.number] if graph.vertices[e.target].step is None}  # fmt: skip
+    [whole] = readers
+    assert [graph.vertices[e.source].step for e in graph.into[whole]] == list(range(T))
 
 
-def test_figures_of_a_row_equal_the_tape_s():
+@pytest.mark.parametrize("second", [True, False], ids=["by rows", "whole, too"])
+def test_figures_of_a_row_equal_the_tape_s(second):
     """The gradient of each joined part by its own reader, and of a row by all that read it."""
-    loss, _, joined = both_ways()
+    loss, _, joined = both_ways(second)
     graph = collect(loss)
     flow = sweep(loss, graph, None)
     whole = tg.grad(loss, joined, retain_graph=True).numpy()

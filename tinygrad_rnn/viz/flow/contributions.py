@@ -1,5 +1,6 @@
 """Backpropagation told step by step: every contribution of a sweep, in words and numbers."""
 
+from collections import defaultdict
 from collections.abc import Collection
 from typing import Any, NamedTuple
 
@@ -8,11 +9,13 @@ import numpy as np
 from ...graph import Node
 from ...kernels.measure import Measured, measure_all
 from ...op import Array
-from ..graph.arrivals import value_of
+from ..graph.arrivals import value_of, whole_of
 from ..graph.graph import Edge, Graph, nodes_below
 from ..graph.losses import edge_key
+from ..graph.series import Row
 from ..layout.labels import low
-from .sweep import Gate, own_sweep
+from .gate import Gate
+from .sweep import own_sweep
 
 FEW = 4  # numbers that are written out; of more the norm is
 
@@ -54,7 +57,7 @@ PARTS = ("stack", "concat")  # each operand gets its own part
 class Contribution(NamedTuple):
     """What one edge adds to the gradient of its source: dL/dsource += ..."""
 
-    edge: int  # as `losses.edge_key` names it
+    edge: Any  # as `losses.edge_key` names it
     source: int  # vertices of the graph
     target: int
     formula: str  # "∂L/∂S₁ += ∂L/∂S₂ · Ws"
@@ -80,6 +83,10 @@ class _Teller(Gate):
         super().__init__(blocked)
         self.graph = graph
         self.edges = {edge_key(graph, e): e for e in graph.edges}
+        self.series: dict[int, list[Row]] = defaultdict(list)  # by edge
+        for row in self.edges:
+            if isinstance(row, Row):
+                self.series[row.of].append(row)
         self.nodes = {n.seq: n for n in nodes_below(root)}
         self.slices = frozenset(v.key for v in graph.vertices if v.op == "index")
         self.told: list[Contribution] = []
@@ -89,17 +96,22 @@ class _Teller(Gate):
     def passes(self, node: Any, k: int, c: Any) -> Any:
         """A contribution, told where the graph has its edge."""
         edge = node.seq << 32 | k
-        if edge in self.blocked:
-            return None
-        e = self.edges.get(edge)
-        if e is None:
+        c = super().passes(node, k, c)
+        if c is None or (edge not in self.edges and edge not in self.series):
             return c
         p = node.inputs[k]
         c, value = value_of(c, p)
         if value is None or value.dtype.kind != "f":
             return c
-        if value.shape != p.shape:  # a slice's: zeros around it
-            value = c.op.kernel(*c.piece, keys=(c.key,), shape=p.shape)
+        value = np.asarray(whole_of(c, p.shape))  # of a slice with zeros around it
+        if edge in self.edges:
+            self._tell(node, edge, value)
+        for row in self.series.get(edge, ()):
+            self._tell(node, row, row.part(value))
+        return c
+
+    def _tell(self, node: Any, edge: Any, value: Array) -> None:
+        e = self.edges[edge]
         source = e.source  # a row of a stack is what was stacked
         self.sums[source] = value.copy() if source not in self.sums else self.sums[source] + value
         self.counts[source] = self.counts.get(source, 0) + 1
@@ -107,7 +119,6 @@ class _Teller(Gate):
             Contribution(edge, e.source, e.target, self._formula(node, e),
                          _few(value), _few(self.sums[source]), self.counts[source])
         )  # fmt: skip
-        return c
 
     def _formula(self, node: Any, e: Edge) -> str:
         """∂L/∂source = what the target's rule sends; += from the second on."""
@@ -132,7 +143,8 @@ class _Teller(Gate):
     def _operands(self, target: int, depth: int = 0) -> list[str]:
         """What the operands of a vertex are called, numbers as they are."""
         names = {e.place: self._called(e.source, depth) for e in self.graph.into[target]}
-        node = self.nodes.get(self.graph.vertices[target].key)
+        key = self.graph.vertices[target].key
+        node = self.nodes.get(key.of if isinstance(key, Row) else key)
         for place, p in enumerate(node.inputs if node is not None else ()):
             if isinstance(p, int | float):
                 names[place] = f"{p:g}"

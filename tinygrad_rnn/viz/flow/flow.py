@@ -15,11 +15,13 @@ import numpy as np
 from ...graph import Node, key_of
 from ...kernels.measure import Measured
 from ...op import Array, Deferred, Op
-from ..graph.arrivals import groups_of, is_carried, together, value_of
+from ..graph.arrivals import groups_of, is_carried, value_of, whole_of
 from ..graph.graph import Edge, Graph, Vertex
 from ..graph.losses import edge_key, other_losses, reached
+from ..graph.series import Row
 from ..graph.values import Values
 from .figures import TERMS, Figures
+from .gate import Gate
 from .rates import Rate, fit, groups, loss_steps
 
 NOTHING = Measured(0.0, 0.0, 1.0, 0)
@@ -36,12 +38,13 @@ class Flow(Figures):
         self.by_loss: dict[int | None, dict[int, Measured]] = {}
         self._alone: dict[Any, Any] = {}  # the edge, or group, that is all of a sum or a total
         # of named nodes in steps: the arrays themselves, for heat maps
-        self.values: dict[int, Array] = {}
-        self.gradients: dict[int, Array] = {}
-        self._shown: set[int] = set()
+        self.values: dict[Any, Array] = {}
+        self.gradients: dict[Any, Array] = {}
+        self._shown: set[Any] = set()
         self.slices: set[int] = set()  # keys of index nodes of which we must see the gradient
-        self._special: dict[int, list[Any]] = defaultdict(list)  # edge: groups; none if blocked
-        self._blocked: set[int] = set()
+        self._special: dict[Any, list[Any]] = defaultdict(list)  # edge: groups; none if blocked
+        self._series: dict[int, list[Row]] = defaultdict(list)  # node or edge: rows
+        self._gate = Gate(())
         self._reached: set[int] | None = None  # vertices that a path leads to; None: all
         self._steps: dict[int, set[int]] = defaultdict(set)  # of parameters, by vertex
         self._to_come: dict[Any, int] = {}
@@ -68,11 +71,14 @@ class Flow(Figures):
                 for name in names:
                     self._special[name].append(group)
                 self._to_come[group] = len(names)
+        for row in [v.key for v in graph.vertices] + [e.key for e in graph.edges]:
+            if isinstance(row, Row):
+                self._series[row.of].append(row)
         if from_step is not None:
-            self._blocked = other_losses(graph, from_step)
-            self._reached = reached(graph, self._blocked)
-            for name in self._blocked:
-                self._special[name]  # so that `passes` looks twice
+            blocked = other_losses(graph, from_step)
+            self._gate, self._reached = Gate(blocked), reached(graph, blocked)
+        for name in (*self._series, *self._gate.blocked):
+            self._special[name]  # so that `passes` looks twice
         self._find_alone(graph)
 
     def show(self, root: Node) -> None:
@@ -84,7 +90,7 @@ class Flow(Figures):
             if v.name and v.step is not None:
                 named |= {u.key for u in (v, self.activation(v)) if u is not None}
         carried = {v.key for members in self.states().values() for _, v in members}
-        self._shown = {key for key in named | carried if key > 0}  # leaves have keys below 0
+        self._shown = {k for k in named | carried if isinstance(k, Row) or k > 0}  # no leaves
         self.values = {key: values.of(key) for key in self._shown}
 
     def activation(self, v: Vertex) -> Vertex | None:
@@ -106,7 +112,7 @@ class Flow(Figures):
             # zeros around a slice count in the total, not on the edge
             if single and out[0][0].op != "index":
                 self._alone[v.key] = edge_key(graph, out[0][1])
-            if v.op == "index":
+            if v.op == "index" and not isinstance(v.key, Row):
                 own = v.key << 32
                 if single and own not in self._special and v.key in self._alone:
                     self._alone[own] = self._alone[v.key]  # a slice hands on what it gets
@@ -120,6 +126,12 @@ class Flow(Figures):
         key = node.seq
         if key in self._shown:
             self.gradients[key] = g
+        for row in self._series.get(key, ()):
+            part = row.part(g)
+            if row in self._shown:
+                self.gradients[row] = part
+            if row not in self._alone:
+                self.note(row, part)
         if key not in self._alone or (node.extra is not None and "hooks" in node.extra):
             self._alone.pop(key, None)
             self._alone.pop(key << 32, None)  # a slice hands on what the hook made of it
@@ -142,14 +154,23 @@ class Flow(Figures):
             if c.__class__ is Deferred and c.op in TERMS:
                 self._joining[key_of(p), c.op].append(name)
                 return c
-        if name in self._blocked:
+        c = self._gate.passes(node, k, c)
+        if c is None:
             return None
         c, value = value_of(c, p)
         if value is not None and value.dtype.kind == "f":
-            self.note(name, value)
-            for group in self._special.get(name, ()):
-                self._gather(group, value)
+            self._sort_in(name, value)
+            if name in self._series:
+                whole = np.asarray(whole_of(c, p.shape))
+                for row in self._series[name]:
+                    self._sort_in(row, row.part(whole))
         return c
+
+    def _sort_in(self, name: Any, value: Array) -> None:
+        """Note a contribution, and add it to the sums it belongs to."""
+        self.note(name, value)
+        for group in self._special.get(name, ()):
+            self._gather(group, value)
 
     def joined(self, key: int, op: Op, parts: list[Any]) -> Any:
         """The sum of an input's deferred terms, each measured."""
@@ -186,11 +207,6 @@ class Flow(Figures):
 
     def total_of(self, v: Vertex) -> Measured | None:
         """A vertex's whole gradient, None where no path leads to it."""
-        if v.rows:
-            assert self.graph is not None
-            into = self.graph.into[v.number]
-            shapes = [self.graph.vertices[e.source].shape for e in into]
-            return together([self.of_edge(self.graph, e) for e in into], shapes)
         return self._of(v.key) if self._leads_to(v) else None
 
     def part_of(self, v: Vertex, step: int) -> Measured | None:

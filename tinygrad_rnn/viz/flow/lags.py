@@ -5,6 +5,7 @@ cache. A graph with gradient hooks, which see one gradient, is swept once for ea
 """
 
 import math
+from collections import defaultdict
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,13 +13,16 @@ import numpy as np
 from ...errors import GraphError
 from ...graph import Node, leading_to
 from ...kernels.measure import Measured, measure_all
-from ...op import Array, Deferred
+from ...op import Array
+from ..graph.arrivals import whole_of
 from ..graph.graph import Graph, nodes_below
 from ..graph.losses import Entry, edges_but_of, entries, reached
+from ..graph.series import Row
 from .flow import Flow
+from .gate import Gate
 from .rates import Members
 from .stacked import Stacked
-from .sweep import Gate, own_sweep
+from .sweep import own_sweep
 
 CACHED = 1 << 18  # numbers of all seeds in a step's largest array: in the cache still
 MEMORY = 1 << 26  # the same of any array: a series read otherwise than step by step
@@ -35,19 +39,30 @@ class Lags(NamedTuple):
 class _Seeds(Gate):
     """Turns what enters from each step's loss into the row of its own seed."""
 
-    def __init__(self, rows: dict[int, int], blocked: set[int]):
+    def __init__(self, seeds: dict[Any, int], blocked: set[Any]):
         super().__init__(blocked)
-        self.rows = rows  # by edge
+        self.seeds = seeds  # by edge
+        self.parts: dict[int, list[Row]] = defaultdict(list)  # of edges of series
+        for edge in seeds:
+            if isinstance(edge, Row):
+                self.parts[edge.of].append(edge)
 
     def passes(self, node: Any, k: int, c: Any) -> Any:
         """A contribution, on the edges where a loss enters with its seed."""
         edge = node.seq << 32 | k
         if edge in self.blocked:
             return None
-        row = self.rows.get(edge)
-        if row is None:
-            return c
-        return Stacked(_whole(c, node.inputs[k].shape)[None], row)
+        if edge in self.seeds:
+            return Stacked(whole_of(c, node.inputs[k].shape)[None], self.seeds[edge])
+        if edge not in self.parts:
+            return None if edge in self.rows else c
+        whole = whole_of(c, node.inputs[k].shape)
+        seeds = [self.seeds[row] for row in self.parts[edge]]
+        each = np.zeros((max(seeds) + 1 - min(seeds), *whole.shape), whole.dtype)
+        for row, seed in zip(self.parts[edge], seeds, strict=True):
+            own = np.moveaxis(each[seed - min(seeds)], row.axis, 0)
+            own[row.row] = row.part(whole)
+        return Stacked(each, min(seeds))
 
 
 def lags_of(root: Node, graph: Graph) -> dict[str, Lags]:
@@ -88,15 +103,6 @@ def _block(graph: Graph, useful: set[int]) -> int:
     one = max((size for size, step in sizes if step is not None), default=1)
     whole = max((size for size, _ in sizes), default=1)
     return max(1, min(CACHED // max(one, 1), MEMORY // max(whole, 1)))
-
-
-def _whole(c: Any, shape: tuple[int, ...]) -> Any:
-    """A contribution, put together at once even if it was deferred."""
-    if not isinstance(c, Deferred):
-        return c
-    if c.key is None:
-        return c.op(*c.piece)
-    return c.op(*c.piece, keys=(c.key,), shape=shape)
 
 
 def _measure(found: dict[int, Any], row: int, figures: dict[int, dict[int, Measured]]) -> None:

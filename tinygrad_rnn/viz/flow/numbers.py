@@ -10,9 +10,11 @@ from ...errors import GraphError
 from ...graph import FREED, Node
 from ...op import Array
 from ..graph.graph import Vertex, nodes_below, roots_of
+from ..graph.series import Row, find_series
 from ..graph.values import Values
 from ..layout.labels import Text
-from .sweep import Gate, own_sweep
+from .gate import Gate
+from .sweep import own_sweep
 
 MOST = 4
 
@@ -25,14 +27,14 @@ def with_numbers(
     `blocked`: edges that let no gradient through.
     Raises GraphError for a graph that backward() freed, or a gradient of no single value.
     """
-    tables: list[tuple[str, Callable[[int], Array | None]]] = []
+    tables: list[tuple[str, Callable[[Any], Array | None]]] = []
     roots = roots_of(output, who) if {"value", "grad"} & set(shown) else []
     if any(n.saved is FREED for n in nodes_below(*roots)):
         raise GraphError(f"{who}: backward() has freed this graph; draw before it")
     if "value" in shown:
         tables.append(("value", Values(*roots).of))
     if "grad" in shown:
-        tables.append(("grad", gradients_of(roots, who, blocked).get))
+        tables.append(("grad", gradients_of(roots, who, blocked)))
     if not tables:
         return text
 
@@ -40,17 +42,11 @@ def with_numbers(
         found = text(v, time)
         if math.prod(v.shape) <= MOST:
             for word, of in tables:
-                a = of(v.key) if not v.rows or word == "value" else _added(of, v.rows)
+                a = of(v.key)
                 found.append(f"{word} {'none' if a is None else written(a)}")
         return found
 
     return lines
-
-
-def _added(of: Callable[[int], Array | None], keys: tuple[int, ...]) -> Array | None:
-    """The sum of what is known under some keys."""
-    found = [a for key in keys if (a := of(key)) is not None]
-    return np.add.reduce(found) if found else None
 
 
 def written(a: Array) -> str:
@@ -63,28 +59,36 @@ def written(a: Array) -> str:
 
 
 def gradients_of(
-    roots: list[Node], who: str, blocked: Collection[int], most: int = MOST
-) -> dict[int, Array]:
-    """The whole gradient of each node and leaf of at most so many numbers, by key."""
+    roots: list[Node], who: str, blocked: Collection[Any], most: int = MOST
+) -> Callable[[Any], Array | None]:
+    """Tells, by key, the whole gradient of each node, leaf and row of at most so many numbers."""
     if len(roots) > 1 or math.prod(roots[0].shape) != 1:
         raise GraphError(f"{who}: show='grad' needs one output that is a single value")
     watch = _Totals(roots[0], blocked, most)
     for leaf, g, _ in own_sweep(roots[0], watch=watch).leaves():
         watch.found[-id(leaf)] = np.asarray(g)
-    return watch.found
+    return watch.of
 
 
 class _Totals(Gate):
     """Keeps every node's whole gradient where it is small."""
 
-    def __init__(self, root: Node, blocked: Collection[int], most: int):
+    def __init__(self, root: Node, blocked: Collection[Any], most: int):
         super().__init__(blocked)
         self.most = most
         self.found: dict[int, Array] = {}
-        self.slices = frozenset(n.seq for n in nodes_below(root) if n.op.name == "index")
+        nodes = nodes_below(root)
+        self.slices = frozenset(n.seq for n in nodes if n.op.name == "index")
+        self.series = find_series(nodes, [root])
 
     def total(self, node: Any, g: Any) -> None:
         """A node's gradient has arrived whole."""
         a = np.asarray(g)
-        if a.size <= self.most:
+        if a.size <= self.most or node.seq in self.series:
             self.found[node.seq] = a.copy()
+
+    def of(self, key: Any) -> Array | None:
+        """What was kept under a key."""
+        if isinstance(key, Row):
+            return key.part(self.found[key.of]) if key.of in self.found else None
+        return self.found.get(key)

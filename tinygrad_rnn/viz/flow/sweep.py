@@ -1,6 +1,6 @@
 """Run the backward sweep that is measured: the caller's own, or one of ours."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,6 +18,7 @@ from ..graph.building import collect
 from ..graph.graph import Graph, Vertex, nodes_below, root_of
 from ..graph.losses import edges_but_of, entries, reached
 from .flow import Flow
+from .gate import Gate
 
 
 @contextmanager
@@ -57,26 +58,6 @@ class _Recorder:
         self.flow.show(output.node)
         follow_losses(self.flow, output.node)
         return self
-
-
-class Gate:
-    """Lets through all but some edges; watches nothing."""
-
-    slices: frozenset[int] = frozenset()
-
-    def __init__(self, blocked: Collection[int]):
-        self.blocked = blocked
-
-    def total(self, node: Any, g: Any) -> None:
-        """A node's cotangent: not looked at."""
-
-    def passes(self, node: Any, k: int, c: Any) -> Any:
-        """What goes on to operand k: nothing where it is blocked."""
-        return None if node.seq << 32 | k in self.blocked else c
-
-    def joined(self, key: int, op: Any, parts: list[Any]) -> Any:
-        """The sum of deferred terms."""
-        return op(*parts)
 
 
 def follow_losses(flow: Flow, root: Node) -> None:

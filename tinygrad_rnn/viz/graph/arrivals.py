@@ -1,15 +1,15 @@
 """What comes over an edge of the graph: which sums it belongs to, and its value in a sweep."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from ...kernels.measure import Measured
 from ...op import Array, Deferred
 from ...ops.shape import sum_to
 from .graph import Edge, Graph, Shape
+from .series import Row
 
 
 def is_carried(graph: Graph, e: Edge) -> bool:
@@ -17,15 +17,20 @@ def is_carried(graph: Graph, e: Edge) -> bool:
     a, b = graph.vertices[e.source], graph.vertices[e.target]
     if a.kind != "op" or a.step is None or b.step is None or a.step == b.step:
         return False
+    if isinstance(a.key, Row):  # made of a state
+        return False
     return bool(a.name) or math.prod(a.shape) > 1
 
 
 def groups_of(graph: Graph, e: Edge) -> Iterator[Any]:
     """The sums a contribution belongs to.
 
-    A parameter's in one step, a state's from all other steps, any op's from one column.
+    A parameter's in one step, a state's from all other steps, any op's from one column. What
+    goes to all steps of a series at once belongs to none.
     """
     a, b = graph.vertices[e.source], graph.vertices[e.target]
+    if isinstance(b.key, Row) and not isinstance(e.key, Row):
+        return
     if a.kind == "parameter":
         yield "parameter", a.number, b.step
     if is_carried(graph, e):
@@ -53,14 +58,10 @@ def value_of(c: Any, p: Any) -> tuple[Any, Array | None]:
     return c, value
 
 
-def together(figures: Sequence[Measured | None], shapes: Sequence[Shape]) -> Measured | None:
-    """The figures of parts that lie side by side in one array, None where none is known."""
-    parts = [(m, math.prod(s)) for m, s in zip(figures, shapes, strict=True) if m is not None]
-    if not parts:
-        return None
-    return Measured(
-        math.hypot(*(m.norm for m, _ in parts)),
-        max(m.largest for m, _ in parts),
-        sum(m.zeros * n for m, n in parts) / sum(n for _, n in parts),
-        sum(m.bad for m, _ in parts),
-    )
+def whole_of(c: Any, shape: Shape) -> Any:
+    """A contribution, put together at once even if it was deferred."""
+    if not isinstance(c, Deferred):
+        return c
+    if c.key is None:
+        return c.op(*c.piece)
+    return c.op(*c.piece, keys=(c.key,), shape=shape)

@@ -2,7 +2,7 @@
 
 import functools
 import re
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from ...graph import FREED, Node, key_of
 from ...recording import constant
 from ...tensors import Tensor
 from .graph import Edge, Graph, Vertex, nodes_below, roots_of
+from .series import Row, Series, find_series, is_same, row_taken, slices, source_rows
 from .steps import Steps, find_steps, row_of
 
 
@@ -24,7 +25,7 @@ def collect(output: Any, who: str = "viz") -> Graph:
             "again inside `with tg.disable_jit():`"
         )
     steps = find_steps(nodes)
-    builder = _Builder(steps, _joined_stacks(nodes, roots))
+    builder = _Builder(steps, find_series(nodes, roots))
     for node, step in zip(nodes, steps.of, strict=True):
         builder.add(node, step)
     _count_as_named(builder.vertices)
@@ -58,39 +59,12 @@ def _pruned(vertices: list[Vertex], edges: list[Edge], outputs: list[int]) -> Gr
     return Graph(kept, found, places[outputs[-1]], {places[k] for k in outputs})
 
 
-def _joined_stacks(nodes: list[Node], roots: list[Node]) -> set[int]:
-    """Series joined side by side, `concat([stack(a), stack(b)], axis=2)`, only read row by row.
-
-    So a layer reads both directions of the one below; a row is then a step's own `concat`.
-    """
-    readers: dict[int, list[Node]] = {root.seq: [root] for root in roots}
-    for n in nodes:
-        for p in n.inputs:
-            if p.__class__ is Node:
-                readers.setdefault(p.seq, []).append(n)
-
-    def by_row(n: Node) -> bool:
-        return n.op.name == "index" and not n.extra and row_of(n.attrs["key"]) is not None
-
-    def stacked(p: Any) -> bool:
-        if p.__class__ is not Node or p.op.name != "stack" or p.attrs.get("axis", 0):
-            return False
-        return len(readers[p.seq]) == 1 and all(a.__class__ is Node for a in p.inputs)
-
-    return {
-        n.seq
-        for n in nodes
-        if n.op.name == "concat" and n.attrs.get("axis", 0) and not n.extra
-        if all(map(by_row, readers[n.seq])) and all(map(stacked, n.inputs))
-    }
-
-
 class _Builder:
     """Vertices and edges, made node by node."""
 
-    def __init__(self, steps: Steps, joined: set[int]) -> None:
-        self.steps, self.joined = steps, joined
-        self.rows: dict[tuple[int, int], Vertex] = {}  # of a joined stack
+    def __init__(self, steps: Steps, series: dict[int, Series]) -> None:
+        self.steps, self.series = steps, series
+        self.rows: dict[tuple[int, int], int] = {}  # vertices of series
         self.places: dict[Any, int] = {}  # of one series, each read by several
         self.vertices: list[Vertex] = []
         self.edges: list[Edge] = []
@@ -102,52 +76,106 @@ class _Builder:
 
     def add(self, node: Node, step: int | None) -> None:
         """A node and what enters it from outside."""
+        if node.seq in self.series:
+            return  # its rows are made when they are read
         if node.op.name == "stack" and not node.attrs.get("axis", 0):
             self.stacks[node.seq] = node
-        sources = [self._source(node, k, step) for k in range(len(node.inputs))]
         seen = self._through(node, step)
         if seen is not None:
-            self.numbers[node.seq] = self.numbers[seen]
+            self.numbers[node.seq] = seen
             return
+        sources = [self._sources(node, k, step) for k in range(len(node.inputs))]
         note = slice_text(node.attrs["key"], step) if node.op.name == "index" else ""
         name = (node.extra or {}).get("name") or ""
         v = self._vertex(node.seq, "op", node.op.name, name, node, step, node.scope, note)
         v.numbers = {
             k: f"{p:g}"
             for k, p in enumerate(node.inputs)
-            if sources[k] is None and not self._total(node, k)
+            if isinstance(p, int | float) and not sources[k] and not self._total(node, k)
         }
         v.saved = None if node.saved is FREED else saved_bytes(node)
-        for place, source in enumerate(sources):
-            if source is not None:
-                self.edges.append(Edge(source, v.number, place))
+        for place, several in enumerate(sources):
+            self.edges += [Edge(source, v.number, place, key=key) for source, key in several]
 
     def _through(self, node: Node, step: int | None) -> int | None:
-        """The key of what `stack(hs)[t]` is: h_t, as a person would draw it."""
-        if node.op.name != "index" or node.extra:
+        """The vertex of what `stack(hs)[t]` is: h_t, as a person would draw it."""
+        row = row_taken(node)
+        p = node.inputs[0] if row is not None else None
+        if row is None or p.__class__ is not Node:
             return None
-        stack, row = node.inputs[0], row_of(node.attrs["key"])
-        if row is not None and stack.__class__ is Node and stack.seq in self.joined:
-            return self._row(node, row, step)
-        if row is None or stack.__class__ is not Node or stack.seq not in self.stacks:
-            return None
-        p = stack.inputs[row]
-        return p.seq if p.__class__ is Node else None
+        if p.seq in self.series:
+            return self._row(p, row % p.shape[0], step)
+        taken = p.inputs[row] if p.seq in self.stacks else None
+        return self.numbers[taken.seq] if taken.__class__ is Node else None
 
     def _row(self, node: Node, row: int, step: int | None) -> int:
-        """The key of a row of joined stacks, made of the step's own parts when first taken."""
-        joined = node.inputs[0]
-        row %= len(joined.inputs[0].inputs)
-        v = self.rows.get((joined.seq, row))
-        if v is None:
-            v = self._vertex(node.seq, "op", "concat", "", node, step, node.scope, "")
-            self.rows[joined.seq, row] = v
-            for place, stack in enumerate(joined.inputs):
-                source = self.numbers[stack.inputs[row].seq]
-                key = stack.seq << 32 | row
-                self.edges.append(Edge(source, v.number, place, key=key))
-        v.rows = (*v.rows, node.seq)
-        return v.key
+        """The vertex of a row of a series, made of the step's own parts when first read."""
+        waiting = [node] if (node.seq, row) not in self.rows else []
+        while waiting:
+            n = waiting[-1]
+            parts = [p for p in source_rows(n, self.series) if p.__class__ is Node]
+            missing = [p for p in parts if (p.seq, row) not in self.rows]
+            if missing:
+                waiting += missing
+            else:
+                self.rows[waiting.pop().seq, row] = self._made(n, row, step)
+        return self.rows[node.seq, row]
+
+    def _made(self, n: Node, row: int, step: int | None) -> int:
+        """One row, those that it is made of given."""
+        own = self.series[n.seq]
+        if n.op.name == "stack":
+            return self.numbers[n.inputs[row].seq]
+        entering: list[tuple[int, int, Any]] = []  # vertex, place, key
+        for k, p in enumerate(n.inputs):
+            edge = n.seq << 32 | k
+            if not own.rows[k]:
+                several = self._sources(n, k, None)
+                entering += [(source, k, edge) for source, _ in several]
+            elif p.__class__ is not Node:
+                entering.append((self._input_row(p, row, own.axis, step), k, edge))
+            else:
+                entering.append((self.rows[p.seq, row], k, Row(edge, row, self.series[p.seq].axis)))
+        sources = [self.vertices[s] for s, k, _ in entering if own.rows[k]]
+        if step is None and own.stands:
+            step = next((v.step for v in sources if v.kind == "op"), None)
+        if is_same(n, own.axis):
+            return entering[0][0]
+        like = _Like(tuple(s for a, s in enumerate(n.shape) if a != own.axis), n.dtype)
+        key = Row(n.seq, row, own.axis)
+        name = (n.extra or {}).get("name") or ""
+        cut = n.op.name == "index"
+        note = slice_text([k for a, k in enumerate(slices(n)) if a != own.axis]) if cut else ""
+        v = self._vertex(key, "op", n.op.name, name, like, step, n.scope, note)
+        v.numbers = {k: f"{p:g}" for k, p in enumerate(n.inputs) if isinstance(p, int | float)}
+        v.saved = None if n.saved is FREED else saved_bytes(n) // n.shape[own.axis]
+        self.edges += [Edge(source, v.number, k, key=key) for source, k, key in entering]
+        return v.number
+
+    def _input_row(self, p: Tensor, row: int, axis: int, step: int | None) -> int:
+        """The vertex of one step of an input that a series takes whole: that of `x[t]`."""
+        place = (id(p), row, step)
+        if place not in self.places:
+            name = p.name or self._unnamed(p, "x")
+            like = _Like(tuple(s for a, s in enumerate(p.shape) if a != axis), p.dtype)
+            note = slice_text(row, step)
+            v = self._vertex(Row(key_of(p), row, axis), "input", "", name, like, step, "", note)
+            self.places[place] = v.number
+            self.kept.append(p)
+        return self.places[place]
+
+    def _sources(self, node: Node, k: int, step: int | None) -> list[tuple[int, Any]]:
+        """The vertices of an operand, and the keys of their edges: of a series that is read
+        whole all rows.
+        """
+        p = node.inputs[k]
+        if node.op.name == "drop" and k == 1:  # where in the generator's stream the mask begins
+            return []
+        if p.__class__ is Node and p.seq in self.series:
+            axis, edge = self.series[p.seq].axis, node.seq << 32 | k
+            return [(self._row(p, t, None), Row(edge, t, axis)) for t in range(p.shape[axis])]
+        source = self._source(node, k, step)
+        return [] if source is None else [(source, None)]
 
     def _source(self, node: Node, k: int, step: int | None) -> int | None:
         """The vertex of a node's operand; None for a number, unless a state begins with it."""
@@ -211,7 +239,7 @@ class _Builder:
         return self.names[id(p)]
 
     def _vertex(
-        self, key: int, kind: str, op: str, name: str, like: Any, step: Any, scope: str, note: str
+        self, key: Any, kind: str, op: str, name: str, like: Any, step: Any, scope: str, note: str
     ) -> Vertex:
         base, mark = split(name) if name and kind != "parameter" else (name, "")
         v = Vertex(
@@ -221,6 +249,13 @@ class _Builder:
         self.vertices.append(v)
         self.numbers[key] = v.number
         return v
+
+
+class _Like(NamedTuple):
+    """What a vertex looks like."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
 
 
 def _place(p: Tensor, step: int | None) -> Any:
@@ -253,7 +288,7 @@ def saved_bytes(node: Node) -> int:
 def slice_text(key: Any, step: int | None = None) -> str:
     """An index as it is written: `[:, 0:64]`; the step's own number as `[t]`."""
     parts = []
-    for k in key if isinstance(key, tuple) else (key,):
+    for k in key if isinstance(key, tuple | list) else (key,):
         if isinstance(k, slice):
             start, stop = ("" if v is None else str(v) for v in (k.start, k.stop))
             parts.append(f"{start}:{stop}" + (f":{k.step}" if k.step not in (None, 1) else ""))

@@ -7,7 +7,7 @@ states of one module within a step.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
 from .arrivals import is_carried
@@ -110,12 +110,13 @@ def cells(graph: Graph) -> Graph:
     leads = _leading(graph, names)
     home: dict[int, object] = {}
     last: dict[object, int] = {}
+    between: dict[int, object] = {}  # ops between cells: what joins both directions, layer norm
     for v in graph.vertices:  # the last op stands for a cell, a named one before others
         if v.kind == "op":
             inside = v.step is not None and v.number in leads
             owner: object = _owner(v.scope, scopes) if inside else None
-            if inside and owner is None:  # between cells: what joins both directions
-                owner = v.number
+            if inside and owner is None:
+                owner = between[v.number] = _chained(graph, v, scopes, between)
             key = home[v.number] = section[v.number], v.step, owner
             if key not in last or v.name or not graph.vertices[last[key]].name:
                 last[key] = v.number
@@ -142,6 +143,16 @@ def _owner(scope: str, scopes: set[str]) -> str | None:
     """The innermost module with states that a scope lies in."""
     around = [s for s in scopes if scope == s or scope.startswith(f"{s}.") or not s]
     return max(around, key=len, default=None)
+
+
+def _chained(graph: Graph, v: Vertex, scopes: set[str], between: Mapping[int, object]) -> object:
+    """What an op between cells is a part of: of one module, as far as one alone leads to it."""
+    if v.scope and not any(s.startswith(f"{v.scope}.") for s in scopes):
+        for e in graph.into[v.number]:
+            if graph.vertices[e.source].scope == v.scope and len(graph.outof[e.source]) == 1:
+                if e.source in between and graph.vertices[e.source].step == v.step:
+                    return between[e.source]
+    return v.number
 
 
 def _leading(graph: Graph, names: set[tuple[str, str, str]]) -> set[int]:

@@ -29,7 +29,7 @@ class Vertex:
     dtype: str
     step: int | None
     scope: str
-    key: int  # how the sweep knows it: the node's sequence number, -id of a leaf
+    key: Any  # how the sweep knows it: the node's sequence number, -id of a leaf, a series' Row
     saved: int | None = 0  # bytes kept for backward; None once they are freed
     note: str = ""  # what a slice takes
     start: bool = False  # a state begins with it
@@ -39,7 +39,6 @@ class Vertex:
     earlier: dict[int, str] = field(default_factory=dict)  # in a rolled graph: of other steps
     head: int = -1  # in a folded graph: the op whose value it is, by its number before
     parts: tuple[int, ...] = ()  # and all that it stands for
-    rows: tuple[int, ...] = ()  # of a row put together: the keys of all nodes that take it
 
     def __post_init__(self) -> None:
         if self.head < 0:
@@ -57,7 +56,7 @@ class Edge:
     label: str = ""  # a parameter that acts along it
     via: str = ""  # in a folded graph: the state that runs here, where a box has several
     origin: "tuple[Edge, ...]" = ()  # in a folded graph: the edges it stands for
-    key: int = -1  # how the sweep knows it, where it is not by its target and place
+    key: Any = None  # how the sweep knows it, where it is not by its target and place
 
     def between(self, source: int, target: int) -> "Edge":
         """The same with other ends; `dataclasses.replace` takes three times as long."""

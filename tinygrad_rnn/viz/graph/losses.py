@@ -6,7 +6,7 @@ values (`loss = loss + loss_t`), as far as nobody gave them a name.
 
 import math
 from collections.abc import Container, Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ...errors import GraphError
 from .graph import Edge, Graph, Vertex
@@ -18,13 +18,13 @@ class Entry(NamedTuple):
     """One edge into the loss part."""
 
     step: int | None  # None: from outside the steps, of something that steps read too
-    edge: int  # as the sweep knows it
+    edge: Any  # as the sweep knows it: a number, or a Row of a series
     source: int  # vertex
 
 
-def edge_key(graph: Graph, e: Edge) -> int:
+def edge_key(graph: Graph, e: Edge) -> Any:
     """One number for an edge: the consumer's sequence number and the operand's."""
-    return graph.vertices[e.target].key << 32 | e.place if e.key < 0 else e.key
+    return graph.vertices[e.target].key << 32 | e.place if e.key is None else e.key
 
 
 def entries(graph: Graph) -> list[Entry]:
@@ -42,12 +42,12 @@ def entries(graph: Graph) -> list[Entry]:
     return found[::-1]
 
 
-def edges_but_of(found: Iterable[Entry], steps: Container[int]) -> set[int]:
+def edges_but_of(found: Iterable[Entry], steps: Container[int]) -> set[Any]:
     """The edges by which the losses of all other steps enter."""
     return {entry.edge for entry in found if entry.step is None or entry.step not in steps}
 
 
-def other_losses(graph: Graph, step: int) -> set[int]:
+def other_losses(graph: Graph, step: int) -> set[Any]:
     """The edges by which losses of other steps than `step` enter their own steps."""
     found = entries(graph)
     if all(entry.step != step for entry in found):
@@ -55,7 +55,7 @@ def other_losses(graph: Graph, step: int) -> set[int]:
     return edges_but_of(found, {step})
 
 
-def reached(graph: Graph, blocked: Container[int]) -> set[int]:
+def reached(graph: Graph, blocked: Container[Any]) -> set[int]:
     """The vertices that a gradient comes to from the output, some edges apart."""
     found, stack = {graph.output}, [graph.output]
     while stack:

@@ -10,6 +10,7 @@ from ...errors import GraphError
 from ...graph import FREED, Node, check_intact, key_of
 from ...op import Array
 from .graph import nodes_below
+from .series import Row
 
 
 class Values:
@@ -27,8 +28,10 @@ class Values:
                 if p.__class__ is not Node and hasattr(p, "numpy"):
                     self._known[key_of(p)] = p.numpy()
 
-    def of(self, key: int) -> Array:
+    def of(self, key: Any) -> Array:
         """One value; no recursion, whatever the depth."""
+        if isinstance(key, Row):
+            return key.part(self.of(key.of))
         waiting = [key]
         while waiting:
             node = self._nodes.get(waiting[-1])

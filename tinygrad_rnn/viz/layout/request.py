@@ -59,7 +59,8 @@ def _fix_order(t: Template, graph: dict[str, Any]) -> None:
             end = nodes[0 if port.side < 0 else -1] if nodes else ""
             if [f"n{k}" for k in t.ports[port]] == [end] and name not in low:
                 straight.setdefault(name, end)
-    for row in ranks.values():
+    # what nothing joins stays above each other, else the ways out of one run through the next
+    for _, row in sorted(ranks.items(), key=lambda r: float(r[0]), reverse=t.direction == "down"):
         bent = set(ports) - set(straight) - set(low)
         names = [n for _, n in row if n[0] == "n" or n in bent]
         names += [name for name, end in straight.items() if end in names]
@@ -138,9 +139,24 @@ def _source(t: Template) -> str:
                 for port, name in ports.items():
                     if port.leaves == leaves:
                         same.node(name)
+    firsts = [next((n for n in names if n[0] == "n"), "") for names in t.order]
+    for low, high in pairwise(filter(None, firsts)):
+        if not _joined(t, int(low[1:]), int(high[1:])):
+            g.edge(low, high, style="invis")
     for names in t.order:
         _in_order(g, names, joined, {f"n{k}" for *_, k in t.ways.rails})
     return str(g.source)
+
+
+def _joined(t: Template, a: int, b: int) -> bool:
+    """Whether edges lead from one node to another, whichever way."""
+    found, waiting = {a}, [a]
+    while waiting:
+        k = waiting.pop()
+        near = [e if s == k else s for s, e in t.edges if k in (s, e)]
+        waiting += set(near) - found
+        found.update(near)
+    return b in found
 
 
 def _leftwards(t: Template) -> set[tuple[int, int]]:

@@ -64,20 +64,20 @@ def _tensors(
     roots = roots_of(output, "viz")
     values = Values(*roots)
     blocked = () if from_step is None else other_losses(graph, from_step)
-    grads = gradients_of(roots, "viz", blocked, MOST) if gradient else {}
+    grad_of = gradients_of(roots, "viz", blocked, MOST) if gradient else lambda key: None
     shown = {b.vertex for v in page.views for b in v.picture.boxes if b.vertex >= 0}
     found, left = {}, BUDGET
     for number in sorted(shown):
         v = graph.vertices[number]
         size = int(np.prod(v.shape, dtype=int))
-        if 0 < size <= min(MOST, left) and not v.rows:
+        if 0 < size <= min(MOST, left):
             left -= 2 * size
             found[number] = {
                 "columns": v.shape[-1] if v.shape else 1,
                 "value": _plain(values.of(v.key)),
             }
-            if v.key in grads:
-                found[number]["gradient"] = _plain(grads[v.key])
+            if (g := grad_of(v.key)) is not None:
+                found[number]["gradient"] = _plain(g)
     return found
 
 
