@@ -172,8 +172,8 @@ def test_an_lstm_as_everyone_draws_it(name, level, engine_at_hand, monkeypatch, 
         into.setdefault(e.target, []).append(boxes.get(e.source))
     for c in frames.values():  # below c: i x g, and the gates side by side
         by_step = [b for b in boxes.values() if b.step == c.step]
-        active = [b for b in by_step if b.lines[-1 if level == "gate" else 0].split(" ")[-1]
-                  in ("σ", "sigmoid", "tanh") and b.y > c.y]  # fmt: skip
+        active = [b for b in by_step if b.y > c.y and {"σ", "sigmoid", "tanh"}
+                  & {line.split(" ")[-1] for line in b.lines}]  # fmt: skip
         heights = [round(b.y, 1) for b in active]
         assert max(map(heights.count, heights)) >= 4
     for e, h, target in ends_of(picture, "h"):
