@@ -453,7 +453,7 @@ def test_bad_input(tmp_path):
     for call, words in (
         (lambda: viz.heatmap(3.0), "expected a Tensor, got float"),
         (lambda: viz.heatmap(loss, "q"), r"nothing called 'q' in the steps; named there: LSTM\.l0\.c, LSTM\.l0\.f"),
-        (lambda: viz.heatmap((w @ w).sum()), "named there: none"),
+        (lambda: viz.heatmap((w @ w).sum()), "no state is carried from step to step; named there: none"),
         (lambda: viz.heatmap((w @ w).sum(), "lag"), "no loss of a step"),
         (lambda: viz.heatmap(loss, "h", sequence=2), "from -2 to 1, got 2"),
         (lambda: viz.heatmap(freed), r"viz\.record"),
@@ -484,3 +484,13 @@ def test_steps_count_as_names_do():
     assert steps == {"S₀": None, "S₁": 1, "S₃": 3}
     headings = [t.text for t in picture.texts if t.text.startswith("t = ")]
     assert headings == ["t = 1", "t = 2", "t = 3"]  # that of the second over a gap
+
+
+@pytest.mark.parametrize("name", ["$h_t$", "{{script}}", "a" * 300, "<i>h</i>", "a\\b", "$", "_"])
+def test_any_name_is_written(name, tmp_path):
+    """A name is text: no mathematics, no markup, and not wider than the picture."""
+    h, W = tg.zeros(2, 3), nn.Parameter(np.eye(3, dtype=np.float32) / 2, name="W")
+    for _ in range(4):
+        h = tg.tanh(h @ W + 1)
+        h.name = name
+    assert viz.heatmap(h.sum()).save(tmp_path / "h.png").stat().st_size > 5_000

@@ -256,6 +256,7 @@ def test_bad_input():
         unrecorded = (w * w).sum()
     for call, words in (
         (lambda: viz.unrolled(3.0), "expected a Tensor, got float"),
+        (lambda: viz.gradient_flow((loss, loss)), "got tuple; of several losses take the sum"),
         (lambda: viz.unrolled(tg.ones(2)), "has no graph"),
         (lambda: viz.rolled(unrecorded), "no_grad"),
         (lambda: viz.gradient_flow(w * 2), r"single value, the shape is \(3,\)"),

@@ -153,7 +153,7 @@ class _Teller(Gate):
     def _called(self, number: int, depth: int = 0) -> str:
         """A vertex in a formula: its name and step, else how it is made, else its op."""
         v = self.graph.vertices[number]
-        if v.op == "pow" and not v.name and depth < 2:
+        if v.op == "pow" and not v.name and not depth:
             a, b = (*self._operands(number, depth + 1), "")[:2]
             if b == "2":
                 return f"{a}²"

@@ -102,7 +102,11 @@ class Graph:
 def root_of(output: Any, who: str) -> Node:
     """The node of what is to be drawn."""
     if not isinstance(output, Tensor):
-        raise GraphError(f"{who}: expected a Tensor, got {type(output).__name__}")
+        kind = type(output).__name__
+        raise GraphError(
+            f"{who}: expected a Tensor, got {kind}"
+            + ("; of several losses take the sum" if isinstance(output, tuple | list) else "")
+        )
     if output.node is None:
         raise GraphError(
             f"{who}: this tensor has no graph: nothing it was made of requires a gradient (is a "

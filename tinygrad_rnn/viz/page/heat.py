@@ -187,8 +187,13 @@ def _chosen(flow: Flow, what: str | Sequence[str]) -> dict[str, Members]:
 
 def _unknown(word: str, known: Mapping[str, Any]) -> GraphError:
     names = ", ".join(sorted(known)) or "none"
+    kinds = {
+        "states": "no state is carried from step to step",
+        "gates": "no other value has a name",
+    }
+    what = kinds.get(word, f"nothing called {word!r:.60} in the steps")
     return GraphError(
-        f"viz.heatmap: nothing called {word!r:.60} in the steps; named there: {names}. Give a "
+        f"viz.heatmap: {what}; named there: {names}. Give a "
         'tensor a name (h.name = "h"), or ask for "states", "gates", "grad" or "lag"'
     )
 

@@ -194,7 +194,7 @@ function colour(x, scale, most, least) {
   return low.map((c, k) => Math.round(c + (high[k] - c) * Math.max(0, Math.min(1, t))));
 }
 function heat(rows, scale) {
-  const sizes = rows.flat().filter((x) => x).map(Math.abs), most = Math.max(...sizes, 1e-300);
+  const finite = rows.flat().filter((x) => x !== null), sizes = finite.filter((x) => x).map(Math.abs), most = Math.max(...sizes, 1e-300);
   const least = Math.max(Math.min(...sizes, most), most * 1e-12) * 0.999;
   const canvas = document.createElement("canvas");
   canvas.width = rows[0].length;
@@ -204,7 +204,8 @@ function heat(rows, scale) {
     image.data.set([...colour(x, scale, most, least), 255], 4 * (r * canvas.width + c));
   }));
   pen.putImageData(image, 0, 0);
-  return [canvas, scale === "value" ? `−${most.toPrecision(3)} … ${most.toPrecision(3)}` : `${least.toPrecision(2)} … ${most.toPrecision(2)}, grey: exactly 0`];
+  const all = finite.length ? "all exactly 0" : "none";
+  return [canvas, !sizes.length ? all : scale === "value" ? `−${most.toPrecision(3)} … ${most.toPrecision(3)}` : `${least.toPrecision(2)} … ${most.toPrecision(2)}, grey: exactly 0`];
 }
 function figure(words, canvas) {
   const made = document.createElement("figure"), caption = document.createElement("figcaption");
@@ -344,6 +345,7 @@ function byArrow() {
   $("arrows").textContent = arrows ? "by step" : "by arrow";
   sweepTo(0);
   start();
+  open();
 }
 // forward or gradient
 function turn() { enter(views.find((v) => v !== view && v.dataset.level === view.dataset.level)); }

@@ -8,6 +8,7 @@ import numpy as np
 
 from ...errors import RenderError
 from ...op import Array
+from ..layout.picture import shorten
 
 WIDTH = 9.6  # inches: 1,280 pixels at 133 dots an inch
 DOTS = 133
@@ -80,7 +81,7 @@ def _paint(ax: Any, panel: Panel) -> Any:
     if panel.scale == "log":
         _paint_fates(ax, cells, how)
     image = ax.imshow(shown, norm=norm, cmap=colours, **how)
-    ax.set_title(panel.title, fontsize=10, loc="left", pad=3)
+    ax.set_title(shorten(panel.title, 90), fontsize=10, loc="left", pad=3)
     ax.set_ylabel(panel.rows, fontsize=9)
     ax.tick_params(labelsize=8, length=2.5, width=0.5)
     for spine in ax.spines.values():
@@ -120,13 +121,15 @@ def symbol(name: str, gradient_of: str = "") -> str:
     >>> symbol("h")
     '$h_t$'
     """
-    letter = f"{name}_t" if len(name) == 1 and name.isalpha() else f"\\mathrm{{{_plain(name)}}}_t"
+    plain = _plain(name)
+    letter = f"{name}_t" if len(name) == 1 and name == plain else f"\\mathrm{{{plain}}}_t"
     return f"$|\\partial {gradient_of}/\\partial {letter}|$" if gradient_of else f"${letter}$"
 
 
 def _plain(name: str) -> str:
-    """A name of which mathematics reads nothing but letters and numbers."""
-    return "".join(c if c.isalnum() else "\\ " for c in name[:40])
+    """A name of which mathematics reads nothing but letters and numbers; "value" if it has none."""
+    words = "".join(c if c.isalnum() else " " for c in name[:40]).split()
+    return "\\ ".join(words) or "value"
 
 
 def diverging() -> Any:
