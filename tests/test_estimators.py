@@ -89,12 +89,15 @@ def test_same_seed_same_bits_also_resumed_and_jitted_the_same_numbers(tmp_path, 
     X, slopes = ragged(24)
     y, drawn = slopes > 0, []
 
-    def jitter(x, generator):
-        drawn.append(x.dtype)
-        return x + 0.1 * generator.normal(x.shape)
+    def noise():  # another function each time, as in another process
+        def jitter(x, generator):
+            drawn.append(x.dtype)
+            return x + 0.1 * generator.normal(x.shape)
+
+        return jitter
 
     def net(epochs=4, **options):
-        options = {**SMALL, "hidden": 4, "augment": jitter, "random_state": 3, **options}
+        options = {**SMALL, "hidden": 4, "augment": noise(), "random_state": 3, **options}
         return train.SequenceClassifier(epochs=epochs, dropout=0.2, **options)
 
     whole = net().fit(X, y).predict_proba(X)
@@ -116,6 +119,8 @@ def test_same_seed_same_bits_also_resumed_and_jitted_the_same_numbers(tmp_path, 
     np.testing.assert_array_equal(resumed.predict_proba(X), whole)
     with pytest.raises(tg.CheckpointError, match="epochs: '5' here, '4' there"):
         net(5).fit(X, y, checkpoint=path, resume=True)
+    with pytest.raises(tg.CheckpointError, match=r"random_state: '\d+' here"):
+        net(random_state=4).fit(X, y, checkpoint=path, resume=True)
     assert (net(random_state=4).fit(X, y).predict_proba(X) != whole).any()
     jitted = net(eager=False).fit(X, y).predict_proba(X)
     np.testing.assert_allclose(jitted, whole, rtol=1e-4)

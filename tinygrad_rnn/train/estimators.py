@@ -109,7 +109,8 @@ class _SequenceEstimator(BaseEstimator):  # type: ignore[misc]
         self.mean_, scale = known.mean(0), known.std(0)
         self.scale_ = np.where(scale > 0, scale, 1.0)
         x = self._scale(x, lengths).astype(np.float32)
-        generator = Generator(int(check_random_state(self.random_state).randint(2**31 - 1)))
+        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        generator = Generator(seed)
         net = Reader(
             self.cell, x.shape[2], outputs, self.hidden, self.layers, self.bidirectional,
             self.pooling, self.dropout, generator,
@@ -123,7 +124,8 @@ class _SequenceEstimator(BaseEstimator):  # type: ignore[misc]
         schedule = optim.lr_scheduler.CosineAnnealingLR(
             optimizer, self.epochs, eta_min=self.lr / 100
         )
-        settings = {k: str(v) for k, v in self.get_params().items() if k != "eager"}
+        settings = {k: _named(v) for k, v in self.get_params().items() if k != "eager"}
+        settings["random_state"] = str(seed)
         run = Run(
             path, self.epochs, resume=resume, every=10, settings=settings, progress=shown,
             label=type(self).__name__, model=net, optimizer=optimizer, schedule=schedule,
@@ -159,6 +161,13 @@ class _SequenceEstimator(BaseEstimator):  # type: ignore[misc]
                 size = None if lengths is None else constant(lengths[rows])
                 parts.append(self.net_(constant(x[:, rows]), size).numpy())
         return np.concatenate(parts)
+
+
+def _named(value: Any) -> str:
+    """A setting as it is kept: of a function its name, since its address is another next time."""
+    if callable(value):
+        value = getattr(value, "__qualname__", type(value).__qualname__)
+    return str(value)
 
 
 def _inside(x: Array, lengths: Array | None) -> Array:
