@@ -51,6 +51,7 @@ OF_TENSORS = {**OURS, "array_split": "split", "dot": "matmul", "ravel": "flatten
 IN_NN = {  # losses are functions here
     "BCELoss": "binary_cross_entropy",
     "BCEWithLogitsLoss": "binary_cross_entropy_with_logits",
+    "CTCLoss": "ctc_loss",
     "CosineEmbeddingLoss": "cosine_embedding_loss",
     "CosineSimilarity": "cosine_similarity",
     "CrossEntropyLoss": "cross_entropy",

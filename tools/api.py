@@ -43,8 +43,9 @@ def public(name: str) -> list[str]:
 
 def _named(path: Path) -> list[str]:
     """What a file defines, and what it imports as itself, which hands it on."""
-    found = []
-    for node in ast.parse(path.read_text()).body:
+    found, body = [], ast.parse(path.read_text()).body
+    body += [node for part in body if isinstance(part, ast.If) for node in part.body]  # for types
+    for node in body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
             found.append(node.name)
         elif isinstance(node, ast.ImportFrom):

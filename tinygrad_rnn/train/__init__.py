@@ -1,6 +1,6 @@
 """Series, windows, texts, batches, scaling, baselines, metrics and the training loop."""
 
-from typing import Any as _Any
+from typing import TYPE_CHECKING as _TYPE_CHECKING, Any as _Any
 
 from . import baselines as baselines, metrics as metrics
 from .best import Best as Best
@@ -21,6 +21,12 @@ from .stream import StreamBatches as StreamBatches
 from .table import Table as Table, read_table as read_table
 from .truncated import Window as Window, tbptt as tbptt
 from .vocabulary import Vocabulary as Vocabulary
+
+if _TYPE_CHECKING:
+    from .estimators import (
+        SequenceClassifier as SequenceClassifier,
+        SequenceRegressor as SequenceRegressor,
+    )
 
 
 def __getattr__(name: str) -> _Any:

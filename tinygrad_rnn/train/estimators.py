@@ -179,7 +179,11 @@ def _inside(x: Array, lengths: Array | None) -> Array:
 
 
 Path = str | os.PathLike[str] | None
-_OPTIONS = """
+
+
+class SequenceClassifier(ClassifierMixin, _SequenceEstimator):  # type: ignore[misc]
+    """Classify sequences by a recurrent net, as an estimator of scikit-learn's.
+
     X is a table (N, T), each row a sequence of one feature; (N, T, F); or a list of arrays (T_n,)
     or (T_n, F). Features are brought to mean 0 and deviation 1 over all steps of the training
     data. `cell` is "gru", "lstm" or "rnn", `pooling` "last", "mean" or "max" over the steps;
@@ -188,12 +192,7 @@ _OPTIONS = """
     train on. `fit` takes a path for checkpoints and `resume=True` to go on from one, to the same
     bits. Also: `net_`, the `Reader`, in float64; `mean_`, `scale_`, `loss_curve_`.
     Raises ValueError for values that are not finite, and for X of another form than was fitted.
-"""
 
-
-class SequenceClassifier(ClassifierMixin, _SequenceEstimator):  # type: ignore[misc]
-    __doc__ = f"""Classify sequences by a recurrent net, as an estimator of scikit-learn's.
-{_OPTIONS}
     >>> X = [[0.0, 0.1, 0.2, 0.4], [0.9, 0.7, 0.4, 0.0], [0.1, 0.2, 0.3, 0.4]] * 8
     >>> net = SequenceClassifier(hidden=4, epochs=20, random_state=0, eager=True)
     >>> net.fit(X, ["up", "down", "up"] * 8).predict([[0.0, 0.3, 0.5, 0.9]]).tolist()
@@ -224,8 +223,11 @@ class SequenceClassifier(ClassifierMixin, _SequenceEstimator):  # type: ignore[m
 
 
 class SequenceRegressor(RegressorMixin, _SequenceEstimator):  # type: ignore[misc]
-    __doc__ = f"""Predict a number for each sequence, as an estimator of scikit-learn's.
-{_OPTIONS}
+    """Predict a number for each sequence, as an estimator of scikit-learn's.
+
+    X and all options are those of `SequenceClassifier`. Numbers are brought to mean 0 and
+    deviation 1 for training, and back.
+
     >>> X = np.random.default_rng(0).uniform(size=(64, 5))
     >>> net = SequenceRegressor(hidden=8, epochs=30, random_state=0, eager=True)
     >>> net.fit(X, X.sum(1)).score(X, X.sum(1)) > 0.9
