@@ -230,8 +230,9 @@ def draw_graph(out: Path, task: Task, model: Translator) -> None:
     source, lengths, fed, wanted = task.encode([in_words(21)], ["de"])
     logits = model(*map(tg.tensor, (source, lengths, fed, np.ones((*fed.shape, 1), bool))))
     loss = nn.cross_entropy(logits, tg.tensor(wanted))
-    for file, view in (("unrolled.svg", viz.unrolled), ("gradient.html", viz.gradient_flow)):
-        print("written:", view(loss, level="gate", steps="all").save(out / file))
+    for level in ("gate", "cell"):
+        print(viz.unrolled(loss, level=level, steps="all").save(out / f"unrolled_{level}.svg"))
+    print(viz.gradient_flow(loss, level="gate", steps="all").save(out / "gradient.html"))
 
 
 def report(args: Any, results: dict[str, Any]) -> str:

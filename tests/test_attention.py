@@ -98,3 +98,32 @@ def test_what_only_looks_like_it():
     a = tg.softmax(x @ W, axis=1)
     for loss in ((a * a).sum() + a.sum(), (a**2).sum(), (a * weight(N, H)).sum(axis=1).sum()):
         assert attentions(collect(loss)) == {}
+
+
+class Feeding(nn.Module):
+    """A decoder fed with what it made of its cell's output, one table of words for both ends."""
+
+    def __init__(self, feed, tied):
+        self.feed, self.table, self.other = feed, nn.Embedding(4, H), nn.Embedding(4, H)
+        self.encoder, self.join = nn.RNN(H, H), nn.Linear(H, H)
+        self.decoder, self.tied = nn.GRUCell((1 + feed) * H, H), tied
+
+    def forward(self, read, fed):
+        _, h = self.encoder(self.table(read))
+        h, seen, out = h[0], tg.zeros(1, H), []
+        for x in (self.table if self.tied else self.other)(fed):
+            h = self.decoder(tg.concat([x, seen], axis=1) if self.feed else x, h)
+            seen = tg.tanh(self.join(h))
+            out.append(seen)
+        return tg.stack(out).sum()
+
+
+@pytest.mark.parametrize("tied", [False, True])
+@pytest.mark.parametrize("feed", [False, True])
+def test_cells_of_a_decoder_that_feeds_itself_are_drawn(feed, tied):
+    """What was grouped stood after what reads it, or read and was read by one cell."""
+    words = [tg.tensor([[1], [2], [3]][:n]) for n in (3, 2)]
+    drawn = viz.unrolled(Feeding(feed, tied)(*words), level="cell", steps="all").picture
+    boxes = [b for b in drawn.boxes if b.vertex >= 0]
+    assert [b.step for b in boxes if "decoder" in " ".join(b.lines)] == [0, 1]
+    assert [b.step for b in boxes if "encoder.l0" in " ".join(b.lines)] == [0, 1, 2]

@@ -6,9 +6,10 @@ product of a fused weight matrix, is one of its own. A *cell* is all that leads 
 states of one module within a step.
 """
 
-from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
+from heapq import heappop, heappush
 
 from .arrivals import is_carried
 from .attention import PRODUCTS, VIEWS, attentions
@@ -106,24 +107,13 @@ def cells(graph: Graph) -> Graph:
     """One vertex for what each module with states does in a step, and one for what follows."""
     names = {_state(graph.vertices[e.source]) for e in graph.edges if is_carried(graph, e)}
     scopes = {scope for _, scope, _ in names}
-    section = sections_of(graph)
-    leads = _leading(graph, names)
-    home: dict[int, object] = {}
-    last: dict[object, int] = {}
-    between: dict[int, object] = {}  # ops between cells: what joins both directions, layer norm
-    for v in graph.vertices:  # the last op stands for a cell, a named one before others
-        if v.kind == "op":
-            inside = v.step is not None and v.number in leads
-            owner: object = _owner(v.scope, scopes) if inside else None
-            if inside and owner is None:
-                owner = between[v.number] = _chained(graph, v, scopes, between)
-            key = home[v.number] = section[v.number], v.step, owner
-            if key not in last or v.name or not graph.vertices[last[key]].name:
-                last[key] = v.number
+    heads = _heads_of_cells(graph, names, scopes)
+    if len(_in_order(graph, heads)) < len(set(heads)):
+        # what goes on around another cell, before and after it, is no cell of its own
+        around = {s for s in scopes for o in scopes if s != o and (not s or o.startswith(f"{s}."))}
+        heads = _heads_of_cells(graph, names, scopes - around)
     hidden = {v.number for v in graph.vertices if v.kind in ("parameter", "constant")}
-    folded = _folded(
-        graph, lambda v: last[home[v.number]] if v.number in home else v.number, hidden
-    )
+    folded = _folded(graph, lambda v: heads[v.number], hidden)
     folded.level = "cell"
     attended = set(attentions(graph))
     for v in folded.vertices:
@@ -133,6 +123,25 @@ def cells(graph: Graph) -> Graph:
             source = graph.vertices[e.origin[0].source]
             e.via = source.name or source.op
     return folded
+
+
+def _heads_of_cells(graph: Graph, names: set[tuple[str, str, str]], scopes: set[str]) -> list[int]:
+    """For each vertex the last op of its cell, a named one before others."""
+    section, leads, attended = sections_of(graph), _leading(graph, names), attentions(graph)
+    home: dict[int, object] = {}
+    last: dict[object, int] = {}
+    between: dict[int, object] = {}  # ops between cells: what joins both directions, layer norm
+    for v in graph.vertices:
+        if v.kind == "op":
+            inside = v.step is not None and v.number in leads
+            owner: object = _owner(v.scope, scopes) if inside else None
+            if inside and owner is None:
+                chained = _chained(graph, v, scopes, between)
+                owner = between[v.number] = attended.get(v.number, chained)
+            key = home[v.number] = section[v.number], v.step, owner
+            if key not in last or v.name or not graph.vertices[last[key]].name:
+                last[key] = v.number
+    return [last[home[v.number]] if v.number in home else v.number for v in graph.vertices]
 
 
 def _state(v: Vertex) -> tuple[str, str, str]:
@@ -168,13 +177,31 @@ def _leading(graph: Graph, names: set[tuple[str, str, str]]) -> set[int]:
     return found
 
 
+def _in_order(graph: Graph, heads: Sequence[int]) -> list[int]:
+    """The heads as recorded, but each after what it reads; without those that wait in a circle."""
+    readers: dict[int, set[int]] = defaultdict(set)
+    for e in graph.edges:
+        if heads[e.source] != heads[e.target]:
+            readers[heads[e.source]].add(heads[e.target])
+    waits = Counter(b for after in readers.values() for b in after)
+    ready, found = sorted(set(heads) - set(waits)), list[int]()
+    while ready:
+        found.append(heappop(ready))
+        for b in readers[found[-1]]:
+            waits[b] -= 1
+            if not waits[b]:
+                heappush(ready, b)
+    return found
+
+
 def _folded(graph: Graph, head: Callable[[Vertex], int], hidden: set[int]) -> Graph:
     """A graph of the heads, without what is hidden; its edges know those they stand for."""
     members: dict[int, list[int]] = defaultdict(list)
     for v in graph.vertices:
         if v.number not in hidden:
             members[head(v)].append(v.number)
-    place = {k: i for i, k in enumerate(sorted(members))}
+    order = _in_order(graph, [head(v) for v in graph.vertices])
+    place = {k: i for i, k in enumerate(k for k in order if k in members)}
     vertices = [
         replace(graph.vertices[k], number=i, head=k, parts=tuple(members[k]))
         for k, i in place.items()
