@@ -260,17 +260,12 @@ def main(argv: list[str] | None = None) -> dict[str, Any]:
     p.add_argument("--hidden", type=int, default=96)
     p.add_argument("--updates", type=int, default=1200, help=f"of {BATCH} numbers each")
     p.add_argument("--lr", type=float, default=5e-3, help="at first; it falls to 0 as a cosine")
-    p.add_argument(
-        "--half",
-        type=int,
-        default=600,
-        help="updates till half is its own",
-    )
+    p.add_argument("--half", type=int, default=600, help="updates till half is its own")
     p.add_argument("--beam", type=int, default=4, help="width")
     p.add_argument("--draw", action="store_true", help="draw the graph and its gradients")
     args = p.parse_args(argv)
-    if args.seeds < 1 or args.hidden % 2 or args.hidden < 2:
-        p.error("--seeds must be at least 1, --hidden even")
+    if min(args.seeds, args.updates, args.beam, args.half) < 1 or args.hidden % 2:
+        p.error("--seeds, --updates, --beam and --half must be at least 1, --hidden even")
     if args.quick:
         args.updates, args.seeds, args.hidden = min(args.updates, 20), 1, 16
         args.nets = args.nets[:1]
@@ -279,7 +274,8 @@ def main(argv: list[str] | None = None) -> dict[str, Any]:
     file = args.out / f"numbers_{args.sizes['train']}.json"
     if not file.exists():
         print(f"putting {sum(args.sizes.values()):,} numbers into words ...")
-        file.write_text(json.dumps(corpus(args.sizes)))
+        file.with_suffix(".part").write_text(json.dumps(corpus(args.sizes)))
+        file.with_suffix(".part").replace(file)  # whole or not at all
     task = Task(json.loads(file.read_text()))
     results = {
         name: [train_one(args, task, name, args.seed + k) for k in range(args.seeds)]

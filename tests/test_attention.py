@@ -5,7 +5,6 @@ import pytest
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import nn, viz
-from tinygrad_rnn.kernels.measure import Measured
 from tinygrad_rnn.viz.flow.table import brief
 from tinygrad_rnn.viz.graph.attention import attentions
 from tinygrad_rnn.viz.graph.building import collect
@@ -88,7 +87,7 @@ def test_its_gradient_is_that_of_what_it_hides(attend):
     norms = [b.lines[-1] for b in picture.boxes if b.lines[:1] == ["attention"]]
     seen.clear()
     loss.backward()
-    assert sorted(norms) == sorted(brief(Measured(n, n, 0, 0)) for n in seen)
+    assert sorted(norms) == sorted(brief(n) for n in seen)
 
 
 def test_what_only_looks_like_it():
