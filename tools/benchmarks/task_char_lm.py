@@ -1,11 +1,11 @@
-"""The model of `examples/char_lm.py`: an LSTM whose state is carried from chunk to chunk."""
+"""The model of `examples/char_lm.py`: a GRU whose state is carried from chunk to chunk."""
 
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-SYMBOLS, HIDDEN, LANES, STEPS = 100, 256, 32, 64
+SYMBOLS, SIZE, HIDDEN, LANES, STEPS = 100, 64, 256, 16, 64
 
 
 def batches() -> Iterator[tuple[Any, ...]]:
@@ -23,20 +23,20 @@ def ours() -> tuple[Any, Any]:
 
     class CharLM(nn.Module):
         def __init__(self) -> None:
-            self.table = nn.Embedding(SYMBOLS, HIDDEN)
-            self.lstm = nn.LSTM(HIDDEN, HIDDEN)
+            self.table = nn.Embedding(SYMBOLS, SIZE)
+            self.net = nn.GRU(SIZE, HIDDEN)
             self.out = nn.Linear(HIDDEN, SYMBOLS)
 
         def forward(self, x: Any, y: Any, state: Any) -> Any:
-            states, state = self.lstm(self.table(x), state)
+            states, state = self.net(self.table(x), state)
             return nn.cross_entropy(self.out(states), y), state
 
     model, zeros = CharLM(), tg.zeros(1, LANES, HIDDEN)
-    run, carried = tg.jit(model.forward), [(zeros, zeros)]
+    run, carried = tg.jit(model.forward), [zeros]
 
     def loss(x: Any, y: Any) -> Any:
-        value, (h, c) = run(x, y, carried[0])
-        carried[0] = (h.detach(), c.detach())
+        value, h = run(x, y, carried[0])
+        carried[0] = h.detach()
         return value
 
     return model, loss
@@ -50,21 +50,21 @@ def theirs() -> tuple[Any, Any]:
     class CharLM(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.table = nn.Embedding(SYMBOLS, HIDDEN)
-            self.lstm = nn.LSTM(HIDDEN, HIDDEN)
+            self.table = nn.Embedding(SYMBOLS, SIZE)
+            self.net = nn.GRU(SIZE, HIDDEN)
             self.out = nn.Linear(HIDDEN, SYMBOLS)
 
         def forward(self, x: Any, y: Any, state: Any) -> Any:
-            states, state = self.lstm(self.table(x), state)
+            states, state = self.net(self.table(x), state)
             logits = self.out(states)
             return nn.functional.cross_entropy(logits.flatten(0, 1), y.flatten()), state
 
     model, zeros = CharLM(), torch.zeros(1, LANES, HIDDEN)
-    carried = [(zeros, zeros)]
+    carried = [zeros]
 
     def loss(x: Any, y: Any) -> Any:
-        value, (h, c) = model(x, y, carried[0])
-        carried[0] = (h.detach(), c.detach())
+        value, h = model(x, y, carried[0])
+        carried[0] = h.detach()
         return value
 
     return model, loss
