@@ -20,7 +20,8 @@ def draw_characters(ax: Any, lines: list[str], values: list[Any], width: int, mo
     for row, (line, numbers) in enumerate(zip(lines, values, strict=True)):
         ground[row, : len(line)] = numbers
         for column, char in enumerate(line):
-            ax.text(column, row, char, ha="center", va="center", family="monospace", fontsize=8)
+            shown = char if char.isprintable() else " "
+            ax.text(column, row, shown, ha="center", va="center", family="monospace", fontsize=8)
     ax.imshow(ground, cmap="RdBu_r", vmin=-most, vmax=most, aspect="auto", alpha=0.6)
     ax.set(xticks=[], yticks=[])
     ax.spines[:].set_visible(False)
@@ -45,6 +46,12 @@ def states_of(model: Any, ids: Any) -> Any:
         return tg.jit(lambda x: model.net(model.table(x))[0])(tg.tensor(ids[:, None])).numpy()[:, 0]
 
 
+def _pieces(line: str) -> list[str]:
+    """A line in pieces of at most 80 characters that are all of it."""
+    keep = {"drop_whitespace": False, "replace_whitespace": False, "expand_tabs": False}
+    return textwrap.wrap(line, 80, **keep)  # type: ignore[arg-type]
+
+
 def units(model: Any, words: Any, text: str, out: Path) -> dict[str, tuple[int, float]]:
     """For each feature the unit whose state follows it best, and their correlation; drawn.
 
@@ -60,7 +67,7 @@ def units(model: Any, words: Any, text: str, out: Path) -> dict[str, tuple[int, 
     a = max(starts, key=lambda k: sum(char in '"([{' for char in text[k : k + PASSAGE]))
     lines, places, k = [], [], a
     for line in text[a : a + PASSAGE].split("\n"):
-        for piece in textwrap.wrap(line, 80, drop_whitespace=False, replace_whitespace=False):
+        for piece in _pieces(line):
             lines.append(piece)
             places.append(np.arange(k, k + len(piece)))
             k += len(piece)

@@ -51,7 +51,7 @@ def read(path: Path | None) -> str:
     if path is None:
         return help_text()
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"--text {path}: cannot be read ({error})") from None
     if len(text) < SHORTEST:
@@ -68,14 +68,14 @@ class Trained(NamedTuple):
 
 
 class CharLM(nn.Module):
-    """Embedding, one recurrent layer, a linear read-out; dropout after it, a quarter before."""
+    """Embedding, one recurrent layer, a linear read-out; dropout before and after it."""
 
     def __init__(self, symbols: int, args: argparse.Namespace, generator: tg.Generator):
         self.table = nn.Embedding(symbols, args.embedding, generator=generator)
         self.net = CELLS[args.cell](args.embedding, args.hidden, generator=generator)
         self.out = nn.Linear(args.hidden, symbols, generator=generator)
         self.drop = nn.Dropout(args.dropout, generator)
-        self.drop_symbols = nn.Dropout(args.dropout / 4, generator)
+        self.drop_symbols = nn.Dropout(args.symbol_dropout, generator)
 
     def forward(self, x: Any, state: Any) -> tuple[Any, Any]:
         states, state = self.net(self.drop_symbols(self.table(x)), state)
@@ -119,7 +119,8 @@ def train_one(args: argparse.Namespace, ids: dict[str, Any], symbols: int, seed:
 
     # two, as training and judging go through parts of other lengths
     forward, judging = tg.jit(loss_of), tg.jit(loss_of)
-    names = ("cell", "embedding", "hidden", "dropout", "lanes", "steps", "passes", "lr", "digest")
+    names = ("cell", "embedding", "hidden", "dropout", "symbol_dropout", "lanes", "steps")
+    names += ("passes", "lr", "digest")
     run = train.Run(
         args.out / f"seed{seed}.safetensors", args.passes, resume=args.resume, every=1,
         settings={n: getattr(args, n) for n in names} | {"seed": seed}, label=f"seed {seed}",
@@ -137,14 +138,15 @@ def train_one(args: argparse.Namespace, ids: dict[str, Any], symbols: int, seed:
 
 
 def sample(model: Any, words: Any, length: int, temperature: float, seed: int) -> str:
-    """A text that goes on from a line's end, each character drawn from softmax(logits / t)."""
+    """A text that begins a line, each character drawn from softmax(logits / temperature)."""
 
     def next_of(x: Any, state: Any) -> tuple[Any, Any]:
         logits, state = model(x, state)
         return tg.softmax(logits[-1] / temperature), state
 
     step, generator = tg.jit(next_of), tg.Generator(seed)
-    x, state, found = tg.tensor(words.encode("\n")[:, None]), None, []
+    before = "\n" if "\n" in words else words.tokens[0]
+    x, state, found = tg.tensor(words.encode(before)[:, None]), None, []
     with tg.no_grad():
         for _ in range(length):
             p, state = step(x, state)
@@ -194,10 +196,11 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     p.add_argument("--cell", choices=list(CELLS), default="gru")
     p.add_argument("--hidden", type=int, default=320)
     p.add_argument("--embedding", type=int, default=64)
-    p.add_argument("--dropout", type=float, default=0.4)
+    p.add_argument("--dropout", type=float, default=0.35, help="of the states that are read out")
+    p.add_argument("--symbol-dropout", type=float, default=0.1, help="of the embeddings")
     p.add_argument("--lanes", type=int, default=16, help="pieces of the text read side by side")
     p.add_argument("--steps", type=int, default=64, help="characters that a gradient goes back")
-    p.add_argument("--passes", type=int, default=30, help="over the training text")
+    p.add_argument("--passes", type=int, default=25, help="over the training text")
     p.add_argument("--lr", type=float, default=4e-3, help="at first; it falls to 0 as a cosine")
     p.add_argument("--learn", type=float, default=0.1, help="rate of learning on while it reads")
     p.add_argument("--seeds", type=int, default=1, help="how many models to train")
@@ -208,8 +211,13 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     for name in ("hidden", "embedding", "lanes", "steps", "passes", "seeds", "length"):
         if getattr(args, name) < 1:
             p.error(f"--{name} must be at least 1, got {getattr(args, name)}")
-    if min(args.temperature) <= 0:
+    if not min(args.temperature) > 0:
         p.error(f"--temperature must be above 0, got {min(args.temperature)}")
+    for name in ("dropout", "symbol_dropout"):
+        if not 0 <= getattr(args, name) < 1:
+            p.error(f"--{name.replace('_', '-')} must be in [0, 1), got {getattr(args, name)}")
+    if not 0 <= args.learn < math.inf:
+        p.error(f"--learn must be a finite number from 0, got {args.learn}")
     if args.quick:
         args.passes, args.lanes, args.hidden = min(args.passes, 2), 8, min(args.hidden, 32)
         args.seeds, args.length = 1, 80

@@ -101,6 +101,8 @@ def test_char_lm_learns_writes_and_resumes_to_the_same_bits(tmp_path: Path, caps
     (tmp_path / "mine.txt").write_text(TEXT + "more")
     with pytest.raises(tg.CheckpointError, match="digest"):
         char_lm.main([*arguments, "--resume"])
+    (tmp_path / "mine.txt").write_text(TEXT.replace("\n", "\t"))  # not a line
+    char_lm.main(arguments)
     (tmp_path / "mine.txt").write_text("short")
     with pytest.raises(tg.DataError, match="5 characters; needs at least 2000"):
         char_lm.main(arguments)

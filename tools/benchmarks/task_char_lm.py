@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-SYMBOLS, SIZE, HIDDEN, LANES, STEPS = 100, 64, 256, 16, 64
+SYMBOLS, SIZE, HIDDEN, LANES, STEPS = 100, 64, 320, 16, 64
 
 
 def batches() -> Iterator[tuple[Any, ...]]:
