@@ -50,8 +50,9 @@ DATA: dict[str, dict[str, Any]] = {
     },
     "sunspots": {"season": 11, "lookback": 33, "horizon": 11, "test": 33, "log": False},
 }
-# over many origins: chosen among four on origins of which every forecast ends before 1959-02
+# over many origins; chosen on the twelve of which every forecast ends before 1959-02
 ROLLING: dict[str, dict[str, Any]] = {"airline": {"transforms": ["log growth"]}}
+REFIT = {"airline"}  # learnt anew at each origin: 17.4 there, 19.5 without
 DATES = {"airline": "month", "sunspots": "year"}
 
 
@@ -156,7 +157,7 @@ def verdict(result: dict[str, Any], model: str, seeds: int) -> str:
 
 
 def rolling(args: argparse.Namespace, series: Series, s: Setting) -> Judgement | None:
-    """Forecasts from the last origins, a step apart, by a model that saw nothing after the first.
+    """Forecasts from the last origins, a step apart, by a model that saw nothing beyond.
 
     Quantiles of its own, and its transforms chosen on validation. None where the series is short.
     """
@@ -171,7 +172,7 @@ def rolling(args: argparse.Namespace, series: Series, s: Setting) -> Judgement |
     )  # fmt: skip
     return judge_rolling(
         model, series.values, origins=origins, classic=not args.quick, progress=True,
-        folder=args.out / "rolling", resume=args.resume,
+        refit=args.data in REFIT, folder=args.out / "rolling", resume=args.resume,
     )  # fmt: skip
 
 

@@ -38,7 +38,8 @@ def test_forecast_writes_table_pictures_and_figures(forecast, tmp_path, capsys):
     assert re.search(r"seasonal naive x growth\s+13.43", text)
     assert "skill" in text
     assert "the best baseline, seasonal naive x growth: MAE" in text
-    for name in ("forecast.png", "training.png"):
+    assert re.search(r"Over many origins:\n.*WQL.*\nLSTM .*\nnaive ", text)
+    for name in ("forecast.png", "training.png", "rolling.png"):
         assert (tmp_path / name).stat().st_size > 10_000
     assert "30 identical" in (tmp_path / "unrolled.svg").read_text()
     assert "× 36 steps" in (tmp_path / "rolled.svg").read_text()
@@ -57,7 +58,7 @@ def test_forecast_takes_a_csv_of_the_users(forecast, tmp_path, capsys):
     out = tmp_path / "out"
     forecast.main(
         ["--data", str(path), "--column", "sales", "--date-column", "month", "--season", "4",
-         "--horizon", "4", "--cell", "gru", "--init", "uniform", "--quick", "--out", str(out)]
+         "--horizon", "4", "--cell", "gru", "--init", "uniform", "--quick", "--origins", "0", "--out", str(out)]
     )  # fmt: skip
     assert "sales: 60 values, 2001-01 to 2005-12" in capsys.readouterr().out
 

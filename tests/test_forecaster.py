@@ -84,20 +84,22 @@ def test_windows_of_training_end_before_those_of_validation_begin(after):
     assert scalings["a"][0].mean == np.arange(22).mean()  # of what lies before the cut alone
 
 
-def test_margins_are_those_of_a_naive_loop_and_cover_their_share():
+def test_margins_are_those_of_a_naive_loop_and_bands_cover_their_share():
     rng = np.random.default_rng(0)
-    forecast, truth, qs = rng.normal(size=(19, 2, 3)), rng.normal(size=(19, 2)), [0.1, 0.5, 0.9]
-    found = conformal_margins(forecast, truth, qs)
+    forecast, truth = np.sort(rng.normal(size=(19, 2, 4))), rng.normal(size=(19, 2))
+    found = conformal_margins(forecast, truth, [0.1, 0.5, 0.7, 0.9])
     for h in range(2):
-        for k, place in enumerate((2, 10, 18)):  # of (19 + 1) q
-            errors = sorted(truth[i, h] - forecast[i, h, k] for i in range(19))
-            assert found[h, k] == errors[place - 1]
-    below = np.zeros(3)
+        rows = [(truth[i, h], forecast[i, h]) for i in range(19)]
+        wide = sorted(max(q[0] - y, y - q[3]) for y, q in rows)[15]  # place 16 of 20 x 0.8
+        alone = sorted(y - q[2] for y, q in rows)[13]  # place 14 of 20 x 0.7
+        assert found[h].tolist() == [-wide, 0, alone, wide]
+    inside = np.zeros(2)
     for _ in range(3000):
-        errors = rng.exponential(size=(20, 1)) - 0.3
-        margins = conformal_margins(np.zeros((19, 1, 3)), errors[:19], qs)
-        below += errors[19, 0] <= margins[0]
-    np.testing.assert_allclose(below / 3000, qs, atol=0.02)
+        y = rng.exponential(size=(20, 1))
+        margins = conformal_margins(np.full((19, 1, 3), 0.5), y[:19], [0.1, 0.7, 0.9])[0]
+        low, middle, high = (0.5 + margins) - y[19, 0]
+        inside += (low <= 0 <= high, middle >= 0)
+    np.testing.assert_allclose(inside / 3000, [0.8, 0.7], atol=0.025)
     with pytest.raises(tg.DataError, match="conformal_margins: forecasts must be"):
         conformal_margins(forecast, truth, [0.5])
 

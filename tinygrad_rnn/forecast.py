@@ -220,7 +220,7 @@ def fit(args: argparse.Namespace) -> None:
         judged = judge_rolling(
             RecurrentForecaster(args.horizon, **options), y, past, future, origins=args.origins,
             step=step, refit=args.refit, progress=True, resume=args.resume,
-            folder=None if args.refit else folder / "judged",
+            folder=folder / "judged",
         )  # fmt: skip
         print(table(judged))
     model = RecurrentForecaster(args.horizon, **options)

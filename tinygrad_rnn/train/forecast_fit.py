@@ -8,12 +8,13 @@ import numpy as np
 
 from .. import optim
 from ..compiler import jit
+from ..errors import DataError
 from ..op import Array
 from ..ops.random import Generator
 from ..recording import constant
 from ..switches import no_grad
 from ..tensors import Tensor
-from .outlook import Outlook, outlook_loss
+from .outlook import BASES, Outlook, outlook_loss
 from .panel import One
 from .run import Run
 from .scaling import Scaling
@@ -34,6 +35,31 @@ class Sizes(NamedTuple):
     def length(self) -> int:
         """Steps of a whole window."""
         return self.lookback + self.horizon
+
+
+class Way(NamedTuple):
+    """Logarithms or not, and what the forecast comes on top of."""
+
+    log: bool
+    base: str
+
+    def __str__(self) -> str:
+        return f"{'log ' * self.log}{self.base}"
+
+
+def ways_of(given: Mapping[str, One], sizes: Sizes, wanted: Sequence[str] | None) -> list[Way]:
+    """What validation chooses among: all that the series allow, or those that are wanted."""
+    positive = all((one.y > 0).all() for one in given.values())
+    repeats = sizes.season > 1 and sizes.lookback >= 2 * sizes.season
+    logs, bases = ([True, False] if positive else [False]), (BASES if repeats else BASES[:1])
+    ways = {str(way): way for way in (Way(log, base) for log in logs for base in bases)}
+    for name in wanted or ():
+        if name not in ways:
+            raise DataError(
+                f"transforms: {name!r} is none of {', '.join(ways)}, which the series allow "
+                "(logarithms need positive values, seasons a lookback of two)"
+            )
+    return [ways[name] for name in wanted or ways]
 
 
 class Rows(NamedTuple):
@@ -138,12 +164,13 @@ def mean_forecast(models: Sequence[Outlook], x: Tensor) -> Array:
 
 def validated(
     models: Sequence[Outlook],
-    rows: Rows,
     given: Mapping[str, One],
     scalings: Scalings,
     sizes: Sizes,
+    cut: Mapping[str, int],
 ) -> tuple[float, Array, Array]:
-    """Mean absolute error over the series' spread, and the scaled forecasts and truth."""
+    """After the cut: mean absolute error over the series' spread, scaled forecasts and truth."""
+    rows = rows_of(given, scalings, sizes, cut, after=True)
     n = len(rows.starts)
     which = np.unique(np.linspace(0, n - 1, min(n, MOST_VALIDATED)).astype(int))
     x, y = rows.windows(which, sizes)

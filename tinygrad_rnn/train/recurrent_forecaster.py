@@ -15,6 +15,7 @@ from .checkpoint import load, save
 from .conformal import conformal_margins
 from .forecast_fit import (
     Sizes,
+    Way,
     mean_forecast,
     net_of,
     rows_of,
@@ -22,9 +23,10 @@ from .forecast_fit import (
     scalings_of,
     trained,
     validated,
+    ways_of,
 )
 from .forecaster import CELLS
-from .outlook import BASES, Outlook
+from .outlook import Outlook
 from .panel import One, continued, like, packed, panel, tail, unpacked
 from .scaling import Scaling
 
@@ -40,8 +42,8 @@ class RecurrentForecaster:
     `calendar` the dates become covariates, too. The last tenth of the windows is for validation:
     there logarithms (of positive series) and the base of the forecast, the level, the last season
     or that and its growth, are chosen by mean absolute error (among all that can be, or among
-    `transforms`: "level", "season", "growth", "log level" ...), and each quantile gets the
-    margin that makes it cover its share (`conformal_margins`). Then `members` nets are trained,
+    `transforms`: "level", "season", "growth", "log level" ...), and each band of quantiles
+    the margin that makes it cover its share (`conformal_margins`). Then `members` nets are trained,
     on all windows if they are fewer than `refit`, and their forecasts averaged. `predict` gives
     the mean, `predict_quantiles` the quantiles in ascending order, of the `horizon` steps after
     what `fit` was given, or after `y`. `season` and `lookback` follow from the dates' frequency
@@ -110,37 +112,39 @@ class RecurrentForecaster:
         cut = {k: len(given[k].y) - sizes.horizon - max(n // 10, 1) + 1 for k, n in counts.items()}
         updates = o["updates"] or int(np.clip(2 * total, 100, 1500))
 
-        def net(log: bool, base: str, upto: Mapping[str, int], member: int, n: int) -> Outlook:
-            name = f"{'log ' * log}{base} {member}{' on all' if upto is not cut else ''}"
-            path = (
-                None if folder is None else Path(folder) / f"{name.replace(' ', '_')}.safetensors"
-            )
-            rows = rows_of(given, scalings_of(given, log, upto), sizes, upto, after=False)
-            return trained(
-                rows, sizes, base, o, seed=o["seed"] + member, updates=n, label=name, path=path,
-                resume=resume, progress=progress,
-            )  # fmt: skip
+        def nets(way: Way, upto: Mapping[str, int], members: int, n: int) -> list[Outlook]:
+            rows = rows_of(given, scalings_of(given, way.log, upto), sizes, upto, after=False)
+            name = f"{way}{'' if upto is cut else ' on all'}"
+            paths = [
+                folder and Path(folder) / f"{name} {m}.safetensors".replace(" ", "_")
+                for m in range(members)
+            ]
+            return [
+                trained(
+                    rows, sizes, way.base, o, seed=o["seed"] + m, updates=n, label=f"{name} {m}",
+                    path=Path(path) if path else None, resume=resume, progress=progress,
+                )
+                for m, path in enumerate(paths)
+            ]  # fmt: skip
 
-        ways = self._ways(given)
+        ways = ways_of(given, sizes, o["transforms"])
         short = updates if total < o["refit"] else -(-updates // 3)
         self.scores = {}
-        for log, base in ways if len(ways) > 1 else ():
-            scalings = scalings_of(given, log, cut)
-            after = rows_of(given, scalings, sizes, cut, after=True)
-            score, _, _ = validated([net(log, base, cut, 0, short)], after, given, scalings, sizes)
-            self.scores[f"{'log ' * log}{base}"] = score
-        log, base = ways[int(np.argmin(list(self.scores.values()) or [0.0]))]
-        self.log, self.base, self.scalings = log, base, scalings_of(given, log, cut)
-        self.models = [net(log, base, cut, m, updates) for m in range(o["members"])]
-        after = rows_of(given, self.scalings, sizes, cut, after=True)
-        _, z, truth = validated(self.models, after, given, self.scalings, sizes)
+        for way in ways if len(ways) > 1 else ():
+            self.scores[str(way)], _, _ = validated(
+                nets(way, cut, 1, short), given, scalings_of(given, way.log, cut), sizes, cut
+            )
+        way = min(ways, key=lambda way: self.scores.get(str(way), 0.0))
+        self.log, self.base, self.scalings = *way, scalings_of(given, way.log, cut)
+        self.models = nets(way, cut, o["members"], updates)
+        _, z, truth = validated(self.models, given, self.scalings, sizes, cut)
         if len(z) < 100:  # too few for margins of each step by itself
             z, truth = z.reshape(-1, 1, *z.shape[2:]), truth.reshape(-1, 1, *truth.shape[2:])
         self.margins = conformal_margins(z[..., 1:], truth, o["quantiles"])
         if total < o["refit"]:
             whole = {key: len(one.y) for key, one in given.items()}
-            self.scalings = scalings_of(given, log, whole)
-            self.models = [net(log, base, whole, m, updates) for m in range(o["members"])]
+            self.scalings = scalings_of(given, way.log, whole)
+            self.models = nets(way, whole, o["members"], updates)
         self.many = isinstance(y, Mapping)
         self.last = {key: tail(one, sizes.lookback) for key, one in given.items()}
         return self
@@ -219,24 +223,6 @@ class RecurrentForecaster:
             model.load_state_dict(state)
             self.models.append(model.eval())
         return self
-
-    def _ways(self, given: Mapping[str, One]) -> list[tuple[bool, str]]:
-        """What validation chooses among: with logarithms or without, on top of what."""
-        positive = all((one.y > 0).all() for one in given.values())
-        repeats = self.sizes.season > 1 and self.sizes.lookback >= 2 * self.sizes.season
-        ways = {
-            f"{'log ' * log}{base}": (log, base)
-            for log in ([True, False] if positive else [False])
-            for base in (BASES if repeats else BASES[:1])
-        }
-        wanted = self.options["transforms"]
-        for name in wanted or ():
-            if name not in ways:
-                raise DataError(
-                    f"transforms: {name!r} is none of {', '.join(ways)}, which this series allows "
-                    "(logarithms need positive values, seasons a lookback of two)"
-                )
-        return [ways[name] for name in wanted or ways]
 
     def _sized(self, given: Mapping[str, One]) -> Sizes:
         """Season, lookback and channels, from the first series; all must be long enough."""

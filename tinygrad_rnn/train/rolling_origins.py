@@ -1,6 +1,8 @@
 """A forecaster judged over many origins, beside forecasts that cost nothing."""
 
+import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -64,12 +66,12 @@ class Judgement(NamedTuple):
 def judge_rolling(
     model: RecurrentForecaster, y: Any, past: Any = None, future: Any = None, *, origins: int = 12,
     step: int = 1, refit: bool = False, classic: bool = True, progress: bool = False,
-    **fit: Any,
+    folder: str | os.PathLike[str] | None = None, resume: bool = False,
 ) -> Judgement:  # fmt: skip
     """Fit on what lies before the first of `origins`, forecast from each, `step` apart.
 
     The last forecast ends with the series. With `refit` the model is fitted anew at every origin,
-    as ETS and Theta always are (not with `classic` False). `fit` goes to `model.fit`.
+    as ETS and Theta always are (not with `classic` False). Checkpoints go to `folder`.
     Raises DataError where too little is left to learn from.
     """
     if origins < 1 or step < 1:
@@ -92,7 +94,9 @@ def judge_rolling(
     for i, back in enumerate(tqdm(backs, "origins", leave=False, disable=not progress or None)):
         before = _cut(y, back)
         if i == 0 or refit:
-            model.fit(before, past, future, progress=progress and i == 0, **fit)
+            own = None if folder is None else Path(folder) / f"origin_{i}"
+            shown = progress and not refit
+            model.fit(before, past, future, progress=shown, folder=own, resume=resume)
         ours, quantiles = (
             _by_key(f(before, past, future)) for f in (model.predict, model.predict_quantiles)
         )
