@@ -8,7 +8,7 @@ from typing import Any
 
 from ..op import Array
 from .aliases import bases, shared
-from .ir import Carry, Instr, Loop, Program, Result, Slice, Value, reads, writes
+from .ir import Instr, Program, Value, reads, writes
 from .needs import reached
 from .passes.differentiate import differentiate
 from .passes.pipeline import legalize, optimize
@@ -16,30 +16,6 @@ from .passes.roll import roll
 from .runtime.interpret import Values
 from .runtime.memory import Held
 from .runtime.part import Part, warn_of_defect
-
-
-def copy_items(items: Sequence[Instr | Loop]) -> list[Instr | Loop]:
-    """The items again, to be rewritten; values stay the same objects."""
-    copies: list[Instr | Loop] = []
-    for item in items:
-        if isinstance(item, Instr):
-            copies.append(_copy(item))
-            continue
-        loop = Loop(item.count, item.reverse)
-        loop.body = [_copy(i) for i in item.body]
-        loop.params = [
-            Slice(p.out, p.source, p.start, p.stride)
-            if isinstance(p, Slice)
-            else Carry(p.out, p.of, p.delay, p.first)
-            for p in item.params
-        ]
-        loop.results = [Result(r.kind, r.values, r.out, r.lag, r.first) for r in item.results]
-        copies.append(loop)
-    return copies
-
-
-def _copy(i: Instr) -> Instr:
-    return Instr(i.op, i.inputs, i.attrs, i.out, i.line)  # attributes are never written to
 
 
 @dataclass(eq=False)
@@ -81,9 +57,7 @@ class Compiled:
         made = {id(v) for i in self.program.items for v in writes(i)}
         self.saved = list({id(v): v for v in saved if id(v) in made}.values())
         self.read_inputs = {id(v) for v in saved}
-        forward = Program(
-            inputs, copy_items(self.program.items), [*self.program.outputs, *self.saved]
-        )
+        forward = Program(inputs, self.program.copied_items(), [*self.program.outputs, *self.saved])
         legalize(forward)
         self.forward = Part(forward, self.program.outputs)
         memory = bases(forward.items)

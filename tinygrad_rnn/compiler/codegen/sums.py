@@ -22,15 +22,7 @@ class Sums:
         if r.kind not in ("total", "product", "rows") or id(r.out) in self.arguments:
             return []  # a total of what a group makes: it adds as it goes
         v = r.values[0]
-        state = self.plan.states.get(id(r.out), WHOLE)
-        whole_batch = r.kind == "total" and state == SPLIT
-        kind = "storage" if whole_batch else "sum"
-        shape = r.out.shape
-        if r.kind == "product" and self._is_transposed(r):
-            shape = shape[::-1]
-        a = self.plan.argument(Argument(kind, shape, r.out.dtype, value=r.out, rows="total"))
-        self.arguments[id(r.out)] = a
-        target = f"A{a}[b0:b1]" if whole_batch else f"A{a}" if r.out.ndim else f"A{a}[0]"
+        a, target = self._memory(r)
         if r.kind == "product":
             return self._flushed(r, target)
         if r.kind == "rows":
@@ -48,6 +40,17 @@ class Sums:
         target_name = f"total_{a}"
         self.code.setup.append(f"{target_name} = {target}")
         return nest(self.code, v, [f"{element(target_name, here(v))} += {each(self.code, v)}"])
+
+    def _memory(self, r: Result) -> tuple[int, str]:
+        """The argument that a sum goes to, and text for what this shard adds to."""
+        split = r.kind == "total" and self.plan.states.get(id(r.out), WHOLE) == SPLIT
+        shape = r.out.shape
+        if r.kind == "product" and self._is_transposed(r):
+            shape = shape[::-1]
+        kind = "storage" if split else "sum"
+        a = self.plan.argument(Argument(kind, shape, r.out.dtype, value=r.out, rows="total"))
+        self.arguments[id(r.out)] = a
+        return a, f"A{a}[b0:b1]" if split else f"A{a}" if r.out.ndim else f"A{a}[0]"
 
     def _is_transposed(self, r: Result) -> bool:
         """Whether (b^T a)^T is computed: the rows of tiles are of the wider side."""
@@ -79,11 +82,7 @@ class Sums:
             if r.kind != "total" or r.values[0] is not v or not v.ndim:
                 continue
             if id(r.out) not in self.arguments:
-                state = self.plan.states.get(id(r.out), WHOLE)
-                kind = "storage" if state == SPLIT else "sum"
-                argument = Argument(kind, r.out.shape, r.out.dtype, value=r.out, rows="total")
-                a = self.arguments[id(r.out)] = self.plan.argument(argument)
-                target = f"A{a}[b0:b1]" if state == SPLIT else f"A{a}"
+                a, target = self._memory(r)
                 self.code.setup.append(f"total_{a} = {target}")
             found.append(f"total_{self.arguments[id(r.out)]}")
         return found

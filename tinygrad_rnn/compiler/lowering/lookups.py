@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from ...ops import indexing
 from ..ir import Instr, Value
-from .sharding import PARTIAL, SPLIT, WHOLE, Refused, Rule, States, rowwise
+from .sharding import PARTIAL, SPLIT, WHOLE, Refused, Rule, rowwise
 from .table import Test, lower
 from .text import SHORT, each, element, filled, here, nest, stored
 
 if TYPE_CHECKING:
     from ..codegen.code import Code
+    from ..passes.shard import States
 
 
 def numbered(place: int) -> Test:
@@ -37,7 +38,7 @@ def placed(
 # along one axis, by the same numbers everywhere: y[..., i, ...] = x[..., k, ...] for the k at i
 
 
-def _look_up(states: States, instr: Instr, table: Value, own: bool) -> str:
+def _look_up(states: "States", instr: Instr, table: Value, own: bool) -> str:
     """In each row, by numbers of its own or by the same."""
     name, state = instr.op.name, states.of(instr.inputs[0], True)
     if state == PARTIAL or (state == SPLIT and instr.attrs["axis"] % table.ndim == 0):
@@ -48,14 +49,14 @@ def _look_up(states: States, instr: Instr, table: Value, own: bool) -> str:
 
 
 def _sharding(putting: bool, own: bool) -> Rule:
-    def rule(states: States, instr: Instr) -> str:
+    def rule(states: "States", instr: Instr) -> str:
         table: Any = instr.out if putting else instr.inputs[0]
         return _look_up(states, instr, table, own)
 
     return rule
 
 
-def _take_sharding(states: States, instr: Instr) -> str:
+def _take_sharding(states: "States", instr: Instr) -> str:
     if instr.attrs["axis"] != 0:
         return _sharding(False, False)(states, instr)
     if states.of(instr.inputs[0], True) != WHOLE:

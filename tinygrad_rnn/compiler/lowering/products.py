@@ -1,9 +1,14 @@
 """Rows of matrix products; `codegen.products` writes them, several at once."""
 
+from typing import TYPE_CHECKING
+
 from ...ops import linalg
 from ..ir import Instr, Value
-from .sharding import SPLIT, WHOLE, Refused, States, summed
+from .sharding import SPLIT, WHOLE, Refused, summed
 from .table import Product, lower
+
+if TYPE_CHECKING:
+    from ..passes.shard import States
 
 
 def _ranks(instr: Instr) -> bool:
@@ -11,7 +16,7 @@ def _ranks(instr: Instr) -> bool:
     return ranks in ((1, 2), (2, 1), (2, 2), (3, 3))
 
 
-def _rows_of_left(states: States, instr: Instr) -> str:
+def _rows_of_left(states: "States", instr: Instr) -> str:
     """The batch must be the rows of the left operand, or the stack of both."""
     a, b = instr.array(0), instr.array(1)
     left = states.of(a, a.ndim > 1)

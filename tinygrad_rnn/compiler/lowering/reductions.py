@@ -10,13 +10,14 @@ from ...ops.reduce import axes_of
 from ..instructions import make
 from ..ir import Instr, Value
 from .pointwise import itself
-from .sharding import PARTIAL, SPLIT, States, by_rows, rowwise
+from .sharding import PARTIAL, SPLIT, by_rows, rowwise
 from .table import lower
 from .text import SHORT, each, element, filled, here, nest, stored
 from .views import number
 
 if TYPE_CHECKING:
     from ..codegen.code import Code
+    from ..passes.shard import States
 
 # sums -----------------------------------------------------------------------------------
 
@@ -26,12 +27,12 @@ def _axes(instr: Instr) -> tuple[int, ...]:
     return axes_of(instr.op.name, instr.attrs["axis"], x.ndim)
 
 
-def _sum_sharding(states: States, instr: Instr) -> str:
+def _sum_sharding(states: "States", instr: Instr) -> str:
     state = states.of(instr.inputs[0], True)
     return PARTIAL if state == SPLIT and 0 in _axes(instr) else state
 
 
-def _sum_to_sharding(states: States, instr: Instr) -> str:
+def _sum_to_sharding(states: "States", instr: Instr) -> str:
     x, out = instr.array(), instr.out
     state = states.of(x, True)
     kept = out.ndim == x.ndim and out.shape[:1] == (states.batch,)

@@ -6,9 +6,12 @@ instruction and returns the state of its result, or raises Refused with the reas
 """
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from ..ir import Instr, Value
+
+if TYPE_CHECKING:
+    from ..passes.shard import States
 
 SPLIT, WHOLE, PARTIAL = "split", "whole", "partial"
 
@@ -21,19 +24,7 @@ class SumOfShards(Exception):
     """A carry (its id) is added to a sum over the batch, so it is one, too."""
 
 
-class States(Protocol):
-    """States of the values of a loop, as far as they are known."""
-
-    batch: int
-
-    def of(self, a: Any, aligned: bool) -> str:
-        """State of an operand; a free one is split if `aligned` and its first axis is the batch."""
-
-    def carried(self, v: Value) -> bool:
-        """Whether a value comes from the step before."""
-
-
-Rule = Callable[[States, Instr], str]
+Rule = Callable[["States", Instr], str]
 
 
 def one(states: set[str], name: str) -> str:
@@ -55,7 +46,7 @@ def by_rows(keeps: Callable[[Instr], bool], *, partial: bool = False, how: str =
     `partial` says that it may be computed of each shard's part of a sum.
     """
 
-    def rule(states: States, instr: Instr) -> str:
+    def rule(states: "States", instr: Instr) -> str:
         state, name = states.of(instr.inputs[0], True), instr.op.name
         if state == PARTIAL and not partial:
             raise Refused(f"{name} of a sum over the batch")
@@ -75,12 +66,12 @@ whole = by_rows(lambda instr: False)  # no rows of a batch
 rowwise = by_rows(_not_the_first_axis)  # along an axis, in each row by itself
 
 
-def alike(states: States, instr: Instr) -> str:
+def alike(states: "States", instr: Instr) -> str:
     """All operands split, or none."""
     return one({states.of(a, True) for a in instr.inputs}, instr.op.name)
 
 
-def summed(states: States, instr: Instr) -> str:
+def summed(states: "States", instr: Instr) -> str:
     """Sums over rows: of each shard's rows a part."""
     found = {states.of(a, True) for a in instr.inputs}
     return PARTIAL if found == {SPLIT} else one(found, instr.op.name)
@@ -89,7 +80,7 @@ def summed(states: States, instr: Instr) -> str:
 def joined(along: Callable[[Instr], bool]) -> Rule:
     """The rule of an op that lays its operands side by side, if not along the batch."""
 
-    def rule(states: States, instr: Instr) -> str:
+    def rule(states: "States", instr: Instr) -> str:
         found = {states.of(a, True) for a in instr.inputs}
         if SPLIT in found and along(instr):
             raise Refused(f"{instr.op.name} works along the batch")
@@ -98,7 +89,7 @@ def joined(along: Callable[[Instr], bool]) -> Rule:
     return rule
 
 
-def elementwise(states: States, instr: Instr) -> str:
+def elementwise(states: "States", instr: Instr) -> str:
     """Each row of the result by the same row of the operands."""
     found = _operands(states, instr)
     if any(state == PARTIAL for _, state in found):
@@ -106,12 +97,12 @@ def elementwise(states: States, instr: Instr) -> str:
     return _elementwise(states, instr, found)
 
 
-def _operands(states: States, instr: Instr) -> list[tuple[Value, str]]:
+def _operands(states: "States", instr: Instr) -> list[tuple[Value, str]]:
     inputs = [a for a in instr.inputs if isinstance(a, Value)]
     return [(a, states.of(a, a.ndim == instr.out.ndim and a.ndim > 1)) for a in inputs]
 
 
-def _elementwise(states: States, instr: Instr, found: list[tuple[Value, str]]) -> str:
+def _elementwise(states: "States", instr: Instr, found: list[tuple[Value, str]]) -> str:
     if not any(state == SPLIT for _, state in found):
         return WHOLE
     for a, state in found:
@@ -123,7 +114,7 @@ def _elementwise(states: States, instr: Instr, found: list[tuple[Value, str]]) -
     return SPLIT
 
 
-def additive(states: States, instr: Instr) -> str:
+def additive(states: "States", instr: Instr) -> str:
     """a + b, a - b: of two sums over shards it is one."""
     found = _operands(states, instr)
     if not any(state == PARTIAL for _, state in found):
@@ -139,7 +130,7 @@ def additive(states: States, instr: Instr) -> str:
 def scaling(divisor: bool = False) -> Rule:
     """-a, a * b, a / b: of a sum over shards and what is whole it is one, but not if it divides."""
 
-    def rule(states: States, instr: Instr) -> str:
+    def rule(states: "States", instr: Instr) -> str:
         found = _operands(states, instr)
         kinds = [state for _, state in found]
         if PARTIAL not in kinds:

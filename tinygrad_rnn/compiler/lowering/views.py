@@ -8,12 +8,13 @@ from ...ops.indexing import full_key
 from ...ops.shape import one_axis
 from ..ir import Instr, Operand, Value
 from .pointwise import itself
-from .sharding import PARTIAL, SPLIT, WHOLE, Refused, States, by_rows, keeps_rows
+from .sharding import PARTIAL, SPLIT, WHOLE, Refused, by_rows, keeps_rows
 from .table import View, always, lower
 from .text import each, element, here, key_parts, nest, sliced, stored
 
 if TYPE_CHECKING:
     from ..codegen.code import Code
+    from ..passes.shard import States
 
 
 def number(instr: Instr) -> bool:
@@ -102,7 +103,7 @@ def _squeezed(instr: Instr, gaps: bool) -> View | None:
     return View("reshape") if same and not gaps else None
 
 
-def _same_rows(states: States, instr: Instr) -> str:
+def _same_rows(states: "States", instr: Instr) -> str:
     keeps = instr.out.shape[:1] == (states.batch,)
     return by_rows(lambda instr: keeps, partial=True)(states, instr)
 
@@ -150,7 +151,7 @@ def permute_dims(code: "Code", instr: Instr) -> list[str]:
     return nest(code, x, [f"{element(code.view(instr.out), to)} = {source}"])
 
 
-def _repeated(states: States, instr: Instr) -> str:
+def _repeated(states: "States", instr: Instr) -> str:
     """What is whole may be repeated for every row."""
     x, out = instr.array(), instr.out
     state = states.of(x, True)

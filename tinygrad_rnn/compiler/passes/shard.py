@@ -29,7 +29,7 @@ def shard(loop: Loop) -> tuple[dict[int, str], str]:
     partial: set[int] = set()
     for _ in range(len(loop.params) + 1):
         try:
-            states = _States(loop, batch, partial).run()
+            states = States(loop, batch, partial).run()
         except SumOfShards as found:
             partial.add(found.args[0])
             continue
@@ -45,7 +45,7 @@ def shard(loop: Loop) -> tuple[dict[int, str], str]:
     return {}, "no consistent split"
 
 
-class _States(dict[int, str]):
+class States(dict[int, str]):
     """States by id of the value, found in one pass over the body."""
 
     def __init__(self, loop: Loop, batch: int, partial: set[int]):
@@ -61,7 +61,7 @@ class _States(dict[int, str]):
         for key in self.carries:
             self.setdefault(key, WHOLE)
 
-    def run(self) -> "_States":
+    def run(self) -> "States":
         """All instructions, then the results."""
         for instr in self.loop.body:
             self[id(instr.out)] = lowering(instr.op).shard(self, instr)
