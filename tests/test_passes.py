@@ -1,12 +1,16 @@
 """Compiler passes one by one, on small programs; the verifier, with each of its rules broken."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+import tinygrad_rnn as tg
 from tinygrad_rnn.compiler.instructions import make
 from tinygrad_rnn.compiler.ir import Carry, Instr, Loop, Program, Slice, Value
+from tinygrad_rnn.compiler.lowering.table import lower
 from tinygrad_rnn.compiler.passes.cse import cse
 from tinygrad_rnn.compiler.passes.dce import dce
 from tinygrad_rnn.compiler.passes.fuse import fuse, last_rows
@@ -230,3 +234,21 @@ def test_a_pass_that_breaks_the_program_is_named(monkeypatch: pytest.MonkeyPatch
     )
     with pytest.raises(VerifyError, match="after wrong: add reads"):
         optimize(Cell().program)
+
+
+@pytest.mark.parametrize("folder", ["passes", "codegen", "runtime"])
+def test_no_pass_asks_for_an_op_by_name(folder: str) -> None:
+    """What one must know of an op is a property of its row in `lowering/`."""
+    asks = re.compile(
+        r"op\.name (==|!=|in|not in) |\.op (is|is not|==|in) |op\.name\.(starts|ends)with"
+    )
+    assert asks.search('if instr.op.name == "take":')
+    files = list((Path(tg.__file__).parent / "compiler" / folder).glob("*.py"))
+    assert len(files) > 5
+    found = [(path.name, line) for path in files for line in path.read_text().splitlines()]
+    assert [pair for pair in found if asks.search(pair[1])] == []
+
+
+def test_an_op_has_one_row() -> None:
+    with pytest.raises(ValueError, match="take has a row already"):
+        lower("take")
