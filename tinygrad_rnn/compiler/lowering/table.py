@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ...op import OPS, Op
+from ...op import Op
 from ..ir import Instr, Operand, Value
 from .sharding import Rule, whole
 
@@ -34,7 +34,7 @@ def elementwise(instr: Instr) -> bool:
 class View:
     """A value that lies in its operand's memory: at a basic index, or whole in another shape."""
 
-    key: Any  # None for another shape
+    key: Any  # a basic index, or "reshape"
     gaps: bool = False  # whether there is other memory between its rows
 
 
@@ -119,11 +119,6 @@ def weighing(op: Op) -> Product | None:
     """How an op multiplies its first operand by a weight, its second; None if it does not."""
     product = lowering(op).product
     return None if product is None or product.left_transposed else product
-
-
-def viewing() -> frozenset[str]:
-    """Names of the ops whose eager kernel may give a view."""
-    return frozenset(name for name, row in _ROWS.items() if row.is_view and name in OPS)
 
 
 def has_code(instr: Instr) -> bool:
