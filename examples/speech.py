@@ -8,7 +8,7 @@ one ends and the next begins.
 
     python examples/speech.py [--cell lstm] [--validate] [--draw] [--resume] [--out FOLDER]
 
-All settings were chosen with --validate, on a third of the training utterances.
+All settings were chosen on thirds of the training utterances held out, as with --validate.
 """
 
 import csv
