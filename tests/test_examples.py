@@ -81,7 +81,17 @@ def test_forecast_refuses_before_it_trains(forecast, arguments, message, tmp_pat
 
 
 def test_forecast_that_is_resumed_has_the_same_bits(forecast, tmp_path, monkeypatch):
-    arguments = ["--quick", "--hidden", "4", "--epochs", "2", "--out", str(tmp_path)]
+    arguments = [
+        "--quick",
+        "--hidden",
+        "4",
+        "--epochs",
+        "2",
+        "--origins",
+        "1",
+        "--out",
+        str(tmp_path),
+    ]
     expected = forecast.main(arguments)["forecasts"]
     monkeypatch.setattr(tg.train.loop, "_one_epoch", None)  # nothing is left to train
     assert forecast.main([*arguments, "--resume"])["forecasts"] == expected

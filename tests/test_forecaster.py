@@ -262,6 +262,9 @@ def test_predict_refuses_what_does_not_fit(fitted):
         fitted.predict(np.ones((20, 2)))
     with pytest.raises(tg.DataError, match="reads 8 values to forecast, got 7"):
         fitted.predict(wave(7))
+    log = RecurrentForecaster(3, transforms=["log level"], **QUICK).fit(wave())
+    with pytest.raises(tg.DataError, match="was fitted to logarithms"):
+        log.predict(wave() - 30)
     x = np.random.default_rng(0).normal(size=(63, 1))
     model = fit(wave(), future=x)
     with pytest.raises(tg.DataError, match="future covariates: fit was given 1 more columns"):

@@ -255,6 +255,11 @@ class RecurrentForecaster:
             raise DataError(
                 f"RecurrentForecaster: reads {s.lookback} values to forecast, got {len(one.y)}"
             )
+        if self.log and (one.y[-s.lookback :] <= 0).any():
+            raise DataError(
+                "RecurrentForecaster: was fitted to logarithms, which zeros and negative values "
+                "have not; fit with transforms of those without, as ['level']"
+            )
         n, scalings = len(one.y), self.scalings.get(key)
         if scalings is None:  # a series not seen in training is scaled by itself
             scalings = scalings_of({key: one}, self.log, {key: n})[key]
