@@ -182,3 +182,26 @@ def test_a_long_chain_over_a_series_needs_no_recursion():
         with tg.step(t):
             h = tg.tanh(h @ W + z[t])
     assert len(collect(h.sum()).vertices) > 3000
+
+
+def test_layers_of_one_name_are_boxes_of_their_own():
+    """Three modules called GRU, each fed by the one before and around it."""
+    z, drop = tg.ones(T, N, H), nn.Dropout(0.5)
+    for _ in range(3):
+        y, _ = nn.GRU(H, H, generator=gallery.generator())(z)
+        z = z + drop(y)
+    picture = viz.unrolled((z**2).mean(), level="cell").picture
+    cells = [b.lines[0] for b in picture.boxes if b.step == 2]
+    assert cells.count("GRU.l0") == 3
+    check_geometry(picture)
+
+
+@pytest.mark.parametrize("on", ["stack", "norm"])
+def test_a_series_that_a_hook_watches_stays_whole(on):
+    net = Net(BETWEEN["norm"], False)
+    y, _ = net.a(x())
+    z = net.norm(y)
+    (y if on == "stack" else z).register_hook(lambda g: g * 2)
+    out, _ = net.b(z)
+    graph = collect((out**2).mean())
+    assert [v.step for v in graph.vertices if v.op == "normalize"] == [None]

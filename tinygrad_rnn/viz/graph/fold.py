@@ -107,11 +107,12 @@ def cells(graph: Graph) -> Graph:
     """One vertex for what each module with states does in a step, and one for what follows."""
     names = {_state(graph.vertices[e.source]) for e in graph.edges if is_carried(graph, e)}
     scopes = {scope for _, scope, _ in names}
-    heads = _heads_of_cells(graph, names, scopes)
-    if len(_in_order(graph, heads)) < len(set(heads)):
-        # what goes on around another cell, before and after it, is no cell of its own
-        around = {s for s in scopes for o in scopes if s != o and (not s or o.startswith(f"{s}."))}
-        heads = _heads_of_cells(graph, names, scopes - around)
+    # what goes on around another cell, before and after it, is no cell of its own
+    around = {s for s in scopes for o in scopes if s != o and (not s or o.startswith(f"{s}."))}
+    for those, apart in ((scopes, False), (scopes - around, False), (scopes - around, True)):
+        heads = _heads_of_cells(graph, names, those, apart)
+        if len(_in_order(graph, heads)) == len(set(heads)):
+            break
     hidden = {v.number for v in graph.vertices if v.kind in ("parameter", "constant")}
     folded = _folded(graph, lambda v: heads[v.number], hidden)
     folded.level = "cell"
@@ -125,11 +126,46 @@ def cells(graph: Graph) -> Graph:
     return folded
 
 
-def _heads_of_cells(graph: Graph, names: set[tuple[str, str, str]], scopes: set[str]) -> list[int]:
-    """For each vertex the last op of its cell, a named one before others."""
+Home = tuple[int, int | None, object, int]  # section, step, module, which of its calls
+
+
+class _Calls:
+    """Keeps two calls of a module, or of two of one name, in a step apart, one fed by the other.
+
+    As one box they would lead to what leads to them.
+    """
+
+    def __init__(self) -> None:
+        self.calls: dict[object, int] = defaultdict(int)
+        self.before: dict[object, dict[Home, set[Home]]] = defaultdict(dict)  # by section and step
+
+    def home(self, section: int, step: int | None, owner: object, sources: list[Home]) -> Home:
+        """The box of an op that reads those of `sources`."""
+        before, key = self.before[section, step], (section, step, owner)
+        near = {s for s in sources if s[:2] == (section, step)}
+        mine = (section, step, owner, self.calls[key])
+        if any(mine in before[s] for s in near):
+            self.calls[key] += 1
+            mine = (section, step, owner, self.calls[key])
+        new = near.union(*(before[s] for s in near)) - {mine}
+        if not new <= before.setdefault(mine, set()):
+            for box, known in before.items():
+                if box == mine or mine in known:
+                    known |= new
+        return mine
+
+
+def _heads_of_cells(
+    graph: Graph, names: set[tuple[str, str, str]], scopes: set[str], apart: bool
+) -> list[int]:
+    """For each vertex the last op of its cell, a named one before others.
+
+    `apart`: calls of one module in a step, one fed by the other, are cells of their own.
+    """
     section, leads, attended = sections_of(graph), _leading(graph, names), attentions(graph)
-    home: dict[int, object] = {}
-    last: dict[object, int] = {}
+    calls = _Calls()
+    home: dict[int, Home] = {}
+    last: dict[Home, int] = {}
     between: dict[int, object] = {}  # ops between cells: what joins both directions, layer norm
     for v in graph.vertices:
         if v.kind == "op":
@@ -138,7 +174,11 @@ def _heads_of_cells(graph: Graph, names: set[tuple[str, str, str]], scopes: set[
             if inside and owner is None:
                 chained = _chained(graph, v, scopes, between)
                 owner = between[v.number] = attended.get(v.number, chained)
-            key = home[v.number] = section[v.number], v.step, owner
+            key = section[v.number], v.step, owner, 0
+            if apart:
+                sources = [home[e.source] for e in graph.into[v.number] if e.source in home]
+                key = calls.home(*key[:3], sources)
+            home[v.number] = key
             if key not in last or v.name or not graph.vertices[last[key]].name:
                 last[key] = v.number
     return [last[home[v.number]] if v.number in home else v.number for v in graph.vertices]

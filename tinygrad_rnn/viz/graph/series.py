@@ -47,10 +47,12 @@ def find_series(nodes: Sequence[Node], roots: Sequence[Node]) -> dict[int, Serie
     axes: dict[int, int] = {}
     rows: dict[int, list[bool]] = {}
     for n in nodes:
+        if n.extra and "hooks" in n.extra:
+            continue
         if n.op.name == "stack":
             if not n.attrs.get("axis", 0) and all(p.__class__ is Node for p in n.inputs):
                 axes[n.seq], rows[n.seq] = 0, [False] * len(n.inputs)
-        elif axes and n.shape and not (n.extra and "hooks" in n.extra):
+        elif axes and n.shape:
             found = _row_by_row(n, axes)
             if found is not None:
                 axes[n.seq], rows[n.seq] = found
