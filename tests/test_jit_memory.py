@@ -51,6 +51,26 @@ def test_lengths_share_the_memory_of_what_they_keep() -> None:
     assert sum(sizes) <= 4 * one  # 18 steps keep `one`, 30 fall into the next power of two
 
 
+def test_a_recording_of_more_steps_keeps_no_more_objects() -> None:
+    cell, kept = nn.GRUCell(I, H), []
+
+    @tg.jit
+    def run(x: Any) -> Any:
+        h = tg.zeros(B, H)
+        for x_t in x:
+            h = cell(x_t, h)
+        return h.sum()
+
+    for length in (9, 10, 40):  # what comes with the first is common to all
+        x = series(length, B, I, dtype="float32")
+        gc.collect()
+        before = len(gc.get_objects())
+        run(x).backward()
+        gc.collect()
+        kept.append(len(gc.get_objects()) - before)
+    assert kept[2] < kept[1] + 150, kept  # of 300 calls more; what rules say of x[t] is kept once
+
+
 @pytest.mark.skipif(DISABLED, reason="the compiled kernels' memory")
 def test_memory_of_a_step_is_what_explain_says(monkeypatch: pytest.MonkeyPatch) -> None:
     """Peak within 1.2 of what the backward must keep, inputs, outputs and parameters."""
