@@ -275,6 +275,15 @@ def test_a_column_of_gates_opens_into_its_ops(load):
     assert page.locator("#panel b").text_content() == "t = 1: ops"
 
 
+def test_a_rolled_gate_opens_too(load):
+    page = load(viz.rolled(gallery.lstm()))
+    page.locator("section:not([hidden]) g.node.gate", has_text="fₜ").click()
+    assert page.locator("#panel b").text_content() == "fₜ: ops"
+    assert count(page, "#panel g.node[tabindex]") == 2  # the sigmoid, and its piece of the sum
+    page.click("#all")
+    assert page.locator("#forward-op").is_visible()
+
+
 def test_a_cell_opens_by_keyboard(load):
     y, _ = nn.LSTM(3, 4, num_layers=2)(gallery.series(3))
     page = load(viz.unrolled((y**2).mean()))

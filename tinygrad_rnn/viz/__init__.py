@@ -183,10 +183,17 @@ def rolled(
             "viz.unrolled shows them"
         )
     rolled_up, headers = roll_up(drawn.found)
+
+    def page() -> _page.Page:
+        finer = [v for v, _ in _finer(drawn, who, params, (direction, show), lambda _: [])]
+        shown = [(v, paint_rolled(*roll_up(v.found), v.text, v.direction)) for v in (drawn, *finer)]
+        return _page.Page([_page.Shown("forward", v.level, picture) for v, picture in shown])
+
     return Diagram(
         lambda: paint_rolled(rolled_up, headers, drawn.text, drawn.direction),
         summary("rolled", drawn),
         lambda: _dot.unplaced(rolled_up, drawn.text, headers),
+        page,
     )
 
 

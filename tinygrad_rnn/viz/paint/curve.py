@@ -67,7 +67,9 @@ def _heading(rows: Sequence[tuple[str, Rate | None, dict[str, Array]]]) -> str:
         followed = {rate.loss_step for _, rate, _ in rows if rate is not None} - {None}
         which = f"the loss of t = {followed.pop()}" if len(followed) == 1 else "one step's loss"
         words += f"; grey: what {which} alone sends"
-    return words + ("; dashed: the rate fitted to that" if any(rate for _, rate, _ in rows) else "")
+    if any(rate for _, rate, _ in rows):
+        words += "; dashed: the rate fitted" + " to that" * several
+    return words
 
 
 def _differ(found: dict[str, Array]) -> bool:

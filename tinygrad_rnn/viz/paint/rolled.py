@@ -196,7 +196,8 @@ def paint_rolled(
         ids.append(f"n{v.number}" if first else f"n{v.number}at{n}")
         picture.boxes.append(
             Box(x, y, w, h, kind_of(graph, v), whole.lines[n], name=ids[n],
-                shape=shape_of(graph, v)[0], vertex=v.head, facts=facts_of(v))
+                shape=shape_of(graph, v)[0], vertex=v.head, facts=facts_of(v), parts=v.parts,
+                column=whole.members[n][0])
         )  # fmt: skip
     for n, (s, t, e) in enumerate(whole.edges):
         state = e.delay or s in whole.joints
