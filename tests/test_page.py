@@ -183,6 +183,10 @@ def test_a_phone_and_the_dark(load):
     assert header["height"] < 50  # one row
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     assert page.evaluate("scale") >= 0.6  # readable, not shrunk to fit
+    page.locator("#gradient g.node.value").first.click()
+    panel = page.locator("#panel").bounding_box()
+    assert 0 <= panel["x"] <= panel["x"] + panel["width"] <= 390
+    page.keyboard.press("Escape")
     page.keyboard.press("0")
     assert page.evaluate("scale") < 0.2
     paper = "getComputedStyle(document.querySelector('section svg > g > polygon')).fill"

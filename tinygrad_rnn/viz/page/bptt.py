@@ -146,12 +146,13 @@ def _box(
     c = sums.get(_place(graph, b.vertex, b.step))
     if c is None and b.vertex != graph.output:
         return replace(b, lines=plain, outline=WAITING, dash="", pen=1.0)
-    if c is None or not norm:
-        return replace(b, lines=[*plain, *norm])
+    if not norm:
+        return replace(b, lines=plain)
     size, small = _size(graph, b.vertex), not norm[0].startswith("|g|")
-    total = float(np.linalg.norm(c.total))
+    sent = np.ones(()) if c is None else c.total  # the loss begins with 1
+    total = float(np.linalg.norm(sent))
     if size == 1:
-        value = float(c.total.reshape(()))
+        value = float(sent.reshape(()))
         written = f"{value:.2g}" if small else f"g {value:.3g}"
     else:
         written = brief(total) if small else f"|g| {total:.2g}"
