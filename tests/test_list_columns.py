@@ -54,21 +54,22 @@ def test_the_textbook_network_has_a_column_a_step(
     graph = collect(network(T, error, named, learn))
     found = arrange(graph)
     steps = [c for c in found.columns if c.step is not None]
-    assert [c.step for c in steps] == list(range(T))
+    start = int(named)  # steps count as names do
+    assert [c.step for c in steps] == list(range(start, start + T))
     assert len({c.signature for c in steps}) == 1
     for c in steps:  # each with its input, and its target if it has one
         inputs = [v for v in c.members if v.kind == "input"]
         assert len(inputs) == (2 if error is error_of_each else 1)
-        assert not named or all(v.mark == str(c.step + 1) for v in inputs)
+        assert not named or all(v.mark == str(c.step) for v in inputs)
     states = [v.number for c in steps for v in c.members if v.op == "tanh"]
     chain = [(found.where[e.source][0], found.where[e.target][0]) for e in found.across
              if e.source in states and graph.vertices[e.target].op == "matmul"
              and found.columns[found.where[e.target][0]].step is not None]  # fmt: skip
     first = found.columns.index(steps[0])
     assert chain == [(first + t, first + t + 1) for t in range(T - 1)]  # S_1 to S_2 to S_3
-    [start] = [v for v in graph.vertices if v.start]
-    assert found.where[start.number][0] < first  # S_0 stands before them
-    assert (start.name, start.mark) == (("S", "0") if named or learn else ("0.5", ""))
+    [S_0] = [v for v in graph.vertices if v.start]
+    assert found.where[S_0.number][0] < first  # it stands before them
+    assert (S_0.name, S_0.mark) == (("S", "0") if named or learn else ("0.5", ""))
 
 
 @pytest.mark.parametrize("T", [2, 3, 7])
