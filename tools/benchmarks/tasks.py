@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from .timing import Worker
 
-TASKS = ("char_lm", "heartbeat", "sentiment", "speech", "translate")
+TASKS = ("char_lm", "forecast", "heartbeat", "sentiment", "speech", "translate")
 LR, NORM = 1e-3, 1.0
 _state: dict[str, Any] = {}
 
