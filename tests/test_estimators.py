@@ -19,7 +19,7 @@ SMALL = {"hidden": 8, "lr": 0.03, "batch_size": 16, "eager": True}
 
 
 @pytest.mark.parametrize(
-    ("name", "cell", "epochs"), [("Classifier", "gru", 8), ("Regressor", "rnn", 40)]
+    ("name", "cell", "epochs"), [("Classifier", "gru", 8), ("Regressor", "rnn", 25)]
 )
 def test_scikit_learns_checks_pass(name, cell, epochs):
     estimator = getattr(train, f"Sequence{name}")(cell=cell, epochs=epochs, **SMALL)
