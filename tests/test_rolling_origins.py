@@ -119,6 +119,14 @@ def test_refit_learns_anew_at_every_origin_and_several_series_are_cases():
             judge_rolling(RecurrentForecaster(3, **QUICK), y, classic=False, **options)
 
 
+def test_a_season_repeated_exactly_is_measured_by_its_steps():
+    y = np.stack([np.tile([1.0, 2, 4, 8], 20), np.arange(80.0) ** 1.5], axis=1)
+    judged = judge_rolling(RecurrentForecaster(3, **QUICK), y, origins=2, classic=False)
+    assert judged.scales[0] == pytest.approx(np.abs(np.diff(y[:76, 0])).mean())
+    assert judged.rows()["seasonal naive"]["MASE"] > 0
+    assert np.isfinite([row["MASE"] for row in judged.rows().values()]).all()
+
+
 OPTIONS = ["--horizon", "3", "--lookback", "8", "--hidden", "4", "--updates", "3", "--members", "1"]
 
 

@@ -24,7 +24,7 @@ class Judgement(NamedTuple):
     forecasts: dict[str, Array]  # the model first
     quantiles: dict[str, Array]  # (cases, origins, horizon, q)
     levels: list[float]
-    scales: Array  # (cases,): in-sample error of the seasonal naive forecast
+    scales: Array  # (cases,): in-sample error of the seasonal naive forecast, 0 replaced
     overlap: int  # origins whose forecasts share steps with one origin's
     notes: list[str]
 
@@ -124,7 +124,9 @@ def judge_rolling(
     for one in whole.values():
         first = one.y[: len(one.y) - backs[0]]
         lag = model.sizes.season if len(first) > model.sizes.season else 1
-        scales += list(np.abs(first[lag:] - first[:-lag]).mean(axis=0))
+        scale, moved = (np.abs(first[k:] - first[:-k]).mean(axis=0) for k in (lag, 1))
+        # a series that repeats its season to the last bit is measured by its steps
+        scales += list(np.where(scale > 0, scale, np.where(moved > 0, moved, 1.0)))
     return Judgement(
         np.swapaxes(truth, 0, 1),
         {what: np.swapaxes(y_hat, 0, 1) for what, y_hat in means.items()},
