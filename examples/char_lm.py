@@ -119,7 +119,7 @@ def train_one(args: argparse.Namespace, ids: dict[str, Any], symbols: int, seed:
         logits, state = model(part[0], state)
         return nn.cross_entropy(logits, part[1]), state
 
-    # two, as training and judging go through parts of other lengths
+    # several, as each goes through parts of its own lengths
     forward, judging = tg.jit(loss_of), tg.jit(loss_of)
     names = ("cell", "embedding", "hidden", "dropout", "symbol_dropout", "lanes", "steps")
     names += ("passes", "lr", "digest")
@@ -136,7 +136,7 @@ def train_one(args: argparse.Namespace, ids: dict[str, Any], symbols: int, seed:
             losses.append(window.loss.item())
         held_out = bits(model, judging, ids["validation"], lanes=16)
         run.log(train=np.mean(losses) / math.log(2), validation=held_out, norm=np.mean(norms))
-    return Trained(model, judging, run.history)
+    return Trained(model, tg.jit(loss_of), run.history)
 
 
 def sample(model: Any, words: Any, length: int, temperature: float, seed: int) -> str:
