@@ -31,7 +31,7 @@ def table_of(norms, fate=None, alone=None, rate=None, steps=None):
 
 def drawn(table):
     picture = Picture("", width=900.0)
-    end = curve.add_curves(picture, table, 10.0, str)
+    end = curve.add_curves(picture, table, 10.0)
     return picture, end
 
 
