@@ -197,7 +197,8 @@ def test_other_refusals():
         nn.ctc_loss(x, I, [5, 5], F, reduction="batchmean")
     for options, message in (
         ({"blank": 3}, "blank 3 is none"),
-        ({"beam": 0}, "beam must be at least 1"),
+        ({"beam": 0}, "beam must be a whole number from 1"),
+        ({"beam": 1.5}, "beam must be a whole number from 1"),
         ({"input_lengths": [5]}, r"input_lengths must be \(2,\)"),
         ({"input_lengths": [5, 6]}, "whole numbers from 0 to 5"),
         ({"input_lengths": [5.0, 5.0]}, "whole numbers from 0 to 5"),
@@ -206,6 +207,8 @@ def test_other_refusals():
             nn.ctc_decode(x, **options)
     with pytest.raises(tg.ShapeError, match=r"must be \(T, N, classes\)"):
         nn.ctc_decode(x[0])
+    with pytest.raises(tg.ShapeError, match="there is NaN among"):
+        nn.ctc_decode(np.where(np.arange(3) == 1, np.nan, np.zeros((5, 2, 3))))
 
 
 @pytest.mark.parametrize("seed", range(12))

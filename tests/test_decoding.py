@@ -141,6 +141,16 @@ def test_attention_refuses(call, message):
         call()
 
 
+def test_attention_and_beam_search_refuse_what_is_none_of_theirs():
+    attention, states = attention_of("dot"), tg.ones(T, N, H)
+    with pytest.raises(tg.DTypeError, match=r"what prepare\(states\) returns, got .*Tensor and"):
+        attention(tg.ones(N, H), states)
+    with pytest.raises(tg.DTypeError, match=r"Attention: expected a query .*, got NoneType and"):
+        attention(None, attention.prepare(states))
+    with pytest.raises(tg.DTypeError, match=r"\(log probabilities, new state\), got .*Tensor"):
+        nn.beam_search(lambda s, h: tg.zeros(2, 4), (), [1, 1], 0)
+
+
 V, END = 4, 0
 
 
@@ -236,6 +246,8 @@ REFUSED = [
     ({"start": [[1]]}, "start must be the first symbols"),
     ({"start": [1.5]}, "start must be the first symbols"),
     ({"end": 9}, "with V above the end symbol 9"),
+    ({"end": [0]}, r"end must be the number of a symbol, got \[0\]"),
+    ({"length_penalty": float("nan")}, "length_penalty must be 0 or more"),
     ({"length_penalty": -1.0}, "length_penalty must be 0 or more"),
     ({"step": lambda s, h: (tg.zeros(3, 4), h)}, r"log probabilities \(1, V\).* got \(3, 4\)"),
     ({"step": lambda s, h: (LIKELY, tg.zeros(5, 1))}, r"tensors of 1 rows.* got \(5, 1\)"),

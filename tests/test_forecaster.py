@@ -231,7 +231,11 @@ BAD = {
     "NaN": (lambda: fit(wave().where(wave() != wave().iloc[7])), "NaN or infinite at 2001-10-01"),
     "text": (lambda: fit(["a"] * 60), "holds what is no number"),
     "3-D": (lambda: fit(np.ones((60, 2, 2))), r"must be \(T,\) or \(T, columns\)"),
-    "constant": (lambda: fit(np.ones(60)), "all equal"),
+    "constant": (lambda: fit({"a": wave(), "b": np.full(60, 3.0)}), "series 'b', its first .* all equal"),
+    "complex": (lambda: fit(np.full(60, 1j)), "holds complex numbers"),
+    "backwards": (lambda: fit(pd.Series(np.arange(60.0), pd.date_range("2000", periods=60, freq="-1D"))), "not in even steps"),
+    "one quantile": (lambda: RecurrentForecaster(1, quantiles=0.5), "quantiles must be a list"),
+    "seed": (lambda: RecurrentForecaster(1, seed=-1), "seed must be a whole number from 0"),
     "uneven": (lambda: fit(wave().drop(wave().index[7])), "not in even steps"),
     "no ids": (lambda: fit({}), "a dict by ids"),
     "past for one": (lambda: fit({"a": wave(), "b": wave()}, past={"a": wave()}), "series 'b' has no past"),
@@ -267,7 +271,21 @@ def test_predict_refuses_what_does_not_fit(fitted):
         log.predict(wave() - 30)
     x = np.random.default_rng(0).normal(size=(63, 1))
     model = fit(wave(), future=x)
-    with pytest.raises(tg.DataError, match="future covariates: fit was given 1 more columns"):
+    with pytest.raises(tg.DataError, match="future covariates: fit was given 1 columns"):
         model.predict()
     with pytest.raises(tg.DataError, match="62 rows, needs 63"):
         model.predict(wave(), future=x[:62])
+
+
+def test_predict_refuses_other_steps_and_columns_in_another_order():
+    two = pd.DataFrame({"a": wave(), "b": -wave()})
+    known = pd.DataFrame({"t": wave(63), "u": -wave(63)})
+    model = fit(two, future=known)
+    with pytest.raises(tg.DataError, match=r"columns \['a', 'b'\], got \['b', 'a'\]"):
+        model.predict(two[["b", "a"]], future=known)
+    for y, beyond in ((two, known), (None, known[-3:])):
+        with pytest.raises(tg.DataError, match=r"covariates \['t', 'u'\], got \['u', 't'\]"):
+            model.predict(y, future=beyond[["u", "t"]])
+    days = pd.date_range("2000", periods=63)
+    with pytest.raises(tg.DataError, match="to steps of QS-JAN, got D; resample"):
+        model.predict(two.set_axis(days[:60]), future=known.set_axis(days))

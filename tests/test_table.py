@@ -6,7 +6,7 @@ import pytest
 import tinygrad_rnn as tg
 from tinygrad_rnn import train
 from tinygrad_rnn.train.cells import inferred, is_number, numbers
-from tinygrad_rnn.train.table import frequency
+from tinygrad_rnn.train.table import frequency, labels
 
 pd = pytest.importorskip("pandas")
 
@@ -92,7 +92,7 @@ REFUSED = {
     "thousand or decimal": ('a\n"1,234"\n"2,345"\n', {}, "either a decimal comma or a thousand"),
     "no rows": ("a,b\n", {}, "at least one row"),
     "empty": ("", {}, "is empty"),
-    "no header": ("1,2\n3,4\n", {}, "line 1: holds numbers; needs a header"),
+    "no header": ("1,2\n3,4\n", {}, "line 1: holds values; needs a header"),
     "the same name": ("a,a\n1,2\n", {}, "two columns are called 'a'"),
     "no numbers": ("a\nx\n", {}, "no column of numbers among a"),
     "another separator": ("d a\n2000-01 1\n", {}, "no column of numbers .*--separator"),
@@ -112,6 +112,7 @@ REFUSED = {
     "hour that was not": ("d,a\n2016-03-27 01:00,1\n2016-03-27 02:00,2\n", {"timezone": "Europe/Berlin"}, "do not fit the time zone"),
     "Excel workbook": (b"PK\3\4....", {}, "Excel workbook; save its sheet as CSV"),
     "no text": (b"\x00\x01\x02", {}, "is not a text file"),
+    "no header over dates": ("2000-01-01,1\n2000-01-02,2\n", {}, "line 1: holds values; needs a header"),
     "gaps misspelt": ("a\n1\n", {"gaps": "fill"}, "must be 'error' or 'interpolate'"),
 }  # fmt: skip
 
@@ -161,6 +162,12 @@ def test_what_was_guessed_is_noted(tmp_path):
     assert len(table.notes) == 2
     assert "newest row came first" in table.notes[0]
     assert "2 gaps filled along straight lines, the first at 2000-04-01" in table.notes[1]
+
+
+def test_labels_say_when_hours_are_those_of_utc():
+    hours = pd.date_range("2024-03-31", periods=2, freq="h", tz="UTC")
+    assert labels(hours) == ["2024-03-31 00:00Z", "2024-03-31 01:00Z"]
+    assert labels(hours.tz_convert("Europe/Berlin")) == ["2024-03-31 01:00", "2024-03-31 03:00"]
 
 
 @pytest.mark.parametrize(

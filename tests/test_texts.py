@@ -60,6 +60,13 @@ BAD = {
     "a number": (lambda: train.padded([[1], 2]), r"sequence 1 has no steps .* \(\)"),
     "dtypes": (lambda: train.padded([[1], [1.0]]), "sequence 1 has .* float"),
     "features": (lambda: train.padded([np.ones((2, 3)), np.ones((2, 4))]), r"shape \(4,\)"),
+    "words": (lambda: train.padded([[1], ["a"]]), "sequence 1 makes no array .* train.Vocabulary"),
+    "half of 1": (lambda: train.padded([[1], [2, 3]], 0.5), "one number that int64 holds, .* got 0.5"),
+    "NaN": (lambda: train.padded([[1], [2, 3]], np.nan), "one number that int64 holds, .* got nan"),
+    "300": (lambda: train.padded([np.zeros(1, "u1")], 300), "one number that uint8 holds"),
+    "None": (lambda: train.padded([[1]], None), "one number that int64 holds"),
+    "sequences": (lambda: train.bucketed([[1, 2], [1]], 2, tg.Generator()), "lengths must be"),
+    "a seed": (lambda: train.bucketed([1, 2], 2, 0), "generator must be a tg.Generator, got 0"),
     "no lengths": (lambda: list(train.bucketed([], 2, tg.Generator())), "lengths must be"),
     "length 0": (lambda: train.bucketed([1, 0], 2, tg.Generator()), "lengths must be"),
     "odd lengths": (lambda: train.bucketed([1.5], 2, tg.Generator()), "lengths must be"),
@@ -76,6 +83,10 @@ def test_what_is_refused(case: str) -> None:
 def test_what_is_no_sequence_is_refused() -> None:
     with pytest.raises(TypeError, match="a text goes in a list"):
         train.Vocabulary.build("abc")
+    with pytest.raises(TypeError, match="expected sequences of hashable tokens"):
+        train.Vocabulary.build([1, 2])
+    with pytest.raises(TypeError, match="expected a sequence of tokens, got NoneType"):
+        train.Vocabulary("abc").encode(None)
     with pytest.raises(TypeError, match="one sequence is encoded at a time"):
         train.Vocabulary("abc").encode([["a"]])
     with pytest.raises(ValueError, match="multiple must be"):

@@ -54,7 +54,9 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     fit.add_argument("--separator")
     fit.add_argument("--decimal", choices=[".", ","])
     fit.add_argument("--date-format", help="as of strptime, %%d/%%m/%%Y")
-    fit.add_argument("--timezone", help="of dates without one, Europe/Berlin")
+    fit.add_argument(
+        "--timezone", help="of dates without one, or to turn those with one into: Europe/Berlin"
+    )
     fit.add_argument("--horizon", type=int, required=True, help="steps to forecast")
     fit.add_argument("--quantiles", default="0.05,0.25,0.5,0.75,0.95")
     for name, kind in zip(MODEL, (int, int, str, *[int] * 4, float, int), strict=True):

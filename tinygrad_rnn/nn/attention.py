@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 from .. import ops
 from ..creation import arange
-from ..errors import ShapeError
+from ..errors import DTypeError, ShapeError, kind
 from ..ops.random import Generator
 from ..tensors import Tensor
 from .layers import Linear, sizes
@@ -82,6 +82,11 @@ class Attention(Module):
         return Memory(states, keys, ops.lt(arange(T).reshape(T, 1), known))
 
     def forward(self, query: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
+        if not isinstance(memory, Memory) or not hasattr(query, "shape"):
+            raise DTypeError(
+                f"Attention: expected a query and what prepare(states) returns, got {kind(query)} "
+                f"and {kind(memory)}"
+            )
         states, keys, live = memory
         T, N, _ = states.shape
         if query.shape != (N, self.query_size):

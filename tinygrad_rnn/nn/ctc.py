@@ -10,6 +10,7 @@ from ..errors import ShapeError
 from ..op import Array
 from ..ops.ctc import ctc_nll
 from ..tensors import Tensor, as_tensor
+from .layers import sizes
 
 
 def ctc_loss(
@@ -41,14 +42,14 @@ def ctc_loss(
     0.75
     """
     x, labels = as_tensor(log_probs), as_tensor(targets)
-    steps, sizes = as_tensor(input_lengths), as_tensor(target_lengths)
+    steps, counts = as_tensor(input_lengths), as_tensor(target_lengths)
     single = x.ndim == 2
     if single:
         x, labels = ops.expand_dims(x, 1), ops.reshape(labels, shape=(1, -1))
-        steps, sizes = (ops.reshape(a, shape=(-1,)) for a in (steps, sizes))
-    loss = ctc_nll(x, labels, steps, sizes, blank=blank, zero_infinity=zero_infinity)
+        steps, counts = (ops.reshape(a, shape=(-1,)) for a in (steps, counts))
+    loss = ctc_nll(x, labels, steps, counts, blank=blank, zero_infinity=zero_infinity)
     if reduction == "mean":
-        loss = ops.mean(loss / ops.maximum(ops.astype(sizes, dtype=loss.dtype), 1))
+        loss = ops.mean(loss / ops.maximum(ops.astype(counts, dtype=loss.dtype), 1))
     elif reduction == "sum":
         loss = ops.sum(loss)
     elif reduction != "none":
@@ -65,7 +66,8 @@ def ctc_decode(
 
     Without `beam`, the best class of each step, repeats made one and blanks left out. With it,
     the labels whose alignments together are most probable, of the `beam` best beginnings kept
-    at each step (prefix search: Graves et al. 2006; Hannun et al. 2014).
+    at each step (prefix search: Graves et al. 2006; Hannun et al. 2014). Raises ShapeError for
+    lengths and classes out of range, NaN, and a `beam` that is no whole number from 1.
 
     >>> import numpy as np
     >>> p = np.array([[0.6, 0.4], [0.6, 0.4]])  # nothing: .36; "1": .64, in three ways
@@ -79,8 +81,8 @@ def ctc_decode(
     T, N, C = x.shape
     if not 0 <= blank < C:
         raise ShapeError(f"ctc_decode: blank {blank} is none of {C} classes")
-    if beam is not None and beam < 1:
-        raise ValueError(f"ctc_decode: beam must be at least 1, or None; got {beam}")
+    if beam is not None:
+        sizes("ctc_decode", beam=beam)
     steps = np.full(N, T) if input_lengths is None else as_tensor(input_lengths).numpy()
     if steps.shape != (N,):
         raise ShapeError(f"ctc_decode: input_lengths must be ({N},), got {steps.shape}")
@@ -88,6 +90,8 @@ def ctc_decode(
         raise ShapeError(
             f"ctc_decode: input_lengths must be whole numbers from 0 to {T}, the steps"
         )
+    if np.isnan(x).any():
+        raise ShapeError("ctc_decode: there is NaN among the log probabilities")
     rows = (x[:n, k].astype(np.float64) for k, n in enumerate(steps))
     if beam is None:
         return [_best_path(row, blank) for row in rows]

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import ops
-from ..errors import ShapeError, kind
+from ..errors import DTypeError, ShapeError, kind
 from ..op import Array
 from ..recording import constant
 from ..switches import no_grad
@@ -57,8 +57,10 @@ def beam_search(
     [([], 0.5), ([2], 0.4)]
     """
     sizes("beam_search", width=width, max_length=max_length)
-    if length_penalty < 0:
+    if not length_penalty >= 0:
         raise ShapeError(f"beam_search: length_penalty must be 0 or more, got {length_penalty}")
+    if not isinstance(end, int | np.integer):
+        raise ShapeError(f"beam_search: end must be the number of a symbol, got {end!r:.80}")
     first = np.asarray(start)
     if first.ndim != 1 or not len(first) or first.dtype.kind not in "iu":
         raise ShapeError(f"beam_search: start must be the first symbols (B,), got {start!r}")
@@ -67,7 +69,7 @@ def beam_search(
     symbols = np.repeat(first, width)
     with no_grad():
         for length in range(1, max_length + 1):
-            log_probs, state = step(constant(symbols), state)
+            log_probs, state = _two(step(constant(symbols), state))
             table = _checked(log_probs, B * width, end).reshape(B, width, -1)
             chosen = [beam.advance(rows, length) for beam, rows in zip(beams, table, strict=True)]
             if all(beam.done for beam in beams):
@@ -126,6 +128,14 @@ class _Beam:
             if p > -np.inf
         ]
         return (self.ended + sorted(rest, key=lambda h: -h.score))[: self.width]
+
+
+def _two(found: Any) -> tuple[Any, Any]:
+    if not isinstance(found, tuple) or len(found) != 2:
+        raise DTypeError(
+            f"beam_search: step must return (log probabilities, new state), got {kind(found)}"
+        )
+    return found
 
 
 def _checked(log_probs: Any, rows: int, end: int) -> Array:

@@ -66,7 +66,7 @@ def numbers(where: str, name: str, cells: Any, decimal: str | None = None) -> An
             line = full.index[bad.argmax()]
             raise DataError(
                 f"{where}, line {line}: column {name!r} holds {cells[line]!r}, {what}; correct it, "
-                "or leave the cell empty and fill the gap (gaps='interpolate')"
+                "or leave the cell empty and fill the gap (--gaps interpolate)"
             )
     plain = full.str.replace(r"[\u2019']" + ("|[.]" if decimal == "," else "|,"), "", regex=True)
     if decimal == ",":

@@ -81,7 +81,11 @@ def scalings_of(given: Mapping[str, One], log: bool, cut: Mapping[str, int]) -> 
     found = {}
     for key, one in given.items():
         n = cut[key]
-        found[key] = [Scaling.fit(column[:n], log) for column in one.y.T]
+        try:
+            found[key] = [Scaling.fit(column[:n], log) for column in one.y.T]
+        except DataError as error:
+            where = f"series {key!r}" if key else "the series"
+            raise DataError(f"{where}, its first {n} rows: {error}") from None
         for column in [*one.past.T, *one.future.T]:
             std = float(np.std(column[:n]))
             found[key].append(Scaling(float(np.mean(column[:n])), std if std > 0 else 1.0, False))

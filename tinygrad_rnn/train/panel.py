@@ -17,6 +17,7 @@ class Form(NamedTuple):
     kind: str  # "vector", "matrix", "series" or "frame"
     names: list[Any]  # of a pandas Series or the columns
     next: int  # the number of the row that comes next, where there are no dates
+    covariates: list[str] | None = None  # of the columns, where all covariates have names
 
 
 class One(NamedTuple):
@@ -77,7 +78,38 @@ def _one(name: str, y: Any, past: Any, future: Any, calendar: bool, ahead: int) 
         if both is None:
             raise DataError(f"{name} has no dates; calendar=True needs a pandas index of dates")
         parts[1] = np.concatenate([parts[1], calendar_features(both)], axis=1)
-    return One(values, parts[0][:n], parts[1], index, _form(y, n))
+    form = _form(y, n)._replace(covariates=_names(past, future))
+    return One(values, parts[0][:n], parts[1], index, form)
+
+
+def _names(*covariates: Any) -> list[str] | None:
+    given = [c for c in covariates if c is not None]
+    if not all(hasattr(c, "iloc") for c in given):
+        return None
+    return [str(n) for c in given for n in (c.columns if hasattr(c, "columns") else [c.name])]
+
+
+def comparable(fitted: One, one: One) -> None:
+    """Raise DataError where a series has other steps, or columns in another order, than fitted."""
+    steps = [x.index.freqstr for x in (fitted, one) if x.index is not None]
+    # months may start or end, weeks end on any day
+    if len({s[0] if s[0] in "MQYW" else s for s in steps}) > 1:
+        raise DataError(
+            f"RecurrentForecaster: was fitted to steps of {steps[0]}, got {steps[1]}; resample the "
+            "series, or fit another"
+        )
+    names, others = ([str(n) for n in x.form.names] for x in (fitted, one))
+    if names != others and sorted(names) == sorted(others):
+        raise DataError(f"RecurrentForecaster: was fitted to the columns {names}, got {others}")
+    _same_names(fitted.form.covariates, one.form.covariates)
+
+
+def _same_names(fitted: list[str] | None, names: list[str] | None) -> None:
+    if fitted is not None and names is not None and fitted != names:
+        raise DataError(
+            f"RecurrentForecaster: was fitted to the covariates {fitted}, got {names}; give the "
+            "same columns, past before future"
+        )
 
 
 def _form(y: Any, n: int) -> Form:
@@ -95,10 +127,12 @@ def continued(one: One, key: str, future: Any, calendar: bool, ahead: int) -> On
     rows = _covariates(name, future, ahead, beyond)
     if calendar:
         rows = np.concatenate([rows, calendar_features(beyond)], axis=1)
+    if one.form.covariates is not None and future is not None:
+        _same_names(one.form.covariates[one.past.shape[1] :], _names(future))
     if rows.shape[1] != one.future.shape[1]:
         raise DataError(
-            f"{name}: fit was given {one.future.shape[1] - rows.shape[1]} more columns; predict "
-            f"needs them for the {ahead} steps forecast"
+            f"{name}: fit was given {one.future.shape[1]} columns, predict "
+            f"{rows.shape[1]}; it needs the same for the {ahead} steps forecast"
         )
     return one._replace(future=np.concatenate([one.future[: len(one.y)], rows]))
 
@@ -110,6 +144,8 @@ def tail(one: One, n: int) -> One:
 
 
 def _array(name: str, x: Any) -> Array:
+    if np.iscomplexobj(x):
+        raise DataError(f"{name}: holds complex numbers; give real and imaginary part as columns")
     try:
         a = np.asarray(x, np.float64)
     except (ValueError, TypeError) as error:
@@ -131,7 +167,7 @@ def _dates(name: str, index: Any) -> Any:
         index = index.to_timestamp()
     if not isinstance(index, pd.DatetimeIndex):
         return None
-    if index.freq is not None:
+    if index.freq is not None and index.is_monotonic_increasing:
         return index
     if len(index) >= 3 and index.is_monotonic_increasing and index.is_unique:
         freq = frequency(index)
@@ -180,7 +216,7 @@ def calendar_features(index: Any) -> Array:
 
 def like(one: One, y: Array, quantiles: Any = None) -> Any:
     """A forecast (H, targets) or (H, targets, q) in the form the series came in."""
-    kind, names, start = one.form
+    kind, names, start, _ = one.form
     if kind in ("vector", "matrix"):
         return y[:, 0] if kind == "vector" else y
     pd, h = pandas(), len(y)
@@ -202,6 +238,7 @@ def packed(one: One) -> dict[str, Any]:
         one.form.kind,
         [n if n is None else str(n) for n in one.form.names],
         one.form.next,
+        one.form.covariates,
     ]
     if one.index is not None:
         zone = None if one.index.tz is None else str(one.index.tz)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from ..conversion import to_array
-from ..errors import DataError
+from ..errors import DataError, DTypeError, ShapeError
 from ..op import Array
 from ..ops.random import Generator
 from ..optim.options import checked, count
@@ -28,7 +28,7 @@ def padded(sequences: Sequence[Any], value: Any = 0, multiple: int = 1) -> tuple
     ([[1, 4], [2, -1], [3, -1]], [3, 1])
     """
     checked("padded", {"multiple": count}, multiple=multiple)
-    arrays = [s.numpy() if isinstance(s, Tensor) else to_array(s) for s in sequences]
+    arrays = [_array(n, s) for n, s in enumerate(sequences)]
     if not arrays:
         raise DataError("padded: there are no sequences")
     first = arrays[0]
@@ -40,12 +40,38 @@ def padded(sequences: Sequence[Any], value: Any = 0, multiple: int = 1) -> tuple
                 f"padded: sequence {n} has steps of shape {a.shape[1:]} and dtype {a.dtype}, "
                 f"sequence 0 of {first.shape[1:]} and {first.dtype}; all must be alike"
             )
+    if not _holds(first.dtype, value):
+        raise DataError(
+            f"padded: value must be one number that {first.dtype} holds, as the sequences' dtype "
+            f"is, got {value!r:.80}"
+        )
     lengths = np.array([len(a) for a in arrays], dtype=np.int64)
     steps = -(-lengths.max() // multiple) * multiple
     batch = np.full((steps, len(arrays), *first.shape[1:]), value, first.dtype)
     for n, a in enumerate(arrays):
         batch[: len(a), n] = a
     return batch, lengths
+
+
+def _array(n: int, sequence: Any) -> Array:
+    try:
+        return sequence.numpy() if isinstance(sequence, Tensor) else to_array(sequence)
+    except (DTypeError, ShapeError) as error:
+        raise DataError(
+            f"padded: sequence {n} makes no array of numbers ({error}); tokens are numbered by "
+            "train.Vocabulary"
+        ) from None
+
+
+def _holds(dtype: Any, value: Any) -> bool:
+    if np.ndim(value) or not isinstance(value, int | float | np.number | np.bool):
+        return False
+    if dtype.kind == "f":
+        return True
+    try:
+        return bool(dtype.type(value) == value)
+    except (OverflowError, ValueError):  # 300 in uint8, NaN in integers
+        return False
 
 
 def bucketed(
@@ -65,7 +91,12 @@ def bucketed(
     [[1, 1], [3, 3], [5, 5]]
     """
     checked("bucketed", {"size": count, "pool": count}, size=size, pool=pool)
-    a = np.asarray(lengths)
+    try:
+        a = np.asarray(lengths)
+    except ValueError:  # of the sequences themselves
+        a = np.empty(0)
+    if not hasattr(generator, "permutation"):
+        raise DataError(f"bucketed: generator must be a tg.Generator, got {generator!r:.80}")
     if a.ndim != 1 or not len(a) or a.dtype.kind not in "iu" or a.min() < 1:
         raise DataError(
             f"bucketed: lengths must be whole numbers from 1 (N,), got {lengths!r:.100}"

@@ -27,7 +27,7 @@ from .forecast_fit import (
 )
 from .forecaster import CELLS
 from .outlook import Outlook
-from .panel import One, continued, like, packed, panel, tail, unpacked
+from .panel import One, comparable, continued, like, packed, panel, tail, unpacked
 from .scaling import Scaling
 
 # steps in a season by a pandas frequency's first letter
@@ -78,6 +78,10 @@ class RecurrentForecaster:
         seed: int = 0,
         eager: bool = False,
     ):
+        if not np.iterable(quantiles):
+            raise DataError(
+                f"quantiles must be a list of numbers between 0 and 1, got {quantiles!r}"
+            )
         self.options: dict[str, Any] = {
             "horizon": horizon, "season": season, "lookback": lookback,
             "quantiles": [float(q) for q in quantiles], "calendar": calendar,
@@ -175,6 +179,8 @@ class RecurrentForecaster:
             }
         else:
             given = panel(y, past, future, calendar, s.horizon)
+            for key, one in given.items():
+                comparable(self.last.get(key, next(iter(self.last.values()))), one)
         many = self.many if y is None else isinstance(y, Mapping)
         found = {}
         for key, one in given.items():
@@ -238,7 +244,7 @@ class RecurrentForecaster:
                 raise DataError(
                     f"{f'series {key!r}' if key else 'the series'} has {len(one.y)} values; a "
                     f"season of {season}, lookback {lookback} and horizon {o['horizon']} need "
-                    f"{needed}"
+                    f"{needed}; take a shorter lookback or horizon"
                 )
         widths = (first.y.shape[1], first.past.shape[1], first.future.shape[1])
         return Sizes(season, lookback, o["horizon"], widths)
@@ -277,8 +283,8 @@ class RecurrentForecaster:
 def _check(o: Mapping[str, Any]) -> None:
     """Raise DataError for options that no forecaster can have."""
     for name in ("horizon", "season", "lookback", "hidden", "layers", "members", "updates",
-                 "batch_size", "refit"):  # fmt: skip
-        value, least = o[name], 0 if name == "refit" else 1
+                 "batch_size", "refit", "seed"):  # fmt: skip
+        value, least = o[name], 0 if name in ("refit", "seed") else 1
         if value is None and name in ("season", "lookback", "updates"):
             continue
         if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:

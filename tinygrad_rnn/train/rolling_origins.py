@@ -43,11 +43,13 @@ class Judgement(NamedTuple):
         found = {}
         for name, forecast in self.forecasts.items():
             losses, errors = self.losses(name), np.abs(forecast - self.truth)
+            with np.errstate(divide="ignore", invalid="ignore"):  # the season repeats itself: inf
+                mase = float((errors.mean(axis=(1, 2)) / self.scales).mean())
             row = {
                 "MAE": float(errors.mean()),
                 "spread": float(errors.mean(axis=(0, 2)).std()),
                 "RMSE": metrics.rmse(forecast, self.truth),
-                "MASE": float((errors.mean(axis=(1, 2)) / self.scales).mean()),
+                "MASE": mase,
                 "WQL": float("nan"), "wide": float("nan"), "half": float("nan"),
             }  # fmt: skip
             if name in self.quantiles:

@@ -66,7 +66,7 @@ class Run:
         found = load(self.path, strict=False)
         theirs = found.get("settings", {})
         other = [
-            f"{k}: {self.settings.get(k)!r} here, {theirs.get(k)!r} there"
+            f"{k}: {_short(self.settings.get(k))} here, {_short(theirs.get(k))} there"
             for k in sorted({*self.settings, *theirs})
             if not _same(self.settings.get(k), theirs.get(k))
         ]
@@ -115,6 +115,13 @@ class Run:
                 if interrupt.asked:
                     raise KeyboardInterrupt
             self.save()
+
+
+def _short(value: Any) -> str:
+    """A setting for messages; of an array, which may be a whole series, its shape."""
+    if isinstance(value, np.ndarray):
+        return f"array {value.shape}"
+    return f"{value!r:.80}"
 
 
 def _same(a: Any, b: Any) -> bool:

@@ -26,7 +26,7 @@ class Scaling(NamedTuple):
             raise DataError("Scaling: logarithms need positive values; use log=False")
         f = np.log(train) if log else train
         std = float(np.std(f))
-        if not std > 0:
+        if np.ptp(train) == 0 or not std > 0:  # 90 logarithms of 3 deviate by 4e-16
             raise DataError("Scaling: the training values are all equal; there is nothing to learn")
         return cls(float(np.mean(f)), std, log)
 

@@ -1,6 +1,7 @@
 """Tables of series, read from files by pandas and checked before anything is learnt from them."""
 
 import csv
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -68,6 +69,8 @@ def read_table(
             )
     if date_column is None:
         date_column = _date_column(rows, {*wanted, id_column})
+        if date_column is None:
+            notes.append("no column of dates; rows are numbered (years: name it, --date-column)")
     taken = {date_column, id_column}
     if not wanted:
         found = [c for c in rows.columns if c not in taken and is_number(rows[c].iloc[0])]
@@ -145,8 +148,8 @@ def _rows(path: Path, separator: str | None, notes: list[str]) -> Any:
         body = sorted([*body, *((k, [""]) for k in empty)])
     elif empty:
         notes.append(f"{len(empty)} empty lines were left out, the first is line {empty[0]}")
-    if all(is_number(h) for h in header):
-        raise DataError(f"{path}, line {first}: holds numbers; needs a header line with names")
+    if all(is_number(h) or _is_date(h) for h in header):
+        raise DataError(f"{path}, line {first}: holds values; needs a header line with names")
     for h in header:
         if header.count(h) > 1:
             raise DataError(f"{path}, line {first}: two columns are called {h!r}; rename one")
@@ -159,6 +162,11 @@ def _rows(path: Path, separator: str | None, notes: list[str]) -> Any:
     if not body:
         raise DataError(f"{path}: needs a header line and at least one row, has no row")
     return pandas().DataFrame(dict(body).values(), columns=header, index=dict(body).keys())
+
+
+def _is_date(cell: str) -> bool:
+    """Whether a cell is one of the dates that have three numbers: no name of a column is."""
+    return re.fullmatch(r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}([ T].*)?", cell) is not None
 
 
 def _date_column(rows: Any, taken: set[str | None]) -> str | None:
@@ -240,6 +248,8 @@ def labels(index: Any) -> list[str]:
         return [str(k) for k in index]
     kind = (index.freqstr or "")[:1]
     how = "%Y-%m-%d %H:%M"
+    if index.tz is not None and str(index.tz) == "UTC":  # hours that no clock of the reader's shows
+        how += "Z"
     if (index == index.normalize()).all():
         how = {"Y": "%Y", "A": "%Y", "M": "%Y-%m", "Q": "%Y-%m"}.get(kind, "%Y-%m-%d")
     return list(index.strftime(how))

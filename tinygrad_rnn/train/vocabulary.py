@@ -78,7 +78,12 @@ class Vocabulary:
         checked("Vocabulary.build", {"min_count": count}, min_count=min_count)
         if max_size is not None:
             checked("Vocabulary.build", {"max_size": count}, max_size=max_size)
-        found = Counter(token for tokens in sequences for token in tokens)
+        try:
+            found = Counter(token for tokens in sequences for token in tokens)
+        except TypeError as error:
+            raise TypeError(
+                f"Vocabulary.build: expected sequences of hashable tokens ({error})"
+            ) from None
         kept = [t for t, n in found.items() if n >= min_count]
         if not kept:
             raise DataError(
@@ -91,6 +96,8 @@ class Vocabulary:
 
     def encode(self, tokens: Iterable[Hashable]) -> Array:
         """Numbers (T,) of tokens, int64; those not known are `unk`."""
+        if not np.iterable(tokens):
+            raise TypeError(f"Vocabulary.encode: expected a sequence of tokens, got {kind(tokens)}")
         tokens = list(tokens)
         try:
             numbers = [self._number.get(token, self.unk) for token in tokens]
