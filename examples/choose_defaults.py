@@ -21,7 +21,7 @@ import numpy as np
 from _common import go, options, writable, written
 
 from tinygrad_rnn.train import Run, baselines, metrics, read_table
-from tinygrad_rnn.train.experiment import Setting, train_one
+from tinygrad_rnn.train.forecasting.experiment import Setting, train_one
 
 HERE = Path(__file__).parent
 GRID = {

@@ -25,7 +25,7 @@ from tinygrad_rnn import nn, viz
 from tinygrad_rnn.errors import DataError
 from tinygrad_rnn.forecast import table as rolling_table
 from tinygrad_rnn.train import Judgement, RecurrentForecaster, judge_rolling, read_table
-from tinygrad_rnn.train.experiment import (
+from tinygrad_rnn.train.forecasting.experiment import (
     Setting,
     Trained,
     baseline_forecasts,
@@ -33,7 +33,7 @@ from tinygrad_rnn.train.experiment import (
     judge,
     train_one,
 )
-from tinygrad_rnn.train.table import labels
+from tinygrad_rnn.train.forecasting.table import labels
 
 HERE = Path(__file__).parent
 # chosen by rolling-origin validation on years before the last: examples/choose_defaults.py

@@ -5,10 +5,10 @@ import pytest
 
 import tinygrad_rnn as tg
 from tinygrad_rnn.train import RecurrentForecaster
-from tinygrad_rnn.train.conformal import conformal_margins
-from tinygrad_rnn.train.forecast_fit import Sizes, rows_of, scalings_of
-from tinygrad_rnn.train.outlook import BASES, Outlook, outlook_loss
-from tinygrad_rnn.train.panel import calendar_features, panel
+from tinygrad_rnn.train.forecasting.conformal import conformal_margins
+from tinygrad_rnn.train.forecasting.fitting import Sizes, rows_of, scalings_of
+from tinygrad_rnn.train.forecasting.outlook import BASES, Outlook, outlook_loss
+from tinygrad_rnn.train.forecasting.panel import calendar_features, panel
 from tinygrad_rnn.train.run import Run
 
 pd = pytest.importorskip("pandas")

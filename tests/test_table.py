@@ -5,8 +5,8 @@ import pytest
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import train
-from tinygrad_rnn.train.cells import inferred, is_number, numbers
-from tinygrad_rnn.train.table import frequency, labels
+from tinygrad_rnn.train.forecasting.cells import inferred, is_number, numbers
+from tinygrad_rnn.train.forecasting.table import frequency, labels
 
 pd = pytest.importorskip("pandas")
 

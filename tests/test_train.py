@@ -11,7 +11,8 @@ import pytest
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import nn, train
-from tinygrad_rnn.train import baselines, experiment, fit, loop, metrics
+from tinygrad_rnn.train import baselines, fit, loop, metrics
+from tinygrad_rnn.train.forecasting import experiment
 
 DATA = Path(__file__).parent.parent / "examples" / "data"
 

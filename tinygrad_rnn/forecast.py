@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 
 from .errors import CheckpointError, DataError
-from .train.cells import pandas
-from .train.panel import panel, tail
-from .train.recurrent_forecaster import RecurrentForecaster
-from .train.rolling_origins import Judgement, judge_rolling
-from .train.table import labels, read_table
+from .train.forecasting.cells import pandas
+from .train.forecasting.panel import panel, tail
+from .train.forecasting.recurrent_forecaster import RecurrentForecaster
+from .train.forecasting.rolling_origins import Judgement, judge_rolling
+from .train.forecasting.table import labels, read_table
 
 READING = ("date_column", "id_column", "gaps", "separator", "decimal", "date_format", "timezone")
 MODEL = ("season", "lookback", "cell", "hidden", "layers", "members", "updates", "lr", "seed")

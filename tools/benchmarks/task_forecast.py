@@ -22,7 +22,7 @@ def batches() -> Iterator[tuple[Any, ...]]:
 def ours() -> tuple[Any, Any]:
     """`Outlook`, its loss jitted as in `RecurrentForecaster`."""
     import tinygrad_rnn as tg
-    from tinygrad_rnn.train.outlook import Outlook, outlook_loss
+    from tinygrad_rnn.train.forecasting.outlook import Outlook, outlook_loss
 
     model = Outlook(
         "lstm",

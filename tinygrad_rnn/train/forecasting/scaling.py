@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..errors import DataError
-from ..op import Array
+from ...errors import DataError
+from ...op import Array
 
 
 class Scaling(NamedTuple):

@@ -6,17 +6,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .. import optim
-from ..compiler import jit
-from ..errors import DataError
-from ..op import Array
-from ..ops.random import Generator
-from ..recording import constant
-from ..switches import no_grad
-from ..tensors import Tensor
+from ... import optim
+from ...compiler import jit
+from ...errors import DataError
+from ...op import Array
+from ...ops.random import Generator
+from ...recording import constant
+from ...switches import no_grad
+from ...tensors import Tensor
+from ..run import Run
 from .outlook import BASES, Outlook, outlook_loss
 from .panel import One
-from .run import Run
 from .scaling import Scaling
 
 MOST_VALIDATED = 512  # windows: more cost time and tell no more

@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import CheckpointError, DataError
-from ..op import Array
-from ..ops.random import Generator
-from ..recording import constant
-from .checkpoint import load, save
+from ...errors import CheckpointError, DataError
+from ...op import Array
+from ...ops.random import Generator
+from ...recording import constant
+from ..checkpoint import load, save
+from ..reader import CELLS
 from .conformal import conformal_margins
-from .forecast_fit import (
+from .fitting import (
     Sizes,
     Way,
     mean_forecast,
@@ -25,7 +26,6 @@ from .forecast_fit import (
     validated,
     ways_of,
 )
-from .forecaster import CELLS
 from .outlook import Outlook
 from .panel import One, comparable, continued, like, packed, panel, tail, unpacked
 from .scaling import Scaling

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DataError
-from ..op import Array
+from ...errors import DataError
+from ...op import Array
 
 MOST = 1000  # values that are read: both look back exponentially less, and more take minutes
 DRAWS = 500

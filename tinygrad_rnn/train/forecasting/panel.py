@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..errors import DataError
-from ..op import Array
+from ...errors import DataError
+from ...op import Array
 from .cells import pandas
 from .table import frequency
 

@@ -6,8 +6,8 @@ Hyndman and Athanasopoulos, Forecasting: Principles and Practice, section 5.2.
 
 import numpy as np
 
-from ..errors import DataError
-from ..op import Array
+from ...errors import DataError
+from ...op import Array
 
 
 def _need(name: str, history: Array, n: int) -> None:

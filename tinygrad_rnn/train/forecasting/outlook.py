@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
-from .. import nn, ops
-from ..ops.random import Generator
-from ..tensors import Tensor
-from .forecaster import CELLS
+from ... import nn, ops
+from ...ops.random import Generator
+from ...tensors import Tensor
+from ..reader import CELLS
 
 BASES = ("level", "season", "growth")
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..errors import DataError
+from ...errors import DataError
 from .cells import EMPTY, dates, inferred, is_number, numbers, pandas
 
 

@@ -5,15 +5,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..errors import DataError
-from ..op import Array
-from ..ops.random import Generator
-from ..recording import constant
-from ..switches import no_grad
+from ...errors import DataError
+from ...op import Array
+from ...ops.random import Generator
+from ...recording import constant
+from ...switches import no_grad
+from ..loop import Fit, fit
+from ..metrics import is_persistence, report, skill
 from .baselines import all_baselines
 from .forecaster import Forecaster
-from .loop import Fit, fit
-from .metrics import is_persistence, report, skill
 from .scaling import Scaling
 from .series import split, windows
 

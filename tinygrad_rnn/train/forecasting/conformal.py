@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..errors import DataError
-from ..op import Array
+from ...errors import DataError
+from ...op import Array
 
 
 def conformal_margins(forecast: Array, truth: Array, quantiles: Sequence[float]) -> Array:

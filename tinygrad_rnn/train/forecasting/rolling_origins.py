@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from ..errors import DataError
-from ..op import Array
-from . import metrics
+from ...errors import DataError
+from ...op import Array
+from .. import metrics
 from .baselines import drift, naive, seasonal_growth, seasonal_naive
 from .classic import ETS, theta
 from .panel import panel

@@ -2,12 +2,11 @@
 
 from typing import Any
 
-from .. import nn, ops
-from ..errors import ShapeError
-from ..ops.random import Generator
-from ..tensors import Tensor
-
-CELLS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
+from ... import nn, ops
+from ...errors import ShapeError
+from ...ops.random import Generator
+from ...tensors import Tensor
+from ..reader import CELLS
 
 
 class Forecaster(nn.Module):

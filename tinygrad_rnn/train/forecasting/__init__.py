@@ -1,0 +1,1 @@
+"""Forecasts of series: tables, windows, scaling, baselines, nets, and how they are judged."""
