@@ -395,6 +395,39 @@ def test_gradcheck_catches_planted_errors():
         del OPS["wrong_square"]
 
 
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_a_rule_that_gives_another_shape_is_named(create_graph):
+    from tinygrad_rnn.op import OPS, primitive
+
+    @primitive(shape=lambda x, *, axis: x.shape)
+    def doubled(x, *, axis=0):
+        """2 x, whose rules are wrong."""
+        return x * 2
+
+    try:
+        for unfit, came in (
+            (lambda g: g[:1], r"shape \(1, 3\)"),
+            (lambda g: tg.permute_dims(g, (1, 0)), r"shape \(3, 2\)"),
+            (lambda g: [2.0], "list"),
+        ):
+
+            def doubled_vjp(g, x, *, axis):
+                return unfit(g)  # noqa: B023
+
+            doubled.vjp(doubled_vjp)
+            doubled._plans.clear()
+            x = tg.ones(2, 3, requires_grad=True)
+            with pytest.raises(G, match=rf"of doubled for x .* \(2, 3\), .* it gave {came}"):
+                tg.grad(doubled(x).sum(), [x], create_graph=create_graph)
+        with pytest.raises(ValueError, match=r"doubled_vjp: cannot read axis, z; .* \(x\)"):
+
+            @doubled.vjp
+            def doubled_vjp(g, axis, z):
+                return g
+    finally:
+        del OPS["doubled"]
+
+
 def test_functions_made_of_ops_take_lists_as_ops_do():
     for name, value in {"tril": [[1, 2], [3, 4]], "flip": [1, 2], "cumsum": [1, 2], "squeeze": [[1, 2]],
                         "unstack": [[1], [2]], "sort": [2, 1], "bitwise_invert": [1]}.items():  # fmt: skip

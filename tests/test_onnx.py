@@ -8,7 +8,7 @@ import onnxruntime
 import pytest
 
 import tinygrad_rnn as tg
-from tinygrad_rnn import nn
+from tinygrad_rnn import interop, nn
 from tinygrad_rnn.interop import from_onnx, to_onnx
 
 
@@ -186,6 +186,8 @@ class Unsteady(nn.Module):
         y, _ = self.net(x)
         if self.what == "branch":
             return y if y[0, 0, 0].item() > 9 or len(x) == 7 else -y
+        if self.what == "sign":
+            return y if x.sum().item() > 0 else -y
         if self.what == "shape":
             return y * len(x)
         if self.what == "value":
@@ -210,6 +212,7 @@ REFUSED = [
     (lambda: nn.LSTM(3, 4).astype("float64"), "weight_ih_l0 is float64; onnxruntime"),
     (lambda: nn.Sequential(nn.Tanh()), "give an example of what the model takes"),
     (lambda: Unsteady("branch"), "output 0 on inputs of other sizes and numbers is not the model's"),
+    (lambda: Unsteady("sign"), "is not the model's"),
     (lambda: Unsteady("shape"), "keeps a number made of a shape"),
     (lambda: Unsteady("value"), "is not the model's, up to"),
     (lambda: Unsteady("loop"), "of other sizes"),
@@ -340,3 +343,14 @@ def test_layout_1_is_batch_first():
     np.testing.assert_array_equal(
         rows(x.swapaxes(0, 1))[0].swapaxes(0, 1).numpy(), plain(x)[0].numpy()
     )
+
+
+def test_what_is_no_model_is_refused(tmp_path):
+    for call, message in (
+        (lambda: to_onnx(abs, tmp_path / "m"), "to_onnx: expected a model .* got builtin_function"),
+        (lambda: interop.to_pytorch(3, tmp_path / "m"), "to_pytorch: expected a model .* got int"),
+        (lambda: interop.from_keras(None), "from_keras: expected a layer of Keras"),
+        (lambda: from_onnx(None), "from_onnx: expected a path or an onnx.ModelProto, got None"),
+    ):
+        with pytest.raises(tg.InterchangeError, match=message):
+            call()

@@ -248,6 +248,14 @@ class Op:
         parameters = list(inspect.signature(fn).parameters.values())[1:]
         by_place = tuple(p.name for p in parameters if p.kind is not p.KEYWORD_ONLY)
         by_name = tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
+        known = {"y", *(i + end for i in self.inputs for end in ("", "_shape", "_dtype"))}
+        unknown = [*(set(by_place) - known), *(set(by_name) - {*self.defaults, "wanted"})]
+        if unknown:
+            raise ValueError(
+                f"{fn.__name__}: cannot read {', '.join(sorted(unknown))}; after the cotangent a "
+                f"rule reads y, inputs ({', '.join(self.inputs)}), <input>_shape, <input>_dtype, "
+                "and after * attributes of the op"
+            )
         self.rules[name] = Rule(fn, kernel or fn, by_place, by_name)
         return fn
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .errors import AnomalyError, GraphError
+from .errors import AnomalyError, GraphError, ShapeError, kind
 from .graph import FREED, Node, check_intact, key_of
 from .op import Array, Deferred, Op, local
 from .ops.indexing import index, put_slices
@@ -127,7 +127,10 @@ class Sweep:
                         targets[key], totals[key] = p, c
                         heappush(heap, -key)
                         continue
-                self.deliver(p, c)
+                try:
+                    self.deliver(p, c)
+                except (ShapeError, AttributeError):
+                    raise _misfit(node, k, c) from None
             if not retain:
                 node.saved, node.versions = FREED, None
 
@@ -232,7 +235,10 @@ class Sweep:
                     if watch is not None:
                         c = watch.passes(node, k, c)
                     if c is not None:
-                        self.deliver(p, c)
+                        try:
+                            self.deliver(p, c)
+                        except (ShapeError, AttributeError):
+                            raise _misfit(node, k, c) from None
 
     def _at_once(self, node: Node, g: Any) -> None:
         """Through an op whose one rule gives the gradients of all inputs that want one."""
@@ -292,16 +298,25 @@ def run_hooks(hooks: dict[int, Any], g: Any, lift: Callable[[Any, Any], Any], gr
     return g
 
 
+def _misfit(node: Node, k: int, c: Any) -> GraphError:
+    name = node.op.inputs[0 if node.op.variadic else k]
+    found = f"shape {c.shape}" if hasattr(c, "shape") else kind(c)
+    return GraphError(
+        f"backward: the gradient rule of {node.op.name} for {name} must give an array that {name}, "
+        f"of shape {node.inputs[k].shape}, broadcasts to; it gave {found}"
+    )
+
+
 def _reads(sources: Iterable[tuple[str, int]], node: Node, saved: Any) -> list[Any]:
     """What a rule asks for: saved values, and shapes and dtypes of inputs."""
     values: list[Any] = []
-    for kind, i in sources:
-        if kind == "saved":
+    for what, i in sources:
+        if what == "saved":
             values.append(saved[i])
         elif node.op.variadic:
-            values.append(tuple([getattr(p, kind) for p in node.inputs]))
+            values.append(tuple([getattr(p, what) for p in node.inputs]))
         else:
-            values.append(getattr(node.inputs[i], kind))
+            values.append(getattr(node.inputs[i], what))
     return values
 
 

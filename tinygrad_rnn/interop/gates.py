@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from .. import nn
-from ..errors import InterchangeError
+from ..errors import InterchangeError, kind
 from ..nn.cell import Cell
 from ..op import Array
 
@@ -31,6 +31,12 @@ def halves(cell: Any) -> tuple[Array, Array, Array, Array]:
     zero = np.zeros(len(W), W.dtype)
     b, c = (getattr(p, "numpy", lambda: zero)() for p in (cell.bias_ih, cell.bias_hh))
     return W, U, b, c
+
+
+def model_or_refuse(who: str, model: Any) -> None:
+    """Raise unless it is a module of ours."""
+    if not isinstance(model, nn.Module):
+        raise InterchangeError(f"{who}: expected a model of tg.nn, a Module, got {kind(model)}")
 
 
 def refuse(who: str, layer: str, module: Any, *options: str) -> None:

@@ -33,6 +33,8 @@ def from_keras(layer: Any) -> nn.Module:
     acts in training alone and is left out. Raises InterchangeError naming layer and option
     otherwise.
     """
+    if not hasattr(layer, "get_weights"):
+        raise InterchangeError(f"from_keras: expected a layer of Keras, got a {type(layer)}")
     name, kind, config = layer.name, type(layer).__name__, layer.get_config()
     weights = [np.asarray(w) for w in layer.get_weights()]
     if not layer.built:

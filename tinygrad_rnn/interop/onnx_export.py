@@ -18,6 +18,7 @@ from ..nn.recurrent import Recurrent
 from ..op import Array
 from ..switches import grad_enabled, no_grad
 from ..tensors import Tensor
+from .gates import model_or_refuse
 from .onnx_graph import OnnxGraph, onnx_package
 from .onnx_layers import LAYERS
 from .onnx_ops import emit
@@ -36,15 +37,17 @@ def to_onnx(model: nn.Module, path: str | os.PathLike[str], *inputs: Tensor) -> 
     products, sums and means. All axes are free but the last of
     floats and the first of states. Inputs are named as
     forward names them, outputs `output`, `output_1` and so on, tuples in order. The file is
-    checked by `onnx.checker`, and run by onnxruntime on other sizes and numbers, before it is
-    written. Raises InterchangeError naming the layer, the option or op that has no place there,
-    and where the graph hangs on sizes or values: a branch, a number made of a shape.
+    checked by `onnx.checker`, and run by onnxruntime on other sizes and numbers, twice, before
+    it is written. Raises InterchangeError naming the layer, the option or op that has no place
+    there, and where the graph hangs on sizes or values: a number made of a shape, a branch that
+    those numbers take another way.
 
     >>> import tempfile, tinygrad_rnn as tg
     >>> net = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2))
     >>> to_onnx(net, tempfile.mkdtemp() + "/net.onnx")
     """
     onnx = onnx_package("to_onnx")
+    model_or_refuse("to_onnx", model)
     _refuse_cells(model)
     examples = list(inputs) or [_example(model)]
     for x in examples:
@@ -55,7 +58,9 @@ def to_onnx(model: nn.Module, path: str | os.PathLike[str], *inputs: Tensor) -> 
     try:
         with disable_jit(), grad_enabled(True):
             made = _recorded(onnx, model, examples)
-            _verify(made, model, [_other(*p) for p in zip(made.graph.input, examples, strict=True)])
+            for sign in (1, -3):  # a branch that the one takes, the other may not
+                others = zip(made.graph.input, examples, strict=True)
+                _verify(made, model, [_other(*p, sign) for p in others])
     finally:
         for module, mode in training:
             module.training = mode
@@ -95,14 +100,14 @@ def _example(model: nn.Module) -> Tensor:
     )
 
 
-def _other(info: Any, x: Tensor) -> Tensor:
+def _other(info: Any, x: Tensor, times: float) -> Tensor:
     """Other numbers, in two more rows along every free axis."""
     rng, a = np.random.default_rng(x.ndim), x.numpy()
     dims = info.type.tensor_type.shape.dim
     shape = tuple([d.dim_value or n + 2 for d, n in zip(dims, a.shape, strict=True)])
     if a.dtype.kind in "iu":
         return Tensor(rng.integers(a.min(), a.max() + 1, shape).astype(a.dtype))
-    return Tensor(rng.normal(size=shape).astype(a.dtype))
+    return Tensor((times * rng.normal(size=shape)).astype(a.dtype))
 
 
 def _recorded(onnx: Any, model: nn.Module, examples: list[Tensor]) -> Any:

@@ -37,6 +37,10 @@ def from_onnx(model: Any) -> dict[str, nn.Module]:
             model = onnx.load(model)
         except Exception as error:
             raise InterchangeError(f"from_onnx: {model} cannot be read: {error}") from error
+    if not hasattr(model, "graph"):
+        raise InterchangeError(
+            f"from_onnx: expected a path or an onnx.ModelProto, got {model!r:.80}"
+        )
     constants = {i.name: onnx.numpy_helper.to_array(i) for i in model.graph.initializer}
     for node in model.graph.node:
         if node.op_type == "Constant":

@@ -7,7 +7,7 @@ from .. import nn
 from ..nn.cell import Cell
 from ..nn.recurrent import Recurrent
 from ..states import load, save
-from .gates import refuse
+from .gates import model_or_refuse, refuse
 
 Path = str | os.PathLike[str]
 MISSING = ("layer_norm", "zoneout", "peepholes", "reset_after=False")
@@ -41,6 +41,7 @@ def from_pytorch(model: nn.Module, path: Path) -> None:
 
 
 def _check(who: str, model: Any) -> None:
+    model_or_refuse(who, model)
     for path, module in model.named_modules():
         if isinstance(module, Recurrent | Cell):
             refuse(who, path or "the model", module, *MISSING)

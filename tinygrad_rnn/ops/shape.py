@@ -116,6 +116,8 @@ def sum_to(x, *, shape):
         return np.add.reduce(x, axis=0 if lead == 1 else tuple(range(lead)))
     axes = tuple(k for k, n in enumerate(shape, lead) if n == 1 and x.shape[k] != 1)
     y = np.add.reduce(x, axis=tuple(range(lead)) + axes, keepdims=True)
+    if y.shape[max(lead, 0) :] != shape:  # (3, 2) would be reshaped to (2, 3)
+        raise ShapeError(f"sum_to: nothing of shape {shape} broadcasts to {x.shape}")
     return y.reshape(shape)
 
 
