@@ -8,11 +8,11 @@ from hypothesis import settings
 
 import tinygrad_rnn as tg
 from tinygrad_rnn.compiler.runtime import threads
-from tinygrad_rnn.kernels import _ground
+from tinygrad_rnn.kernels import ground
 from tinygrad_rnn.op import Now, local
 
 # what kernels lean on is tried by tests/test_ground.py, not anew for every cache folder of a test
-os.environ[_ground.TRYING] = "1"
+os.environ[ground.TRYING] = "1"
 
 collect_ignore = ["conformance/narrowed.py"]  # a plugin for a suite that is not installed here
 

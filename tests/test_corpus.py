@@ -13,7 +13,7 @@ from fuzz.compare import differences, run
 import tinygrad_rnn as tg
 from tinygrad_rnn.compiler.runtime.part import Interpreted
 from tinygrad_rnn.compiler.runtime.runner import Runner
-from tinygrad_rnn.kernels._jit import DISABLED
+from tinygrad_rnn.kernels.flags import DISABLED
 
 OP_BY_OP = {  # and why
     "kalman_filter": r"op by op, since there is no code for matmul \(at .*signals\.py:49\)",

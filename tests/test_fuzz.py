@@ -12,7 +12,7 @@ from processes import python
 
 import tinygrad_rnn as tg
 from tinygrad_rnn.compiler import compiled
-from tinygrad_rnn.kernels._jit import DISABLED
+from tinygrad_rnn.kernels.flags import DISABLED
 
 without_numba = pytest.mark.skipif(not DISABLED, reason="all_of_these_without_numba runs them")
 

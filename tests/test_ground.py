@@ -13,8 +13,8 @@ import pytest
 import tinygrad_rnn as tg
 from tinygrad_rnn import nn
 from tinygrad_rnn.compiler.runtime import cache
-from tinygrad_rnn.kernels import _ground, gemm
-from tinygrad_rnn.kernels._jit import DISABLED
+from tinygrad_rnn.kernels import gemm, ground
+from tinygrad_rnn.kernels.flags import DISABLED
 from tinygrad_rnn.testing import check_jit
 
 pytestmark = pytest.mark.skipif(DISABLED, reason="nothing is leaned on without Numba")
@@ -36,14 +36,14 @@ def test_all_holds_here_and_bad_probes_are_told(monkeypatch: pytest.MonkeyPatch)
     """Each probe passes; of planted ones those after a crash still run."""
     monkeypatch.syspath_prepend(str(Path(__file__).parent))
     planted = {n: f"test_ground:{n}" for n in ("ends_the_process", "is_wrong", "raises")}
-    probes = {**planted, **{n: g.probe for n, g in _ground.GROUNDS.items()}}
-    assert _ground.attempt(probes) == {n: n in _ground.GROUNDS for n in probes}
+    probes = {**planted, **{n: g.probe for n, g in ground.GROUNDS.items()}}
+    assert ground.attempt(probes) == {n: n in ground.GROUNDS for n in probes}
 
 
 @pytest.fixture(autouse=True)
 def doubtful(monkeypatch: pytest.MonkeyPatch) -> None:
     """As in a process of a user's, where nothing holds untried."""
-    monkeypatch.delenv(_ground.TRYING)
+    monkeypatch.delenv(ground.TRYING)
 
 
 FIRST_USE = """
@@ -59,7 +59,7 @@ def test_the_first_use_on_a_machine_tries_it(tmp_path: Path) -> None:
     env = {**os.environ, "TINYGRAD_RNN_CACHE": str(tmp_path)}
     subprocess.run([sys.executable, "-c", FIRST_USE], env=env, check=True, timeout=300)
     verdict = json.loads(next(tmp_path.glob("ground_*.json")).read_text())
-    assert verdict == dict.fromkeys(_ground.GROUNDS, True)
+    assert verdict == dict.fromkeys(ground.GROUNDS, True)
 
 
 @pytest.fixture
@@ -69,8 +69,8 @@ def verdicts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     monkeypatch.setattr(cache, "_loaded", {})
 
     def plant(name: str) -> None:
-        found = {n: n != name for n in _ground.GROUNDS}
-        monkeypatch.setattr(_ground, "_verdicts", lambda: found)
+        found = {n: n != name for n in ground.GROUNDS}
+        monkeypatch.setattr(ground, "_verdicts", lambda: found)
 
     return plant
 
@@ -79,7 +79,7 @@ def mean_square(net: Any) -> Any:
     return lambda x: (net(x)[0] ** 2).mean()
 
 
-@pytest.mark.parametrize("name", _ground.GROUNDS)
+@pytest.mark.parametrize("name", ground.GROUNDS)
 def test_without_it_the_numbers_are_the_same(name: str, verdicts: Any) -> None:
     verdicts(name)
     net = nn.RNN(3, 4)
@@ -117,8 +117,8 @@ def test_the_verdict_is_kept_and_a_damaged_one_found_anew(
         tried.append(probes)
         return dict.fromkeys(probes, True)
 
-    monkeypatch.setattr(_ground, "attempt", attempt)
-    ask = _ground._verdicts.__wrapped__
+    monkeypatch.setattr(ground, "attempt", attempt)
+    ask = ground._verdicts.__wrapped__
     for damage in (None, "", "{", "[1]", '{"records": 1}', json.dumps({"records": True})):
         before = len(tried)
         if damage is not None:
@@ -135,10 +135,10 @@ def test_what_cannot_be_tried_is_not_built_on(
     monkeypatch.setenv("TINYGRAD_RNN_CACHE", str(tmp_path))
     for executable in (str(tmp_path / "missing"), "/bin/true" if os.name == "posix" else ""):
         monkeypatch.setattr(sys, "executable", executable)
-        assert not any(_ground._verdicts.__wrapped__().values())
+        assert not any(ground._verdicts.__wrapped__().values())
     monkeypatch.setattr(subprocess, "run", lambda *a, **k: (_ for _ in ()).throw(
         subprocess.TimeoutExpired("python", 1)
     ))  # fmt: skip
-    assert not any(_ground._verdicts.__wrapped__().values())
+    assert not any(ground._verdicts.__wrapped__().values())
     assert caplog.text.count("could not be tried") == 3
     assert not list(tmp_path.iterdir())

@@ -11,7 +11,7 @@ from random_cells import check, random_cell
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import nn
-from tinygrad_rnn.kernels._jit import DISABLED
+from tinygrad_rnn.kernels.flags import DISABLED
 from tinygrad_rnn.testing import GradcheckError, check_jit
 
 T, B, I, H = 7, 3, 2, 4

@@ -11,7 +11,7 @@ from programs import series
 import tinygrad_rnn as tg
 from tinygrad_rnn import nn
 from tinygrad_rnn.compiler.runtime import memory, runner, threads
-from tinygrad_rnn.kernels._jit import DISABLED
+from tinygrad_rnn.kernels.flags import DISABLED
 
 T, B, I, H = 7, 3, 2, 4
 

@@ -10,7 +10,7 @@ from same_programs import PROGRAMS, check, given
 import tinygrad_rnn as tg
 from tinygrad_rnn import compiler
 from tinygrad_rnn.compiler.ir import Loop
-from tinygrad_rnn.kernels._jit import DISABLED
+from tinygrad_rnn.kernels.flags import DISABLED
 from tinygrad_rnn.testing import check_jit
 
 

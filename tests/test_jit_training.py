@@ -17,7 +17,7 @@ from programs import leaf, series
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import nn, optim
-from tinygrad_rnn.kernels._jit import DISABLED
+from tinygrad_rnn.kernels.flags import DISABLED
 
 T, B, I, H = 6, 3, 2, 4
 Jit, Values = Callable[[Any], Any], Iterator[Any]

@@ -11,7 +11,7 @@ from hypothesis import given, strategies as st
 
 import tinygrad_rnn as tg
 from tinygrad_rnn.kernels import (
-    _jit,
+    flags,
     gemm,
     philox,
     pointwise,
@@ -20,7 +20,7 @@ from tinygrad_rnn.kernels import (
     scatter,
     update,
 )
-from tinygrad_rnn.kernels._jit import DISABLED, jit
+from tinygrad_rnn.kernels.flags import DISABLED, jit
 from tinygrad_rnn.ops.random import Generator
 
 
@@ -282,7 +282,7 @@ def test_compiling_is_announced_once_and_on_terminals_only(monkeypatch, capsys):
         kernel = SimpleNamespace(py_func=SimpleNamespace(__module__=module))
         notice.on_start(SimpleNamespace(data={"dispatcher": kernel}))
 
-    quiet, told = _jit._Notice(), _jit._Notice()
+    quiet, told = flags._Notice(), flags._Notice()
     begin(quiet, "tinygrad_rnn.kernels.rows")
     assert capsys.readouterr().err == ""
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)

@@ -17,7 +17,7 @@ from tinygrad_rnn import nn, optim
 from tinygrad_rnn.compiler.runtime import cache, threads as sharing
 from tinygrad_rnn.errors import ShapeError
 from tinygrad_rnn.kernels import rows, scatter
-from tinygrad_rnn.kernels._jit import DISABLED
+from tinygrad_rnn.kernels.flags import DISABLED
 from tinygrad_rnn.testing import check_jit
 
 # numbers out of range -----------------------------------------------------------------------

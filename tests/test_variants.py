@@ -12,7 +12,7 @@ from oracles import sigmoid
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import nn
-from tinygrad_rnn.kernels._jit import DISABLED
+from tinygrad_rnn.kernels.flags import DISABLED
 from tinygrad_rnn.testing import check_jit
 
 T, N, I, H = 5, 3, 2, 4

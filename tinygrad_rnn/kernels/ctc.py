@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from . import scalar
-from ._jit import jit
+from .flags import jit
 
 Array = np.ndarray[Any, Any]
 NONE = -np.inf

@@ -28,8 +28,8 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_info  # type: ignore[import-untyped]
 
-from . import _apart, _ground
-from ._jit import DISABLED, jit
+from . import ground, linked
+from .flags import DISABLED, jit
 from .products import WIDTH, add_product, pack, panel_shape
 
 Array = np.ndarray[Any, Any]
@@ -140,9 +140,9 @@ def _panels(x: Array, W: Array, turned: bool) -> Array | None:
     if entry is None or entry[0]() is not W:
         _seen[key] = weakref.ref(W, lambda _: _seen.pop(key, None)), None
         return None
-    if entry[1] is not None or not _ground.holds("tiles"):
+    if entry[1] is not None or not ground.holds("tiles"):
         return entry[1]
-    _apart.define([_F32], {"pack", "add_product", "_tiles"})
+    linked.define([_F32], {"pack", "add_product", "_tiles"})
     panels = _aligned(panel_shape(rows, columns, _F32))
     _pack(W, turned, panels)
     _seen[key] = entry[0], panels

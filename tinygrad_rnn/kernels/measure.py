@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import carray
 
-from ._arrays import data, table
-from ._jit import DISABLED, jit
+from .flags import DISABLED, jit
+from .tables import data, table
 
 Array = np.ndarray[Any, Any]
 _BITS: dict[Any, Any] = {np.dtype(np.float32): np.uint32, np.dtype(np.float64): np.uint64}

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numba.extending import register_jitable
 
-from ._jit import DISABLED, jit
+from .flags import DISABLED, jit
 
 Array = np.ndarray[Any, Any]
 U = np.uint64

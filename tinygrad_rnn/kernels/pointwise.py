@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from . import scalar
-from ._jit import DISABLED, jit
+from .flags import DISABLED, jit
 
 Array = np.ndarray[Any, Any]
 

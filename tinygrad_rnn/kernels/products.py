@@ -11,9 +11,9 @@ import numpy as np
 from numba import types
 from numba.extending import register_jitable
 
-from ._apart import NUMBER, apart
-from ._jit import CHECKED, DISABLED
 from .blas import add_gemm, add_gemm_turned
+from .flags import CHECKED, DISABLED
+from .linked import NUMBER, linked
 from .tiles import LANES, copy_line, fetch, part_1, part_4, part_8, tile_1, tile_4, tile_8
 from .views import at, line
 
@@ -45,7 +45,7 @@ def _plain_pack(W: Array, turned: bool, panels: Array) -> None:
     panels[0] = W.T if turned else W
 
 
-@apart(2, types.boolean, 3, twin=_plain_pack)
+@linked(2, types.boolean, 3, twin=_plain_pack)
 def pack(W: Array, turned: bool, panels: Array) -> None:
     """Cut W, or W.T if turned, into panels; missing columns of the last one are 0.
 
@@ -83,7 +83,7 @@ def pack(W: Array, turned: bool, panels: Array) -> None:
             panels[whole, j, c - whole * width] = source[c]
 
 
-@apart(*_ADDRESSES, dtypes=(types.float32,))
+@linked(*_ADDRESSES, dtypes=(types.float32,))
 def _tiles(
     a: Any, step: Any, across: Any, along: Any, m: Any, k: Any,
     panels: Any, strips: Any, height: Any, out: Any, ldc: Any, n: Any,
@@ -135,7 +135,7 @@ def _product64(a: Array, panels: Array, out: Array) -> None:
     add_gemm(a, at(panels, 0), out)
 
 
-@apart(2, 3, 2, float64=_product64, twin=_plain_product)
+@linked(2, 3, 2, float64=_product64, twin=_plain_product)
 def add_product(a: Array, panels: Array, out: Array) -> None:
     """out += a @ W for the panels of W; a (m, k), out (m, n), rows contiguous."""
     m, k = a.shape
@@ -168,7 +168,7 @@ def _transposed64(a: Array, b: Array, columns: Array, strip: Array, out: Array) 
     add_gemm_turned(a, b, out)
 
 
-@apart(2, 2, 3, 2, 2, float64=_transposed64, twin=_plain_transposed)
+@linked(2, 2, 3, 2, 2, float64=_transposed64, twin=_plain_transposed)
 def add_transposed(a: Array, b: Array, columns: Array, strip: Array, out: Array) -> None:
     """out += a^T b: a weight's gradient; a (m, k), b (m, n).
 
@@ -204,7 +204,7 @@ def add_transposed(a: Array, b: Array, columns: Array, strip: Array, out: Array)
             )  # fmt: skip
 
 
-@apart(1, returns=NUMBER, reassoc=True)
+@linked(1, returns=NUMBER, reassoc=True)
 def row_sum(x: Array) -> Any:
     """Sum of one row, vectorised (reassociated)."""
     total = x.dtype.type(0)
@@ -218,7 +218,7 @@ def row_sum(x: Array) -> Any:
     return total
 
 
-@apart(2, 1)
+@linked(2, 1)
 def add_rows(x: Array, out: Array) -> None:
     """out += the sum of all rows of x (m, n)."""
     total = line(out, ())
@@ -232,7 +232,7 @@ def _plain_rows(out: Array, b: Array, add: bool) -> None:
     out[...] = out + b if add else b
 
 
-@apart(2, 1, types.boolean, twin=_plain_rows)
+@linked(2, 1, types.boolean, twin=_plain_rows)
 def set_rows(out: Array, b: Array, add: bool) -> None:
     """Every row of `out` becomes b, or grows by it."""
     side_by_side = b.strides[0] == b.itemsize
@@ -255,7 +255,7 @@ def _plain_value(out: Array, value: Any) -> None:
     out[...] = value
 
 
-@apart(2, NUMBER, dtypes=_ALL, twin=_plain_value)
+@linked(2, NUMBER, dtypes=_ALL, twin=_plain_value)
 def set_value(out: Array, value: Any) -> None:
     """Every number of `out` becomes `value`."""
     for i in range(out.shape[0]):
@@ -268,7 +268,7 @@ def _plain_copy(x: Array, out: Array) -> None:
     out[...] = x
 
 
-@apart(2, 2, dtypes=_ALL, twin=_plain_copy)
+@linked(2, 2, dtypes=_ALL, twin=_plain_copy)
 def copy_rows(x: Array, out: Array) -> None:
     """out = x."""
     for i in range(x.shape[0]):

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from . import scalar
-from ._jit import jit
+from .flags import jit
 
 Array = np.ndarray[Any, Any]
 

@@ -20,7 +20,7 @@ import numpy as np
 from numba import types
 from numba.extending import intrinsic, overload
 
-from ._jit import DISABLED, jit
+from .flags import DISABLED, jit
 
 F32, F64, I32, I64 = np.float32, np.float64, np.int32, np.int64
 # log, sqrt, sin ... of one number as generated kernels call them; Python's own functions raise

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numba.extending import register_jitable
 
-from ._jit import jit
+from .flags import jit
 
 Array = np.ndarray[Any, Any]
 

@@ -15,7 +15,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from . import _ground
+from . import ground
 from .views import compiled_by
 
 
@@ -201,7 +201,7 @@ def fetch(typingctx: Any, address: Any) -> Any:
 
 def _promises(typingctx: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        if _ground.holds("promises"):
+        if ground.holds("promises"):
             # not among the attributes that llvmlite knows by name
             set.add(builder.function.attributes, f'"prefer-vector-width"="{32 * LANES}"')
             for argument in builder.function.args:  # of an array A0: arg.A0.0 to .6, data is 4

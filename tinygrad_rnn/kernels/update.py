@@ -23,8 +23,8 @@ import numpy as np
 from numba import carray
 from numba.extending import register_jitable
 
-from ._arrays import addresses, data, table
-from ._jit import DISABLED, jit
+from .flags import DISABLED, jit
+from .tables import addresses, data, table
 
 Array = np.ndarray[Any, Any]
 Rule = Callable[..., Any]

@@ -16,7 +16,7 @@ from numba.core import cgutils
 from numba.core.datamodel import default_manager
 from numba.extending import intrinsic
 
-from ._jit import CHECKED, DISABLED
+from .flags import CHECKED, DISABLED
 
 Array = np.ndarray[Any, Any]
 _WORD = ir.IntType(64)

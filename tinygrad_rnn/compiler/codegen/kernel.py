@@ -8,7 +8,7 @@ from ..ir import Loop, Value
 HEADER = '''"""Written by tinygrad_rnn for one loop; changes are lost."""
 import numpy as np
 from tinygrad_rnn.kernels import rows, scalar
-from tinygrad_rnn.kernels._jit import jit
+from tinygrad_rnn.kernels.flags import jit
 from tinygrad_rnn.kernels.philox import keeps
 from tinygrad_rnn.kernels.products import (
     add_product, add_rows, add_transposed, copy_rows, pack, row_sum, set_rows, set_value)

@@ -22,8 +22,8 @@ import numba
 import numpy as np
 from numba.core.compiler_lock import global_compiler_lock
 
-from ...kernels import _apart, _jit
-from ...kernels._ground import folder, machine, write
+from ...kernels import flags, linked
+from ...kernels.ground import folder, machine, write
 
 _log = logging.getLogger(__name__)
 _loaded: dict[str, Callable[..., Any]] = {}
@@ -94,14 +94,14 @@ def ready(source: str, args: tuple[Any, ...], dtypes: set[Any]) -> tuple[Callabl
     """
     with _lock:
         kernel: Any = load(source)
-        if _jit.DISABLED:  # compiled code says nothing of numbers that overflow
+        if flags.DISABLED:  # compiled code says nothing of numbers that overflow
             return np.errstate(all="ignore")(kernel), 0.0
         if kernel.signatures:
             return kernel, 0.0
         types = tuple([numba.typeof(a) for a in args])  # type: ignore[no-untyped-call]
         before = time.perf_counter()
         with _waiting():
-            _apart.define(dtypes)
+            linked.define(dtypes)
             try:
                 kernel.compile(types)
             except numba.core.errors.NumbaError:

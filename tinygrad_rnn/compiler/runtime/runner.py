@@ -9,7 +9,7 @@ import numba
 import numpy as np
 
 from ...errors import CompilerWarning, ShapeError
-from ...kernels import _ground
+from ...kernels import ground
 from ...op import Array
 from ..codegen import Kernel
 from ..ir import Carry, Result, Value, same
@@ -178,7 +178,7 @@ class Runner:
 
     def _compile(self, arguments: tuple[Any, ...]) -> bool:
         """Compile the kernel; if Numba refuses it the loop runs op by op, and slowly."""
-        self.failed = _ground.shaken()
+        self.failed = ground.shaken()
         if self.failed:
             return False
         dtypes = {a.dtype for a in self.kernel.arguments}

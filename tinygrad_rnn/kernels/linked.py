@@ -21,7 +21,7 @@ from numba.extending import intrinsic
 from numba.np import numpy_support
 
 from . import blas
-from ._jit import CHECKED, DISABLED, jit
+from .flags import CHECKED, DISABLED, jit
 from .views import as_matrix
 
 _log = logging.getLogger(__name__)
@@ -83,7 +83,7 @@ def define(dtypes: Iterable[Any], names: Container[str] | None = None) -> None:
                 function.define(dtype)
 
 
-def apart(
+def linked(
     *arguments: Any,
     returns: Any = types.none,
     dtypes: tuple[Any, ...] = _FLOATS,

@@ -5,7 +5,7 @@ or give wrong numbers. So each has a probe, which runs once on a machine and ver
 process of its own that may die; the verdict is kept in the cache folder. Where a probe
 fails the documented way is taken, slower and never wrong.
 
-The rest is documented: addresses of arrays by the buffer protocol (`_arrays.py`), SciPy's
+The rest is documented: addresses of arrays by the buffer protocol (`tables.py`), SciPy's
 BLAS by `get_cython_function_address` (`blas.py`), LLVM's text by `intrinsic`.
 """
 
@@ -27,7 +27,7 @@ import llvmlite.binding
 import numba
 import numpy as np
 
-from ._jit import CHECKED, DISABLED
+from .flags import CHECKED, DISABLED
 
 _log = logging.getLogger(__name__)
 
@@ -44,25 +44,25 @@ GROUNDS = {
     "records": Ground(
         "fields `data`, `shape` and `strides` of Numba's array records, by name, and that a "
         "record may be put together from them (views.py)",
-        "tinygrad_rnn.kernels._probes:records",
+        "tinygrad_rnn.kernels.probes:records",
         "compiled loops run op by op",
     ),
     "calls": Ground(
         "Numba's calling convention between functions compiled apart, the address and the "
-        "symbol of a compiled function (_apart.py)",
-        "tinygrad_rnn.kernels._probes:calls",
+        "symbol of a compiled function (linked.py)",
+        "tinygrad_rnn.kernels.probes:calls",
         "compiled loops run op by op",
     ),
     "tiles": Ground(
         "that LLVM keeps vectors of 8 or 16 floats, masked loads and stores and 64-bit "
         "addresses as the host has them (tiles.py)",
-        "tinygrad_rnn.kernels._probes:tiles",
+        "tinygrad_rnn.kernels.probes:tiles",
         "compiled loops run op by op, eager products through np.dot",
     ),
     "promises": Ground(
         "names `arg.A0.4` of a kernel's arguments in LLVM's text, and attributes beyond those "
         "that llvmlite knows (tiles.py: free_hand)",
-        "tinygrad_rnn.kernels._probes:promises",
+        "tinygrad_rnn.kernels.probes:promises",
         "kernels without these promises, up to a quarter slower",
     ),
 }

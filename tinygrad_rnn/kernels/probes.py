@@ -1,11 +1,11 @@
-"""Probes of what the kernels lean on (`_ground.py`): each compiles a little, and compares."""
+"""Probes of what the kernels lean on (`ground.py`): each compiles a little, and compares."""
 
 from typing import Any
 
 import numpy as np
 
-from . import _apart, products
-from ._jit import jit
+from . import linked, products
+from .flags import jit
 from .tiles import free_hand
 from .views import at, cut, line, part, row, span
 
@@ -49,7 +49,7 @@ def calls() -> bool:
     """Functions called by address: arrays of two ranks, a number, a result."""
     right = []
     for dtype in (np.float32, np.float64):
-        _apart.define([np.dtype(dtype)])
+        linked.define([np.dtype(dtype)])
         A, b = _numbers(3, 3, 5, dtype=dtype), _numbers(5, dtype=dtype)
         out, sums = np.zeros((3, 3, 5), dtype), np.zeros(1, dtype)
         _calls(A, b, out, sums)
@@ -71,7 +71,7 @@ def tiles() -> bool:
     """Products of float32 by our tiles and of float64 by BLAS: whole tiles, and odd edges."""
     right = []
     for dtype in (np.float32, np.float64):
-        _apart.define([np.dtype(dtype)])
+        linked.define([np.dtype(dtype)])
         for m, k, n in ((13, 9, 75), (16, 300, 64), (1, 1, 1)):
             a, W = _numbers(m, k, dtype=dtype), _numbers(k, n, dtype=dtype)
             wide = np.ones((m, n + 2), dtype)

@@ -8,8 +8,8 @@ from numba import types
 from numba.core.errors import TypingError
 from processes import python
 
-from tinygrad_rnn.kernels import _apart, products
-from tinygrad_rnn.kernels._jit import DISABLED, jit
+from tinygrad_rnn.kernels import linked, products
+from tinygrad_rnn.kernels.flags import DISABLED, jit
 from tinygrad_rnn.kernels.views import at, cut, line, part, row, span
 
 
@@ -32,7 +32,7 @@ def turned_product(a, W, panels, y):
 ])  # fmt: skip
 def test_products_of_compiled_loops(m, k, n, dtype):
     """y += a W and W_bar += a^T b: odd sizes, sums to add to, rows with a gap between them."""
-    _apart.define([np.dtype(dtype)])
+    linked.define([np.dtype(dtype)])
     rng = np.random.default_rng(0)
     a, W, b = (rng.standard_normal(s).astype(dtype) for s in ((m, k), (k, n), (m, n)))
     wide_a, wide_y = np.ones((m, k + 3), dtype), np.ones((m, n + 5), dtype)
@@ -74,7 +74,7 @@ def rows_and_sums(A, t, b, out, total, sums):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("strided", [False, True])
 def test_parts_of_arrays_and_what_works_on_rows(dtype, strided):
-    _apart.define([np.dtype(dtype)])
+    linked.define([np.dtype(dtype)])
     rng = np.random.default_rng(0)
     A = rng.standard_normal((4, 3, 5)).astype(dtype)
     b = rng.standard_normal((5, 2 if strided else 1)).astype(dtype)[:, 0]
@@ -107,7 +107,7 @@ def rows_of_all(A, total, moved, y):
 @pytest.mark.parametrize("shape", [(1, 4, 3), (1, 4, 1), (1, 1, 5)])
 def test_strides_of_axes_of_size_one_say_nothing(shape, dtype):
     """(4, 1, 3) cut out of (1, 4, 3) counts as contiguous, with strides (24, 96, 8)."""
-    _apart.define([np.dtype(dtype)])
+    linked.define([np.dtype(dtype)])
     A = np.arange(1, 1 + np.prod(shape)).reshape(shape).astype(dtype).transpose(1, 0, 2)
     assert A.flags.c_contiguous
     total, y = np.zeros(shape[2], dtype), np.zeros(shape[1], dtype)
@@ -139,7 +139,7 @@ def test_a_damaged_file_is_compiled_anew(caplog):
         raise OSError("damaged")
 
     kernel = SimpleNamespace(targetoptions={"nopython": True}, py_func=first, compile=fails)
-    function = _apart._Function("damaged", {types.float32: kernel}, (2,), types.none)
+    function = linked._Function("damaged", {types.float32: kernel}, (2,), types.none)
     function.define(types.float32)
     assert "damaged is compiled anew" in caplog.text
     x = np.zeros((2, 2), np.float32)
@@ -149,11 +149,11 @@ def test_a_damaged_file_is_compiled_anew(caplog):
 
 CHECKED = """
 import numpy as np
-from tinygrad_rnn.kernels import _apart, products
-from tinygrad_rnn.kernels._jit import jit
+from tinygrad_rnn.kernels import linked, products
+from tinygrad_rnn.kernels.flags import jit
 from tinygrad_rnn.kernels.views import at, cut, part, row, span
 
-_apart.define([np.dtype("float32")])
+linked.define([np.dtype("float32")])
 
 @jit(cache=False)
 def step(A, W, t): at(A, t)
