@@ -115,6 +115,13 @@ def test_boxes_do_not_overlap_and_no_edge_crosses_one(name):
     check_geometry(unrolled(MODELS[name](), steps="all", direction="down").picture)
 
 
+def test_two_directions_of_an_embedding():
+    """Sliced at each step, its two rows of gates are one template."""
+    x = nn.Embedding(5, 3, generator=tg.Generator(0))(np.arange(2)[:, None])
+    y, _ = nn.LSTM(3, 4, bidirectional=True, generator=tg.Generator(0))(x)
+    check_geometry(viz.unrolled(y.sum(), level="gate").picture)
+
+
 @pytest.mark.parametrize(
     ("direction", "axis", "sign"), [("up", 1, -1), ("down", 1, 1), ("right", 0, 1)]
 )

@@ -99,6 +99,27 @@ def test_a_png_too_wide_is_refused(tmp_path):
     assert diagram.save(tmp_path / "a.svg").exists()
 
 
+@pytest.mark.parametrize("draw", [viz.unrolled, viz.rolled, viz.gradient_flow])
+def test_a_page_leaves_out_the_levels_that_have_no_layout(draw, monkeypatch):
+    """Where `dot` fails for gates, the page has cells and ops; cells, shown first, it must have."""
+    diagram, real = draw(gallery.lstm(), level="cell"), engine.layout
+
+    def failing(words):
+        def layout(sources):
+            if any(words in source for source in sources):
+                raise RenderError("no layout")
+            return real(sources)
+
+        return layout
+
+    monkeypatch.setattr(engine, "layout", failing("σ"))
+    levels = re.findall(r'<section id="[^"]*" data-kind="forward" data-level="(\w+)"', diagram.html)
+    assert levels == ["cell", "op"]
+    monkeypatch.setattr(engine, "layout", failing("digraph"))
+    with pytest.raises(RenderError, match="no layout"):
+        draw(gallery.lstm(), level="cell").html  # noqa: B018
+
+
 def test_a_layout_that_takes_too_long_is_stopped(monkeypatch, tmp_path):
     monkeypatch.setattr(engine, "SECONDS", 1e-6)
     engine.layout.cache_clear()

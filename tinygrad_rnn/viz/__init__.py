@@ -7,7 +7,8 @@
 unrolled: 110 vertices, 157 edges, 6 steps, 3 kinds of column
 """
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
+from contextlib import suppress
 from typing import Any
 
 from ..errors import GraphError, RenderError
@@ -86,14 +87,22 @@ def _film_of(
 
 
 def _finer(
-    drawn: View, who: str, params: str, how: tuple[str, Any], cut: Callable[[View], list[Slot]]
-) -> Iterator[tuple[View, list[Slot]]]:
-    """The finer levels of a drawing, for its page, as far as they are not too large for one."""
+    drawn: View,
+    who: str,
+    params: str,
+    how: tuple[str, Any],
+    cut: Callable[[View], list[Slot]],
+    draw: Callable[[View, list[Slot]], list[_page.Shown]],
+) -> list[_page.Shown]:
+    """The finer levels of a drawing, for its page, but for what is too large or has no layout."""
+    found: list[_page.Shown] = []
     for level in LEVELS[LEVELS.index(drawn.level) + 1 :]:
         finer = view(drawn.graph, who, level, "auto" if params == "edges" else params, *how)
         chosen = cut(finer)
         if sum(len(finer.found.columns[s.first].members) for s in chosen if s.shown) <= LARGE:
-            yield finer, chosen
+            with suppress(RenderError):
+                found += draw(finer, chosen)
+    return found
 
 
 @paused()
@@ -141,10 +150,12 @@ def unrolled(
     def picture(v: View, chosen: list[Slot], text: Text) -> Picture:
         return paint(Grid(v.found, chosen, text, v.direction), "unrolled graph")
 
+    def shown(v: View, chosen: list[Slot]) -> list[_page.Shown]:
+        return [_page.Shown("forward", v.level, picture(v, chosen, written(v)))]
+
     def page() -> _page.Page:
-        finer = _finer(drawn, who, params, (direction, show), cut)
         views = [_page.Shown("forward", drawn.level, picture(drawn, chosen, text))]
-        views += [_page.Shown("forward", v.level, picture(v, c, written(v))) for v, c in finer]
+        views += _finer(drawn, who, params, (direction, show), cut, shown)
         return _exhibits.filled(_page.Page(views), output, drawn.graph)
 
     chosen, text = cut(drawn), written(drawn)  # its sweep, if gradients are shown, runs once
@@ -184,10 +195,13 @@ def rolled(
         )
     rolled_up, headers = roll_up(drawn.found)
 
+    def shown(v: View, _: list[Slot]) -> list[_page.Shown]:
+        picture = paint_rolled(*roll_up(v.found), v.text, v.direction)
+        return [_page.Shown("forward", v.level, picture)]
+
     def page() -> _page.Page:
-        finer = [v for v, _ in _finer(drawn, who, params, (direction, show), lambda _: [])]
-        shown = [(v, paint_rolled(*roll_up(v.found), v.text, v.direction)) for v in (drawn, *finer)]
-        return _page.Page([_page.Shown("forward", v.level, picture) for v, picture in shown])
+        how = direction, show
+        return _page.Page(shown(drawn, []) + _finer(drawn, who, params, how, lambda _: [], shown))
 
     return Diagram(
         lambda: paint_rolled(rolled_up, headers, drawn.text, drawn.direction),
@@ -241,16 +255,22 @@ def gradient_flow(
         return Flowing(v, chosen, written, figures)
 
     def page() -> _page.Page:
-        finer = [flowing(*f) for f in _finer(drawn, who, params, (direction, show), cut)]
-        views = []
         told = []  # of a recorded flow, or one of too many arrows, nothing is told
         if flow is None and len(graph.edges) <= LARGE:
             told = _contributions.contributions(root_of(loss, who), graph, blocked)
-        for f in (base, *finer):
-            shown = f.gradient()
-            film = _bptt.arrows(shown, told, graph)
-            views.append(_page.Shown("gradient", f.view.level, shown, film))
-            views.append(_page.Shown("forward", f.view.level, f.forward()))
+
+        def shown(f: Flowing) -> list[_page.Shown]:
+            picture = f.gradient()
+            film = _bptt.arrows(picture, told, graph)
+            return [
+                _page.Shown("gradient", f.view.level, picture, film),
+                _page.Shown("forward", f.view.level, f.forward()),
+            ]
+
+        def finer(v: View, chosen: list[Slot]) -> list[_page.Shown]:
+            return shown(flowing(v, chosen))
+
+        views = shown(base) + _finer(drawn, who, params, (direction, show), cut, finer)
         empty = _page.Page(views, base.below())
         return _exhibits.filled(empty, loss, graph, from_step, flow)
 

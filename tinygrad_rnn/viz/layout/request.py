@@ -109,6 +109,7 @@ def _source(t: Template) -> str:
             for k in c.members:
                 cluster.node(f"n{k}")
     leftwards = _leftwards(t)
+    joined: set[tuple[str, str]] = set()
     for k, ((s, e), label) in enumerate(zip(t.edges, t.labels, strict=True)):
         # spaces keep what is written off the line
         padded = "\n".join(f"  {line}  " for line in label.split("\n"))
@@ -118,8 +119,9 @@ def _source(t: Template) -> str:
         if t.rows[s] != t.rows[e] and t.rows[s][0] == t.rows[e][0]:
             about["constraint"] = "false"  # rows stand above each other, wherever edges go
         ends = (s, e) if (e, s) not in leftwards else (e, s)
+        joined.add((f"n{ends[0]}", f"n{ends[1]}"))
         g.edge(f"n{ends[0]}", f"n{ends[1]}", comment=str(k), **about)
-    turned, joined = {out for _, out in _rails(t)}, set()
+    turned = {out for _, out in _rails(t)}
     for port, name in ports.items():
         # a way that we draw ourselves is none of dot's: with it dot breaks the order in a rank
         for k in t.ports[port] if name not in turned else ():
