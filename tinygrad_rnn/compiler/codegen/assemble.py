@@ -105,10 +105,13 @@ def _emitted(code: Code, instr: Instr) -> list[str]:
 
 
 def _only_weight(plan: Plan, instr: Instr) -> bool:
-    """A transpose that only products read: they read the matrix itself, transposed."""
+    """A transpose that products read as their weight alone: they read the matrix, transposed."""
     users = plan.uses.get(id(instr.out), [])
     return (
         instr.out.ndim == 2
         and id(instr.out) not in plan.kept
-        and all(weighing(u.op) == Product() and u.inputs[1] is instr.out for u in users)
+        and all(
+            weighing(u.op) == Product() and [v is instr.out for v in u.inputs[:2]] == [False, True]
+            for u in users
+        )
     )
