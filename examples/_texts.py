@@ -21,7 +21,9 @@ def draw_characters(ax: Any, lines: list[str], values: list[Any], width: int, mo
         ground[row, : len(line)] = numbers
         for column, char in enumerate(line):
             shown = char if char.isprintable() else " "
-            ax.text(column, row, shown, ha="center", va="center", family="monospace", fontsize=8)
+            # nothing to make room for: that would take a third of the drawing
+            style = {"family": "monospace", "fontsize": 8, "in_layout": False}
+            ax.text(column, row, shown, ha="center", va="center", **style)
     ax.imshow(ground, cmap="RdBu_r", vmin=-most, vmax=most, aspect="auto", alpha=0.6)
     ax.set(xticks=[], yticks=[])
     ax.spines[:].set_visible(False)

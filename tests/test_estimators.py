@@ -18,11 +18,13 @@ from tinygrad_rnn.train.reader import Reader
 SMALL = {"hidden": 8, "lr": 0.03, "batch_size": 16, "eager": True}
 
 
-@pytest.mark.parametrize(
-    ("name", "cell", "epochs"), [("Classifier", "gru", 8), ("Regressor", "rnn", 25)]
-)
-def test_scikit_learns_checks_pass(name, cell, epochs):
-    estimator = getattr(train, f"Sequence{name}")(cell=cell, epochs=epochs, **SMALL)
+CHECKED = [("Classifier", "gru", 4, 0.1), ("Regressor", "rnn", 15, 0.05)]
+
+
+@pytest.mark.parametrize(("name", "cell", "epochs", "lr"), CHECKED)
+def test_scikit_learns_checks_pass(name, cell, epochs, lr):
+    options = {**SMALL, "cell": cell, "epochs": epochs, "lr": lr, "batch_size": 64}
+    estimator = getattr(train, f"Sequence{name}")(**options)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of a check that needs SCIPY_ARRAY_API set before import
         results = check_estimator(estimator)

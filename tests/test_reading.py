@@ -101,11 +101,19 @@ def test_char_lm_learns_writes_and_resumes_to_the_same_bits(tmp_path: Path, caps
     (tmp_path / "mine.txt").write_text(TEXT + "more")
     with pytest.raises(tg.CheckpointError, match="digest"):
         char_lm.main([*arguments, "--resume"])
-    (tmp_path / "mine.txt").write_text(TEXT.replace("\n", "\t"))  # not a line
-    char_lm.main(arguments)
     (tmp_path / "mine.txt").write_text("short")
     with pytest.raises(tg.DataError, match="5 characters; needs at least 2000"):
         char_lm.main(arguments)
+
+
+def test_a_text_without_lines_is_written_and_drawn(tmp_path: Path) -> None:
+    args, text = char_lm.arguments(["--quick", "--hidden", "8"]), TEXT[:900].replace("\n", "\t")
+    words = train.Vocabulary.build([text])
+    model = char_lm.CharLM(len(words), args, tg.Generator(0))
+    with tg.disable_jit():
+        assert len(char_lm.sample(model, words, 20, 1.0, 0)) == 20
+        assert set(_texts.units(model, words, text, tmp_path)) == set(_texts.FEATURES)
+    assert (tmp_path / "units.png").stat().st_size > 5000
 
 
 def test_bits_are_the_mean_loss_and_learning_is_forgotten() -> None:
@@ -134,7 +142,7 @@ def test_features_of_characters() -> None:
     assert found["position in the line"].tolist() == [1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1, 2]
 
 
-def reviews(path: Path, n: int = 240) -> list[str]:
+def reviews(path: Path, n: int = 160) -> list[str]:
     """Sentences that one word decides."""
     rng = np.random.default_rng(0)
     rows = ["text,rating"]
