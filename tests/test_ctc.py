@@ -193,10 +193,13 @@ def test_other_refusals():
     x = tg.zeros(5, 2, 3)
     with pytest.raises(tg.DTypeError, match="targets must be integers, got float"):
         nn.ctc_loss(x, tg.zeros(2, 2), [5, 5], F)
+    with pytest.raises(tg.ShapeError, match=r"blank 1\.5 is none of 3"):
+        nn.ctc_loss(x, I, [5, 5], F, blank=1.5)
     with pytest.raises(ValueError, match="reduction must be"):
         nn.ctc_loss(x, I, [5, 5], F, reduction="batchmean")
     for options, message in (
         ({"blank": 3}, "blank 3 is none"),
+        ({"blank": None}, "blank None is none"),
         ({"beam": 0}, "beam must be a whole number from 1"),
         ({"beam": 1.5}, "beam must be a whole number from 1"),
         ({"input_lengths": [5]}, r"input_lengths must be \(2,\)"),

@@ -146,6 +146,10 @@ BAD = [
         "SequenceRegressor: epochs must be",
     ),
     (lambda: train.SequenceClassifier().fit(CUBE, [0.5, 0.2, 0.1, 0.7]), "Unknown label type"),
+    (
+        lambda: train.SequenceClassifier().fit(CUBE, ["a", None] * 2),
+        "y: labels must be of one type",
+    ),
     (lambda: train.SequenceClassifier().fit(CUBE, [0, 1]), "inconsistent numbers of samples"),
 ]
 

@@ -286,6 +286,9 @@ def test_predict_refuses_other_steps_and_columns_in_another_order():
     for y, beyond in ((two, known), (None, known[-3:])):
         with pytest.raises(tg.DataError, match=r"covariates \['t', 'u'\], got \['u', 't'\]"):
             model.predict(y, future=beyond[["u", "t"]])
+    calendar = RecurrentForecaster(3, calendar=True, **QUICK).fit(wave().tz_localize("UTC"))
+    with pytest.raises(tg.DataError, match=r"time zone UTC, got dates of None; convert"):
+        calendar.predict(wave())
     days = pd.date_range("2000", periods=63)
     with pytest.raises(tg.DataError, match="to steps of QS-JAN, got D; resample"):
         model.predict(two.set_axis(days[:60]), future=known.set_axis(days))

@@ -109,6 +109,7 @@ REFUSED = {
     "uneven": ("d,a\n2000-01-01,1\n2000-01-05,1\n2000-01-06,1\n2000-02-17,1\n", {}, "is not in even steps"),
     "clock without its zone": ("d,a\n2016-10-30 01:00,1\n2016-10-30 02:00,2\n2016-10-30 02:00,3\n2016-10-30 03:00,4\n", {}, "a second time; .*--timezone"),
     "unknown zone": ("d,a\n2016-10-30 01:00,1\n2016-10-30 02:00,2\n", {"timezone": "Mars/Base"}, "do not fit the time zone 'Mars/Base'"),
+    "unknown zone of offsets": ("d,a\n2016-10-30 01:00+01:00,1\n", {"timezone": "Mars/Base"}, "do not fit the time zone"),
     "hour that was not": ("d,a\n2016-03-27 01:00,1\n2016-03-27 02:00,2\n", {"timezone": "Europe/Berlin"}, "do not fit the time zone"),
     "Excel workbook": (b"PK\3\4....", {}, "Excel workbook; save its sheet as CSV"),
     "no text": (b"\x00\x01\x02", {}, "is not a text file"),
@@ -162,6 +163,12 @@ def test_what_was_guessed_is_noted(tmp_path):
     assert len(table.notes) == 2
     assert "newest row came first" in table.notes[0]
     assert "2 gaps filled along straight lines, the first at 2000-04-01" in table.notes[1]
+
+
+def test_dates_with_offsets_are_in_utc_in_summer_as_over_the_year(tmp_path):
+    text = "d,a\n2016-07-01 00:00+02:00,1\n2016-07-01 01:00+02:00,2\n2016-07-01 02:00+02:00,3\n"
+    assert str(read(tmp_path, text).frame.index.tz) == "UTC"
+    assert str(read(tmp_path, text, timezone="Europe/Paris").frame.index.tz) == "Europe/Paris"
 
 
 def test_labels_say_when_hours_are_those_of_utc():

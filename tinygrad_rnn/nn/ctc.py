@@ -79,8 +79,8 @@ def ctc_decode(
     if x.ndim != 3:
         raise ShapeError(f"ctc_decode: log probabilities must be (T, N, classes), got {x.shape}")
     T, N, C = x.shape
-    if not 0 <= blank < C:
-        raise ShapeError(f"ctc_decode: blank {blank} is none of {C} classes")
+    if not isinstance(blank, int | np.integer) or not 0 <= blank < C:
+        raise ShapeError(f"ctc_decode: blank {blank!r} is none of {C} classes")
     if beam is not None:
         sizes("ctc_decode", beam=beam)
     steps = np.full(N, T) if input_lengths is None else as_tensor(input_lengths).numpy()

@@ -29,8 +29,8 @@ def _batch(x: Spec, labels: Spec, steps: Spec, sizes: Spec, **attrs: Any) -> tup
     for what, spec in (("targets", labels), ("input_lengths", steps), ("target_lengths", sizes)):
         if spec.dtype.kind not in "iu":
             raise DTypeError(f"ctc_loss: {what} must be integers, got {spec.dtype}")
-    if not 0 <= attrs["blank"] < x.shape[2]:
-        raise ShapeError(f"ctc_loss: blank {attrs['blank']} is none of {x.shape[2]} classes")
+    if not isinstance(attrs["blank"], int | np.integer) or not 0 <= attrs["blank"] < x.shape[2]:
+        raise ShapeError(f"ctc_loss: blank {attrs['blank']!r} is none of {x.shape[2]} classes")
     return (n,)
 
 

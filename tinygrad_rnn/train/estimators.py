@@ -206,7 +206,12 @@ class SequenceClassifier(ClassifierMixin, _SequenceEstimator):  # type: ignore[m
         """Train on sequences X and their classes y (N,)."""
         y = _checked(X, y, None)
         check_classification_targets(y)
-        self.classes_, numbers = np.unique(y, return_inverse=True)
+        try:
+            self.classes_, numbers = np.unique(y, return_inverse=True)
+        except TypeError as error:  # None among strings
+            raise ValueError(
+                f"y: labels must be of one type that can be sorted ({error})"
+            ) from None
         outputs = len(self.classes_)
         return self._train(X, numbers, outputs, nn.cross_entropy, checkpoint, resume, progress)
 

@@ -94,7 +94,7 @@ def _decimal(where: str, name: str, full: Any) -> str:
 
 
 def dates(where: str, name: str, cells: Any, date_format: str | None, timezone: str | None) -> Any:
-    """Cells of a column as a DatetimeIndex; its zone that of the cells, or `timezone`.
+    """Cells of a column as a DatetimeIndex; in `timezone`, else those with an offset in UTC.
 
     Years, months, quarters, any format that pandas knows and seconds or milliseconds since 1970
     are understood; the whole column must be of one format. Days and months that could be
@@ -106,11 +106,11 @@ def dates(where: str, name: str, cells: Any, date_format: str | None, timezone: 
     if empty.any():
         raise DataError(f"{where}, line {text.index[empty.argmax()]}: column {name!r} has no date")
     found = _parsed(where, name, text, date_format)
-    if timezone is None:
-        return found
-    if found.tz is not None:
-        return found.tz_convert(timezone)
+    if timezone is None:  # of one offset or several, summer and winter: hours must mean the same
+        return found if found.tz is None else found.tz_convert("UTC")
     try:
+        if found.tz is not None:
+            return found.tz_convert(timezone)
         return found.tz_localize(timezone, ambiguous="infer")
     except (ValueError, KeyError, pd.errors.OutOfBoundsDatetime) as error:
         raise DataError(

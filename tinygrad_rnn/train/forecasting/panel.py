@@ -89,14 +89,20 @@ def _names(*covariates: Any) -> list[str] | None:
     return [str(n) for c in given for n in (c.columns if hasattr(c, "columns") else [c.name])]
 
 
-def comparable(fitted: One, one: One) -> None:
-    """Raise DataError where a series has other steps, or columns in another order, than fitted."""
+def comparable(fitted: One, one: One, calendar: bool) -> None:
+    """Raise DataError where a series has other steps, clocks or order of columns than fitted."""
     steps = [x.index.freqstr for x in (fitted, one) if x.index is not None]
     # months may start or end, weeks end on any day
     if len({s[0] if s[0] in "MQYW" else s for s in steps}) > 1:
         raise DataError(
             f"RecurrentForecaster: was fitted to steps of {steps[0]}, got {steps[1]}; resample the "
             "series, or fit another"
+        )
+    zones = [str(x.index.tz) for x in (fitted, one) if calendar and x.index is not None]
+    if len(set(zones)) > 1:
+        raise DataError(
+            f"RecurrentForecaster: was fitted to a calendar of time zone {zones[0]}, got dates of "
+            f"{zones[1]}; convert them (tz_convert), or name a --timezone for both"
         )
     names, others = ([str(n) for n in x.form.names] for x in (fitted, one))
     if names != others and sorted(names) == sorted(others):

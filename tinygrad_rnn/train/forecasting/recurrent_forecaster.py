@@ -180,7 +180,7 @@ class RecurrentForecaster:
         else:
             given = panel(y, past, future, calendar, s.horizon)
             for key, one in given.items():
-                comparable(self.last.get(key, next(iter(self.last.values()))), one)
+                comparable(self.last.get(key, next(iter(self.last.values()))), one, calendar)
         many = self.many if y is None else isinstance(y, Mapping)
         found = {}
         for key, one in given.items():
