@@ -1,6 +1,6 @@
 """Normal beat or infarction: 200 heartbeats of 96 samples, 100 for training (ECG200, UCR archive).
 
-Beside the nets stand one nearest neighbour, by Euclid and by dynamic time warping, and logistic
+Beside the nets: one nearest neighbour (Euclidean distance, dynamic time warping) and logistic
 regression. A seed is an ensemble of --members nets. Settings were chosen on folds of the training
 beats (TRIED, below), the test beats used once; --validate judges on four other folds of training.
 

@@ -124,7 +124,7 @@ def full(
 def zeros(
     *shape: Any, dtype: Any = None, requires_grad: bool = False, device: Any = None
 ) -> Tensor:
-    """Make a Tensor of zeros: zeros(2, 3) or zeros((2, 3)); float32 if nothing is said.
+    """Make a Tensor of zeros: zeros(2, 3) or zeros((2, 3)); float32 by default.
 
     >>> import tinygrad_rnn as tg
     >>> tg.zeros(2, 3).shape, tg.zeros((2, 3), dtype=tg.int32).dtype
@@ -134,7 +134,7 @@ def zeros(
 
 
 def ones(*shape: Any, dtype: Any = None, requires_grad: bool = False, device: Any = None) -> Tensor:
-    """Make a Tensor of ones: ones(2, 3) or ones((2, 3)); float32 if nothing is said."""
+    """Make a Tensor of ones: ones(2, 3) or ones((2, 3)); float32 by default."""
     return _made(np.ones, "ones", shape, dtype, requires_grad, device)
 
 
@@ -208,7 +208,7 @@ def linspace(
     start: float, stop: float, num: int, endpoint: bool = True, dtype: Any = None,
     device: Any = None,
 ) -> Tensor:  # fmt: skip
-    """Make `num` numbers at equal distances from start to stop, with it or, by choice, without.
+    """Make `num` evenly spaced numbers from start to stop; `endpoint=False` leaves stop out.
 
     >>> import tinygrad_rnn as tg
     >>> tg.linspace(0.0, 1.0, 5).tolist()

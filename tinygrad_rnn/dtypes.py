@@ -94,9 +94,9 @@ def can_cast(from_: Any, to: Any) -> Any:
 
 
 def result_type(*arrays_and_dtypes: Any) -> np.dtype[Any]:
-    """The dtype that tensors, dtypes and Python numbers have in common; numbers are weak.
+    """The dtype to which tensors, dtypes and Python numbers promote; numbers are weak.
 
-    Ops do not bring float32 and float64 together by themselves: use .astype(result_type(a, b)).
+    Ops do not mix float32 and float64 by themselves: use .astype(result_type(a, b)).
 
     >>> import tinygrad_rnn as tg
     >>> tg.result_type(tg.float32, tg.int64, 1.5)

@@ -384,8 +384,8 @@ def primitive(
 ) -> Any:
     """Declare an op from its array kernel, its shape rule, and its dtype if that is always one.
 
-    `plain` is another kernel for calls on plain arrays, where `fn` keeps something of its
-    inputs that only a Tensor says when to drop.
+    `plain` is another kernel for calls on plain arrays, where `fn` caches something of its
+    inputs that only a Tensor can tell it to drop.
     """
     if fn is None:
         return functools.partial(

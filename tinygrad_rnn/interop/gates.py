@@ -1,4 +1,4 @@
-"""Whose gates stand in which order, and what a layer has that others lack."""
+"""The order of gates in each library, and the options of a layer that others lack."""
 
 from typing import Any
 

@@ -28,19 +28,19 @@ STEPS, ROWS = 7, 3  # of the example where none is given
 
 
 def to_onnx(model: nn.Module, path: str | os.PathLike[str], *inputs: Tensor) -> None:
-    """Write a model as an ONNX file (opset 22) that computes what it does in evaluation.
+    """Write a model as an ONNX file (opset 22) that computes what it does in evaluation mode.
 
     Its forward is run once on `inputs`, examples of what it takes (needed unless the first layer
-    says it all), and each layer becomes the node of its kind: Embedding, Linear, LayerNorm, the
-    activations, RNN, LSTM and GRU of any layers and directions, with start states and with
+    determines them), and each layer becomes the node of its kind: Embedding, Linear, LayerNorm, the
+    activations, RNN, LSTM and GRU of any layers and directions, with initial states and with
     `lengths` that are an input; between them there may be indexing, concat, stack, reshape,
     products, sums and means. All axes are free but the last of
     floats and the first of states. Inputs are named as
     forward names them, outputs `output`, `output_1` and so on, tuples in order. The file is
     checked by `onnx.checker`, and run by onnxruntime on other sizes and numbers, twice, before
     it is written. Raises InterchangeError naming the layer, the option or op that has no place
-    there, and where the graph hangs on sizes or values: a number made of a shape, a branch that
-    those numbers take another way.
+    there, and where the graph depends on sizes or values: a number computed from a shape, a branch
+    that goes another way on those numbers.
 
     >>> import tempfile, tinygrad_rnn as tg
     >>> net = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2))

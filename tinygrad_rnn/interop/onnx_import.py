@@ -24,12 +24,12 @@ def from_onnx(model: Any) -> dict[str, nn.Module]:
     """The RNN, LSTM and GRU nodes of an ONNX file, in its order, as layers with their weights.
 
     `model` is a path or an `onnx.ModelProto`; keys are the nodes' names, or their first
-    outputs' where they have none. What is no recurrent node is not looked at. A layer puts out
+    outputs' where they have none. Other nodes are ignored. A layer returns
     (T, N, D H) where the node's Y is (T, D, N, H), and with `layout=1` it is batch_first;
     sequence_lens and initial states are inputs there and arguments here. LSTM with
-    peepholes and GRU with either form of reset are carried. Raises InterchangeError naming
-    node and attribute for clip, input_forget, activations of another kind, direction
-    "reverse", start states or lengths that are part of the file, weights that are not.
+    peepholes and GRU with either form of reset are supported. Raises InterchangeError naming
+    node and attribute for clip, input_forget, activations other than the defaults,
+    direction "reverse", initial states or lengths that are part of the file, weights that are not.
     """
     onnx = onnx_package("from_onnx")
     if isinstance(model, str | os.PathLike):

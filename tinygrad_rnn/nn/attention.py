@@ -1,4 +1,4 @@
-"""Attention: at every step of a decoder, a mean of an encoder's states, weighed by how they fit."""
+"""Attention: at every step of a decoder, a weighted mean of an encoder's states."""
 
 from typing import Any, NamedTuple
 
@@ -13,7 +13,7 @@ from .recurrent import check_lengths
 
 
 class Memory(NamedTuple):
-    """What `Attention.prepare` makes once a batch: states, what is compared, where states are."""
+    """States, their keys, and their mask, as `Attention.prepare` makes them once per batch."""
 
     states: Tensor  # (T, N, K)
     keys: Tensor  # (T, N, K), or (T, N, A) for additive scores
@@ -24,8 +24,8 @@ class Attention(Module):
     """context = sum_t w_t s_t, w = softmax_t(score(q, s_t)) over the states s of other steps.
 
     With `score="dot"` q . s_t (Luong et al., EMNLP 2015; both of one size), with "additive"
-    v . tanh(W q + U s_t) through `size` units (Bahdanau et al., ICLR 2015; as many as the
-    query unless said). States are time-major (T, N, memory_size), as `nn.LSTM` puts them out:
+    v . tanh(W q + U s_t) through `size` units (Bahdanau et al., ICLR 2015; by
+    default query_size). States are time-major (T, N, memory_size), as `nn.LSTM` returns them:
     `prepare(states, lengths)` once, with the `lengths` (N,) of a padded batch, then
     `attention(query, memory)` at each step, which takes (N, query_size) and returns the context
     (N, memory_size) and the weights (T, N), 0 beyond each sequence. Under `tg.jit` a loop of

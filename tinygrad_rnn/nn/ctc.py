@@ -30,8 +30,8 @@ def ctc_loss(
     `target_lengths` (N,), integers. For one sequence (T, classes), (S,) and two numbers. The
     "mean" first divides each loss by its number of labels, at least 1, as PyTorch's.
 
-    Labels that no alignment gives, more of them than steps (equal neighbours need a blank
-    between them), lose inf and have a gradient of NaN; with `zero_infinity` both are 0.
+    Labels without an alignment, because they need more steps than there are (equal neighbours
+    need a blank between them), have loss inf and gradient NaN; with `zero_infinity` both are 0.
     The gradient is that of the formula, whether or not a step's probabilities sum to 1. Raises
     ShapeError for lengths or labels out of range and for the blank among the labels, GraphError
     for second derivatives.
@@ -64,8 +64,8 @@ def ctc_decode(
 ) -> list[Array]:
     """The labels of each sequence in log probabilities (T, N, classes), as arrays of integers.
 
-    Without `beam`, the best class of each step, repeats made one and blanks left out. With it,
-    the labels whose alignments together are most probable, of the `beam` best beginnings kept
+    Without `beam`, the best class of each step, repeats merged and blanks removed. With it,
+    the labels whose alignments together are most probable, of the `beam` best prefixes kept
     at each step (prefix search: Graves et al. 2006; Hannun et al. 2014). Raises ShapeError for
     lengths and classes out of range, NaN, and a `beam` that is no whole number from 1.
 

@@ -1,4 +1,4 @@
-"""Beam search: the likeliest sequences that a decoder puts out step by step."""
+"""Beam search: the most probable sequences that a decoder emits step by step."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -35,7 +35,7 @@ def beam_search(
     max_length: int = 100,
     length_penalty: float = 0.0,
 ) -> list[list[Hypothesis]]:
-    """Find the sequences that a decoder thinks likeliest, best first, for each of its sources.
+    """Find the most probable sequences of a decoder, best first, for each of its sources.
 
     `step(symbols (B width,), state)` returns log probabilities (B width, V) of the next symbol,
     and the new state: a tensor or nested tuples of tensors, B width rows first. Rows b width to

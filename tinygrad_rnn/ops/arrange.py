@@ -58,7 +58,7 @@ def moveaxis(x: Any, source: Axes, destination: Axes) -> Any:
 def repeat(x: Any, repeats: Any, axis: int | None = None) -> Any:
     """Repeat each value `repeats` times along an axis, or of the flattened array.
 
-    `repeats` is a whole number, or a list of one for each place.
+    `repeats` is an integer, or a list of one for each position.
 
     >>> import tinygrad_rnn as tg
     >>> tg.repeat(tg.tensor([1, 2]), 2).tolist()
@@ -82,7 +82,7 @@ def repeat(x: Any, repeats: Any, axis: int | None = None) -> Any:
 
 
 def tile(x: Any, repetitions: Axes) -> Any:
-    """Lay copies of the whole array side by side, so many along each axis.
+    """Repeat the whole array along each axis, as often as `repetitions` says.
 
     >>> import tinygrad_rnn as tg
     >>> tg.tile(tg.tensor([1, 2]), (2, 2)).tolist()
@@ -100,7 +100,7 @@ def tile(x: Any, repetitions: Axes) -> Any:
 
 
 def roll(x: Any, shift: Axes, axis: Axes | None = None) -> Any:
-    """Shift along axes, what falls off coming in at the other end; without axis, flattened.
+    """Shift along axes, values that leave one end entering at the other; without axis, flattened.
 
     >>> import tinygrad_rnn as tg
     >>> tg.roll(tg.tensor([1, 2, 3]), 1).tolist()
@@ -192,7 +192,7 @@ def meshgrid(*arrays: Any, indexing: str = "xy") -> list[Any]:
 
 
 def diff(x: Any, axis: int = -1, n: int = 1, prepend: Any = None, append: Any = None) -> Any:
-    """Differences of neighbours along one axis, n times over, after joining on what is given.
+    """Differences of neighbours along one axis, n times, after joining `prepend` and `append`.
 
     >>> import tinygrad_rnn as tg
     >>> tg.diff(tg.tensor([1, 4, 9])).tolist()
@@ -233,7 +233,7 @@ def triu(x: Any, k: int = 0) -> Any:
 
 
 def diagonal(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
-    """The diagonal of the matrices that two axes make, as a new last axis.
+    """The diagonal of the matrices that two axes form, as a new last axis.
 
     >>> import tinygrad_rnn as tg
     >>> tg.diagonal(tg.tensor([[1, 2], [3, 4]])).tolist()
@@ -268,7 +268,7 @@ def diag(x: Any, k: int = 0) -> Any:
 
 
 def trace(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
-    """Sum of the diagonal of the matrices that two axes make.
+    """Sum of the diagonal of the matrices that two axes form.
 
     >>> import tinygrad_rnn as tg
     >>> tg.trace(tg.tensor([[1, 2], [3, 4]])).item()
@@ -278,7 +278,7 @@ def trace(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
 
 
 def pad(x: Any, pad_width: Any, constant_values: float = 0.0) -> Any:
-    """Put so many constant values before and after, along each axis.
+    """Pad each axis with constant values before and after.
 
     `pad_width` is a number, a pair (before, after), or a pair for each axis.
 

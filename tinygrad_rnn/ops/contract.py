@@ -63,7 +63,7 @@ def tensordot(a: Any, b: Any, axes: int | tuple[Axes, Axes] = 2) -> Any:
 
 
 def dot(a: Any, b: Any) -> Any:
-    """Sum of products over the last axis of a and the last but one of b, or the only one.
+    """Sum of products over the last axis of a and the second to last of b, or the only one.
 
     Of vectors a number, of matrices `a @ b`; a single value multiplies. Unlike `matmul`, the
     other axes do not broadcast: (2, 3, n) and (4, n, 5) give (2, 3, 4, 5).
@@ -87,7 +87,7 @@ def inner(a: Any, b: Any) -> Any:
 
 
 def kron(a: Any, b: Any) -> Any:
-    """Kronecker's product: a block of b for each value of a, times that value.
+    """Kronecker product: a block of b for each value of a, times that value.
 
     y[i p + k, j q + l] = a[i, j] b[k, l] for b of shape (p, q).
 

@@ -66,7 +66,7 @@ def fmin(a: Any, b: Any) -> Any:
 
 
 def select(conditions: Sequence[Any], choices: Sequence[Any], default: Any = 0.0) -> Any:
-    """Of each place the value of the first choice whose condition holds there, or `default`.
+    """Take from the first choice whose condition holds, else `default`, elementwise.
 
     Raises ShapeError unless there are as many conditions as choices, and at least one.
 

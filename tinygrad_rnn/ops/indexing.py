@@ -110,7 +110,7 @@ def _taken(x: Spec, indices: Spec, *, axis: int, negative: bool) -> tuple[int, .
 
 @primitive(shape=_taken, free=["indices"])
 def take(x, indices, *, axis=0, negative=True):
-    """Take slices by number along one axis; indices of any shape, repeats allowed.
+    """Take slices by index along one axis; indices of any shape, repeats allowed.
 
     Negative ones count from the end, unless `negative` is False.
 
@@ -225,7 +225,7 @@ def one_hot(x, *, num_classes, dtype=np.float32):
 
 
 def unstack(x: Any, axis: int = 0) -> tuple[Any, ...]:
-    """Cut into the slices along one axis, which disappears.
+    """Split into the slices along one axis, which is removed.
 
     >>> import tinygrad_rnn as tg
     >>> [x.tolist() for x in tg.unstack(tg.tensor([[1, 2], [3, 4]]))]

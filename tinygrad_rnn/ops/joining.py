@@ -88,9 +88,9 @@ def append(x: Any, values: Any, axis: int | None = None) -> Any:
 
 
 def array_split(x: Any, parts: Parts, axis: int = 0) -> list[Any]:
-    """Cut along one axis into so many parts, the first ones longer by one, or at those places.
+    """Split along one axis into that many parts, the first ones longer by one, or at those indices.
 
-    [2, 5] gives the places up to 2, from 2 to 5, and from 5 on, as in x[:2], x[2:5], x[5:].
+    [2, 5] gives x[:2], x[2:5], x[5:].
     See `split` for pieces of given sizes. Raises ShapeError for fewer than one part.
 
     >>> import tinygrad_rnn as tg

@@ -27,7 +27,7 @@ def _placed(name: str) -> Any:
 
 @primitive(shape=_placed("argmax"), dtype=np.int64)
 def argmax(x, *, axis=None, keepdims=False):
-    """Place of the largest value along one axis, the first of equals; NaN counts as largest.
+    """Index of the largest value along one axis, the first of equals; NaN counts as largest.
 
     Without an axis the place in the flattened array.
 
@@ -65,7 +65,7 @@ def _sorted(x: Spec, *, axis: int, descending: bool, stable: bool = True) -> tup
 
 @primitive(shape=_sorted, dtype=np.int64)
 def argsort(x, *, axis=-1, descending=False, stable=True):
-    """Places of the values in order along one axis; equals keep theirs, NaN counts as largest.
+    """Indices that sort the values along one axis; equals keep their order, NaN counts as largest.
 
     Always stable, whatever `stable` says: nothing would be faster.
 
@@ -91,7 +91,7 @@ def sort(x: Any, axis: int = -1, descending: bool = False, stable: bool = True) 
 
 
 def topk(x: Any, k: int, axis: int = -1, largest: bool = True) -> tuple[Any, Any]:
-    """The k largest (or smallest) values along one axis in order, and their places.
+    """The k largest (or smallest) values along one axis in order, and their indices.
 
     >>> import tinygrad_rnn as tg
     >>> [x.tolist() for x in tg.topk(tg.tensor([3.0, 1.0, 2.0]), 2)]

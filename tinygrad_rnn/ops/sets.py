@@ -38,7 +38,7 @@ def places_of_nonzero(x):
 
 
 def nonzero(x: Any) -> tuple[Any, ...]:
-    """Where it is not 0: for each axis the places along it, in the order of the flattened array.
+    """Find the values that are not 0: for each axis their indices along it, in C order.
 
     Raises ShapeError for a single value, which has no axes.
 

@@ -19,7 +19,7 @@ def _amsgrad(p: Any, g: Any, m: Any, v: Any, top: Any, h: Any) -> Any:
 
 
 class Adam(RuleOptimizer):
-    """m, v = running means of g, g^2, freed of bias; p = p - lr m / (sqrt v + eps).
+    """m, v = bias-corrected running means of g, g^2; p = p - lr m / (sqrt v + eps).
 
     Kingma and Ba, ICLR 2015; weight_decay is added to the gradient. `amsgrad` takes the
     greatest v so far (Reddi, Kale and Kumar, ICLR 2018). The bias is that of each
@@ -83,7 +83,7 @@ class Adam(RuleOptimizer):
 
 
 class AdamW(Adam):
-    """Adam with the decay taken off the parameter itself: Loshchilov and Hutter, ICLR 2019.
+    """Adam with decoupled weight decay: Loshchilov and Hutter, ICLR 2019.
 
     >>> import tinygrad_rnn as tg
     >>> p = tg.tensor([1.0], requires_grad=True)
@@ -120,7 +120,7 @@ class AdamW(Adam):
 
 
 class NAdam(RuleOptimizer):
-    """Adam that looks ahead: p = p - lr (mu' m^ + (1 - mu) g^) / (sqrt v^ + eps), ^ without bias.
+    """Adam that looks ahead: p = p - lr (mu' m^ + (1 - mu) g^) / (sqrt v^ + eps), ^ corrected.
 
     mu = beta_1 (1 - 0.96^(t momentum_decay) / 2), mu' that of the next update, and the
     bias is the product of all mu: Dozat, ICLR workshop 2016.
@@ -190,7 +190,7 @@ class NAdam(RuleOptimizer):
 
 
 class RAdam(RuleOptimizer):
-    """Adam, its step times r for the variance that v has in the first updates.
+    """Adam with its step scaled by r, which corrects for the variance of v in early updates.
 
     r = sqrt((k - 4) (k - 2) K / ((K - 4) (K - 2) k)), K = 2 / (1 - beta_2) - 1 and k =
     K - 2 t beta_2^t / (1 - beta_2^t); up to k = 5 a step without v, p = p - lr m^:

@@ -132,7 +132,7 @@ def _centered_with_momentum(p: Any, g: Any, v: Any, a: Any, m: Any, h: Any) -> A
 class RMSprop(RuleOptimizer):
     """v = alpha v + (1 - alpha) g^2; p = p - lr g / (sqrt v + eps): Hinton's lecture 6e (2012).
 
-    `centered` takes the square of g's own running mean off v (Graves, arXiv 1308.0850,
+    `centered` subtracts the square of g's running mean from v (Graves, arXiv 1308.0850,
     2013); with `momentum`, p = p - lr m, m = momentum m + g / (sqrt v + eps).
 
     >>> import tinygrad_rnn as tg

@@ -8,7 +8,7 @@ from .. import nn
 
 
 class Best:
-    """The parameters of the epoch with the lowest loss, to stop early and go back to.
+    """Keep the parameters of the epoch with the lowest loss, for early stopping.
 
     `keep(loss, epoch)` after each epoch, `restore()` at the end; part of a checkpoint:
     `train.Run(..., best=best)`. `best.loss` and `best.epoch` are those of the best so far. A loss

@@ -182,12 +182,12 @@ Path = str | os.PathLike[str] | None
 
 
 class SequenceClassifier(ClassifierMixin, _SequenceEstimator):  # type: ignore[misc]
-    """Classify sequences by a recurrent net, as an estimator of scikit-learn's.
+    """Classify sequences by a recurrent net, as a scikit-learn estimator.
 
     X is a table (N, T), each row a sequence of one feature; (N, T, F); or a list of arrays (T_n,)
-    or (T_n, F). Features are brought to mean 0 and deviation 1 over all steps of the training
-    data. `cell` is "gru", "lstm" or "rnn", `pooling` "last", "mean" or "max" over the steps;
-    training is AdamW for `epochs` epochs, its rate falling as a cosine. `augment` is a function
+    or (T_n, F). Features are standardised over all steps of the training data.
+    `cell` is "gru", "lstm" or "rnn", `pooling` "last", "mean" or "max" over the steps;
+    training is AdamW for `epochs` epochs with a cosine schedule. `augment` is a function
     of a batch (T, N, F), float32 and scaled, and a `tg.Generator`, which returns a batch to
     train on. `fit` takes a path for checkpoints and `resume=True` to go on from one, to the same
     bits. Also: `net_`, the `Reader`, in float64; `mean_`, `scale_`, `loss_curve_`.
@@ -228,10 +228,10 @@ class SequenceClassifier(ClassifierMixin, _SequenceEstimator):  # type: ignore[m
 
 
 class SequenceRegressor(RegressorMixin, _SequenceEstimator):  # type: ignore[misc]
-    """Predict a number for each sequence, as an estimator of scikit-learn's.
+    """Predict a number for each sequence, as a scikit-learn estimator.
 
-    X and all options are those of `SequenceClassifier`. Numbers are brought to mean 0 and
-    deviation 1 for training, and back.
+    X and all options are those of `SequenceClassifier`. Targets are standardised for training,
+    and predictions scaled back.
 
     >>> X = np.random.default_rng(0).uniform(size=(64, 5))
     >>> net = SequenceRegressor(hidden=8, epochs=30, random_state=0, eager=True)

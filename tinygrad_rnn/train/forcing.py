@@ -1,4 +1,4 @@
-"""Teacher forcing by schedule: how often a decoder is shown the truth, not its own choice."""
+"""Scheduled teacher forcing: how often a decoder is fed the true symbol, not its own choice."""
 
 import math
 
@@ -10,7 +10,7 @@ KINDS = ("linear", "exponential", "sigmoid")
 
 
 def forcing_rate(update: int, half: int, kind: str = "sigmoid", least: float = 0.0) -> float:
-    """Probability e_i with which a decoder is fed the true symbol before, at update i from 0.
+    """Probability e_i with which a decoder is fed the true previous symbol, at update i from 0.
 
     The schedules of Bengio et al., NeurIPS 2015 (arXiv 1506.03099), which all begin near 1 and are
     1/2 at the update `half`: "linear" 1 - i / (2 half), "exponential" k^i, and "sigmoid", the

@@ -39,7 +39,7 @@ def smape(forecast: Array, truth: Array) -> float:
 
 
 def edit_distance(a: Sequence[Any], b: Sequence[Any]) -> int:
-    """Fewest symbols to put in, leave out or exchange to make b of a (Levenshtein 1966).
+    """Fewest insertions, deletions and substitutions that turn a into b (Levenshtein 1966).
 
     >>> edit_distance("kitten", "sitting"), edit_distance([], [1, 2])
     (3, 2)
@@ -85,8 +85,8 @@ def coverage(lower: Array, upper: Array, truth: Array) -> float:
 def weighted_quantile_loss(forecast: Array, truth: Array, quantiles: Sequence[float]) -> float:
     """2 sum(pinball) / sum(|y|), mean over the quantiles: forecast (..., q), truth (...).
 
-    Times mean(|y|) it is the continuous ranked probability score by those quantiles (Gneiting and
-    Raftery 2007; the name and the weight are of the M5 competition's kind, Salinas et al. 2020).
+    Times mean(|y|) it approximates the continuous ranked probability score (Gneiting and Raftery
+    2007) by those quantiles; the weight is that of Salinas et al. 2020.
 
     >>> weighted_quantile_loss(np.array([[1.0, 3.0]]), np.array([2.0]), [0.5, 0.5])
     0.5
@@ -98,7 +98,7 @@ def weighted_quantile_loss(forecast: Array, truth: Array, quantiles: Sequence[fl
 
 
 def diebold_mariano(a: Array, b: Array, horizon: int = 1) -> float:
-    """The p-value, two-sided, of losses a and b (n,) being equally large on average.
+    """Two-sided p-value of the hypothesis that losses a and b (n,) have equal means.
 
     Losses of forecasts `horizon` steps ahead are correlated over horizon - 1 lags: Diebold and
     Mariano (1995), with the small-sample factor and Student's t of Harvey, Leybourne and

@@ -19,8 +19,8 @@ def padded(sequences: Sequence[Any], value: Any = 0, multiple: int = 1) -> tuple
     Returns the batch (T, N, ...), T the longest rounded up to a `multiple`, in the sequences'
     dtype, and their lengths (N,), int64, which recurrent layers take as `lengths=`. Where a
     loss is masked step by step, `np.arange(T)[:, None] < lengths` is True within the
-    sequences. A jitted function is recorded once for each T, so a multiple of 8 spares it
-    seven of eight. Raises DataError for no sequences, an empty one, and those that
+    sequences. A jitted function is recorded once for each T, so a multiple of 8 saves
+    seven recordings of eight. Raises DataError for no sequences, an empty one, and those that
     differ in dtype or in anything but their first axis.
 
     >>> batch, lengths = padded([[1, 2, 3], [4]], value=-1)
@@ -77,7 +77,7 @@ def _holds(dtype: Any, value: Any) -> bool:
 def bucketed(
     lengths: Sequence[int] | Array, size: int, generator: Generator, pool: int = 50
 ) -> Iterator[Array]:
-    """Give the row numbers of shuffled batches of `size` sequences whose lengths are alike.
+    """Yield the row numbers of shuffled batches of `size` sequences of similar lengths.
 
     The rows are shuffled, then sorted by length within pools of `pool` batches; the batches
     come in a random order. Each row comes once; one batch may be smaller. Little is padded

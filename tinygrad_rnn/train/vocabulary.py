@@ -16,14 +16,14 @@ SPECIALS = ("pad", "unk", "bos", "eos")
 
 
 class Vocabulary:
-    """Numbers for tokens: words, characters or whatever hashes, each as a row of an embedding.
+    """Map tokens (words, characters, anything hashable) to integers, the rows of an embedding.
 
-    Of `Vocabulary(tokens, pad=, unk=, bos=, eos=)` the specials that are given come first, in
-    this order: what fills short sequences, what stands for tokens not known here, begin
-    and end. `vocabulary.pad` and so on are their numbers, None for those that are not there;
+    In `Vocabulary(tokens, pad=, unk=, bos=, eos=)` the special tokens that are given come first,
+    in this order: padding, unknown token, beginning and end of a sequence.
+    `vocabulary.pad` and so on are their numbers, None for those that are not there;
     `vocabulary.tokens` is all of it in order. `Vocabulary.build(sequences)` counts tokens.
 
-    `encode(tokens)` gives numbers (int64), `decode(numbers)` tokens; `len`, `in` and `==` work.
+    `encode(tokens)` returns integers (int64), `decode(numbers)` tokens; `len`, `in` and `==` work.
     Raises DataError for a token that comes twice or is spelled as a special, and in `encode`
     for one that is not known where there is no `unk`.
 

@@ -103,7 +103,7 @@ class SequentialLR(_Combined):
 
 
 class ChainedScheduler(_Combined):
-    """All schedules along one another: those that multiply, multiply together.
+    """Step several schedules together; the factors of those that multiply combine.
 
     >>> import tinygrad_rnn as tg
     >>> optimizer = tg.optim.SGD([tg.tensor([0.0], requires_grad=True)], lr=1.0)

@@ -46,7 +46,7 @@ class CosineAnnealingLR(LRScheduler):
 class CosineAnnealingWarmRestarts(LRScheduler):
     """Half a cosine from the base rate to eta_min in T_0 steps, again and again.
 
-    Each time it takes T_mult times as many steps. `step(epoch)` goes to a place, which may be
+    Each time it takes T_mult times as many steps. `step(epoch)` sets the position, which may be
     a fraction: epoch + batch / batches.
 
     >>> import tinygrad_rnn as tg

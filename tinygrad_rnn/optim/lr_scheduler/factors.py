@@ -104,7 +104,7 @@ class ConstantLR(LRScheduler):
 
 
 class LinearLR(LRScheduler):
-    """A factor from start_factor to end_factor along a line in total_iters steps.
+    """Change the factor linearly from start_factor to end_factor in total_iters steps.
 
     >>> import tinygrad_rnn as tg
     >>> opt = tg.optim.SGD([tg.tensor([1.0], requires_grad=True)], lr=1.0)
@@ -143,7 +143,7 @@ class LinearLR(LRScheduler):
 
 
 class LinearWarmup(LinearLR):
-    """From start_factor to 1 along a line in `steps` steps.
+    """Raise the factor linearly from start_factor to 1 in `steps` steps.
 
     >>> import tinygrad_rnn as tg
     >>> optimizer = tg.optim.SGD([tg.tensor([0.0], requires_grad=True)], lr=1.0)

@@ -127,7 +127,7 @@ def trained(
     rows: Rows, sizes: Sizes, base: str, options: Mapping[str, Any], *, seed: int, updates: int,
     label: str, path: Path | None, resume: bool, progress: bool,
 ) -> Outlook:  # fmt: skip
-    """One net, trained on batches of windows drawn at random: AdamW, its rate falling as a cosine.
+    """One net, trained on batches of windows drawn at random: AdamW, cosine schedule.
 
     Without early stopping: on the airline series, origins of 1957 and 1958, the mean absolute
     error was 18.3 with it, 17.0 with the whole of a short schedule.

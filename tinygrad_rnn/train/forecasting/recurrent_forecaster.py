@@ -105,7 +105,7 @@ class RecurrentForecaster:
         resume: bool = False,
         progress: bool = False,
     ) -> "RecurrentForecaster":
-        """Learn from all of y; checkpoints go to `folder`, and `resume` goes on from them."""
+        """Fit to all of y; checkpoints go to `folder`, and `resume` continues from them."""
         given, o = panel(y, past, future, self.options["calendar"]), self.options
         sizes = self.sizes = self._sized(given)
         if folder is not None:

@@ -51,8 +51,8 @@ def read_table(
     holds dates. `id_column` parts the rows into several series. The dates' frequency is inferred
     (`pandas.infer_freq`); dates missing between, and empty cells, are an error or, with
     `gaps="interpolate"`, filled along a straight line and noted. Dates with an offset are given in
-    `timezone`, else in UTC; those without are taken to be of `timezone`. Newest first is turned
-    round. The columns in `future` may go on in rows where all others are empty, which stay NaN.
+    `timezone`, else in UTC; those without are taken to be in `timezone`. Newest first is reversed.
+    The columns in `future` may go on in rows where all others are empty, which stay NaN there.
     Raises DataError naming file, line, column, what was expected and what to do.
     """
     path = Path(path)
