@@ -168,7 +168,7 @@ def rolling(args: argparse.Namespace, series: Series, s: Setting) -> Judgement |
     quick = {"updates": 5, "members": 1} if args.quick else {}
     model = RecurrentForecaster(
         s.horizon, season=s.season, lookback=s.lookback, cell=s.cell, hidden=args.hidden or 64,
-        seed=args.seed,        eager=args.eager, **ROLLING.get(args.data, {}), **quick,
+        seed=args.seed, eager=args.eager, **ROLLING.get(args.data, {}), **quick,
     )  # fmt: skip
     return judge_rolling(
         model, series.values, origins=origins, classic=not args.quick, progress=True,

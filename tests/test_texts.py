@@ -40,7 +40,12 @@ def test_a_vocabulary_of_anything_that_hashes() -> None:
     assert (v.pad, v.unk, v.bos, v.eos, len(v)) == (None, None, None, None, 3)
     assert v.decode(v.encode(["x", 7, ("a", 1)])) == ["x", 7, ("a", 1)]
     assert v == train.Vocabulary([("a", 1), 7, "x"]) != train.Vocabulary([("a", 1), 7], pad="x")
-    assert (7 in v, 8 in v, v.decode([])) == (True, False, [])
+    assert (7 in v, 8 in v, v.decode([]), v.decode(tg.tensor(v.encode([])))) == (
+        True,
+        False,
+        [],
+        [],
+    )
     assert train.Vocabulary.build([[1, "a"], ["a"]], unk=0).tokens == [0, "a", 1]
     assert repr(train.Vocabulary("ab", eos=".")) == "Vocabulary(3 tokens, eos='.')"
 

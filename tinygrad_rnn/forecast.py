@@ -25,7 +25,10 @@ from .train.forecasting.rolling_origins import Judgement, judge_rolling
 from .train.forecasting.table import labels, read_table
 
 READING = ("date_column", "id_column", "gaps", "separator", "decimal", "date_format", "timezone")
-MODEL = ("season", "lookback", "cell", "hidden", "layers", "members", "updates", "lr", "seed")
+MODEL: dict[str, type] = {
+    "season": int, "lookback": int, "cell": str, "hidden": int, "layers": int,
+    "members": int, "updates": int, "lr": float, "seed": int,
+}  # fmt: skip
 
 
 def arguments(argv: list[str] | None) -> argparse.Namespace:
@@ -59,7 +62,7 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     )
     fit.add_argument("--horizon", type=int, required=True, help="steps to forecast")
     fit.add_argument("--quantiles", default="0.05,0.25,0.5,0.75,0.95")
-    for name, kind in zip(MODEL, (int, int, str, *[int] * 4, float, int), strict=True):
+    for name, kind in MODEL.items():
         fit.add_argument(f"--{name}", type=kind, help="default: RecurrentForecaster's")
     fit.add_argument("--origins", type=int, default=12, help="forecasts to be judged by; 0: none")
     fit.add_argument(
@@ -85,7 +88,7 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     return p.parse_args(argv)
 
 
-def read(path: Path, how: dict[str, Any], shown: bool = True) -> tuple[Any, Any, Any]:
+def read(path: Path, how: dict[str, Any]) -> tuple[Any, Any, Any]:
     """Targets, past and future covariates of a file, as RecurrentForecaster takes them."""
     others = [*how["past"], *how["future"]]
     options = {name: how[name] for name in READING}
@@ -93,7 +96,7 @@ def read(path: Path, how: dict[str, Any], shown: bool = True) -> tuple[Any, Any,
     if columns is None and others:
         raise DataError("with --past or --future name the target, too: --column")
     table = read_table(path, columns and [*columns, *others], future=how["future"], **options)
-    for note in table.notes if shown else ():
+    for note in table.notes:
         print(f"note: {note}")
     y, past, future = {}, {}, {}
     for key, frame in table.frames.items():
@@ -198,10 +201,8 @@ def picture(parts: list[Any], model: RecurrentForecaster, y: Any, path: Path) ->
 
 def fit(args: argparse.Namespace) -> None:
     """Judge, learn from everything, save, forecast."""
-    start, how = (
-        time.perf_counter(),
-        {n: getattr(args, n) for n in (*READING, "column", "past", "future")},
-    )
+    start = time.perf_counter()
+    how = {n: getattr(args, n) for n in (*READING, "column", "past", "future")}
     y, past, future = read(args.data, how)
     try:
         quantiles = [float(q) for q in args.quantiles.split(",")]

@@ -116,7 +116,7 @@ class Vocabulary:
     def decode(self, numbers: Any) -> list[Any]:
         """Tokens of numbers, to the first `eos`; `pad` and `bos` are left out."""
         a = numbers.numpy() if isinstance(numbers, Tensor) else np.asarray(list(numbers))
-        whole = a.ndim == 1 and a.dtype.kind in "iu" and a.min() >= 0 and a.max() < len(self)
+        whole = a.ndim == 1 and a.dtype.kind in "iu" and ((a >= 0) & (a < len(self))).all()
         if a.shape != (0,) and not whole:
             raise DataError(
                 f"Vocabulary.decode: expected whole numbers (T,) from 0 to {len(self) - 1}, "

@@ -33,8 +33,8 @@ def is_number(cell: str) -> bool:
     >>> [is_number(c) for c in ("1.5", "-1.234,5", "1e3", "2000-01", "")]
     [True, True, True, False, False]
     """
-    cell = tight(cell)
-    return any(re.fullmatch(p, cell) for p in (_PLAIN, _POINT, _COMMA, _INFINITE.lower()))
+    cell = tight(cell).lower()
+    return any(re.fullmatch(p, cell) for p in (_PLAIN, _POINT, _COMMA, _INFINITE))
 
 
 def tight(cell: str) -> str:
@@ -136,7 +136,7 @@ def _parsed(where: str, name: str, text: Any, date_format: str | None) -> Any:
     for family in families:
         found = [parsed for way in family if (parsed := _one_way(text, way)) is not None]
         if len(found) == 2 and not found[0].equals(found[1]):
-            found = [f for f in found if _even(f)] or found[:1]
+            found = [f for f in found if _even(f)] or found
             if len(found) == 2:
                 raise DataError(
                     f"{where}, line {text.index[0]}: dates such as {text.iloc[0]!r} in column "

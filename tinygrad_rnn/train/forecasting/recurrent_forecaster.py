@@ -108,8 +108,9 @@ class RecurrentForecaster:
         """Fit to all of y; checkpoints go to `folder`, and `resume` continues from them."""
         given, o = panel(y, past, future, self.options["calendar"]), self.options
         sizes = self.sizes = self._sized(given)
-        if folder is not None:
-            Path(folder).mkdir(parents=True, exist_ok=True)
+        where = None if folder is None else Path(folder)
+        if where is not None:
+            where.mkdir(parents=True, exist_ok=True)
         counts = {key: len(one.y) - sizes.length + 1 for key, one in given.items()}
         total = sum(counts.values())
         # validation begins where no window of training reaches into its targets
@@ -119,16 +120,13 @@ class RecurrentForecaster:
         def nets(way: Way, upto: Mapping[str, int], members: int, n: int) -> list[Outlook]:
             rows = rows_of(given, scalings_of(given, way.log, upto), sizes, upto, after=False)
             name = f"{way}{'' if upto is cut else ' on all'}"
-            paths = [
-                folder and Path(folder) / f"{name} {m}.safetensors".replace(" ", "_")
-                for m in range(members)
-            ]
             return [
                 trained(
                     rows, sizes, way.base, o, seed=o["seed"] + m, updates=n, label=f"{name} {m}",
-                    path=Path(path) if path else None, resume=resume, progress=progress,
+                    path=where and where / f"{name} {m}.safetensors".replace(" ", "_"),
+                    resume=resume, progress=progress,
                 )
-                for m, path in enumerate(paths)
+                for m in range(members)
             ]  # fmt: skip
 
         ways = ways_of(given, sizes, o["transforms"])

@@ -11,8 +11,8 @@ from tqdm import tqdm
 from ...errors import DataError
 from ...op import Array
 from .. import metrics
-from .baselines import drift, naive, seasonal_growth, seasonal_naive
-from .classic import ETS, theta
+from .baselines import all_baselines, drift, naive
+from .classic import ETS, MOST, theta
 from .panel import panel
 from .recurrent_forecaster import RecurrentForecaster
 
@@ -43,13 +43,11 @@ class Judgement(NamedTuple):
         found = {}
         for name, forecast in self.forecasts.items():
             losses, errors = self.losses(name), np.abs(forecast - self.truth)
-            with np.errstate(divide="ignore", invalid="ignore"):  # the season repeats itself: inf
-                mase = float((errors.mean(axis=(1, 2)) / self.scales).mean())
             row = {
                 "MAE": float(errors.mean()),
                 "spread": float(errors.mean(axis=(0, 2)).std()),
                 "RMSE": metrics.rmse(forecast, self.truth),
-                "MASE": mase,
+                "MASE": float((errors.mean(axis=(1, 2)) / self.scales).mean()),
                 "WQL": float("nan"), "wide": float("nan"), "half": float("nan"),
             }  # fmt: skip
             if name in self.quantiles:
@@ -89,8 +87,8 @@ def judge_rolling(
                 f"values; {origins} origins {step} apart and a horizon of {h} take {backs[0]}"
             )
     notes = []
-    if any(len(one.y) > 1000 for one in whole.values()) and classic:
-        notes.append("ETS and Theta read the last 1,000 values")
+    if any(len(one.y) > MOST for one in whole.values()) and classic:
+        notes.append(f"ETS and Theta read the last {MOST:,} values")
     truth, means, bands = [], dict[str, list[Any]](), dict[str, list[Any]]()
     smoothers: dict[Any, ETS] = {}
     for i, back in enumerate(tqdm(backs, "origins", leave=False, disable=not progress or None)):
@@ -99,10 +97,11 @@ def judge_rolling(
             own = None if folder is None else Path(folder) / f"origin_{i}"
             shown = progress and not refit
             model.fit(before, past, future, progress=shown, folder=own, resume=resume)
+            season = model.sizes.season
         ours, quantiles = (
             _by_key(f(before, past, future)) for f in (model.predict, model.predict_quantiles)
         )
-        season, now = model.sizes.season, dict[str, list[Any]]()
+        now = dict[str, list[Any]]()
         for key, one in whole.items():
             history, n = one.y[: len(one.y) - back], len(one.y) - back
             forecast = np.reshape(np.asarray(ours[key]), (h, -1))
@@ -122,27 +121,29 @@ def judge_rolling(
         truth.append(now.pop("truth"))
         for what, cases in now.items():
             (bands if what.endswith(" q") else means).setdefault(what, []).append(cases)
-    scales = []
-    for one in whole.values():
-        first = one.y[: len(one.y) - backs[0]]
-        lag = model.sizes.season if len(first) > model.sizes.season else 1
-        scale, moved = (np.abs(first[k:] - first[:-k]).mean(axis=0) for k in (lag, 1))
-        # a series that repeats its season to the last bit is measured by its steps
-        scales += list(np.where(scale > 0, scale, np.where(moved > 0, moved, 1.0)))
     return Judgement(
         np.swapaxes(truth, 0, 1),
         {what: np.swapaxes(y_hat, 0, 1) for what, y_hat in means.items()},
         {what[:-2]: np.swapaxes(q, 0, 1) for what, q in bands.items()},
-        levels, np.array(scales), -(-h // step), notes,
+        levels,
+        np.concatenate([_scales(one.y[: len(one.y) - backs[0]], season) for one in whole.values()]),
+        -(-h // step),
+        notes,
     )  # fmt: skip
 
 
 def _simple(history: Array, horizon: int, season: int) -> dict[str, Array]:
-    found = {"naive": naive(history, horizon), "drift": drift(history, horizon)}
     if season > 1 and len(history) >= 2 * season:
-        found["seasonal naive"] = seasonal_naive(history, horizon, season)
-        found["seasonal naive x growth"] = seasonal_growth(history, horizon, season)
-    return found
+        return all_baselines(history, horizon, season)
+    return {"naive": naive(history, horizon), "drift": drift(history, horizon)}
+
+
+def _scales(first: Array, season: int) -> Array:
+    """Error (targets,) of the seasonal naive forecast in (T, targets), what MASE divides by."""
+    lag = season if len(first) > season else 1
+    scale, moved = (np.abs(first[k:] - first[:-k]).mean(axis=0) for k in (lag, 1))
+    # a series that repeats its season to the last bit is measured by its steps
+    return np.where(scale > 0, scale, np.where(moved > 0, moved, 1.0))
 
 
 def _cut(y: Any, back: int) -> Any:
