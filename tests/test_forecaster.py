@@ -16,7 +16,7 @@ from tinygrad_rnn.train.run import Run
 
 pd = pytest.importorskip("pandas")
 
-QUICK = {"season": 4, "lookback": 8, "hidden": 4, "updates": 3, "members": 2}
+QUICK = {"season": 4, "lookback": 8, "hidden": 4, "updates": 3, "members": 2, "eager": True}
 
 
 def wave(n=60, dates=True, name="y"):
@@ -124,6 +124,12 @@ def test_every_form_gives_the_same_forecast_in_its_own_form(fitted):
     many = RecurrentForecaster(3, **QUICK).fit({"a": y})
     np.testing.assert_array_equal(many.predict()["a"], series)
     np.testing.assert_array_equal(many.predict(y), series)  # a series it has not met
+
+
+def test_by_jit_it_learns_the_same(fitted):
+    by_jit = RecurrentForecaster(3, **(QUICK | {"eager": False})).fit(wave())
+    assert by_jit.scores == pytest.approx(fitted.scores, rel=1e-5)
+    np.testing.assert_allclose(by_jit.predict_quantiles(), fitted.predict_quantiles(), 1e-5)
 
 
 def test_the_future_is_forecast_as_the_test_period_was(fitted):
