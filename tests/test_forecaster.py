@@ -155,7 +155,7 @@ def test_future_covariates_are_learnt():
     rng = np.random.default_rng(0)
     x = rng.uniform(-1, 1, size=330)
     y = 3 * x[:320] + rng.normal(size=320) / 10
-    o = {"season": 1, "lookback": 4, "hidden": 8, "updates": 100, "members": 1, "lr": 0.05}
+    o = {"season": 1, "lookback": 4, "hidden": 8, "updates": 60, "members": 1, "lr": 0.05}
     model = RecurrentForecaster(5, refit=0, **o).fit(y[:300], future=x[:300])
     found = model.predict(future=x[300:305])
     assert np.abs(found - y[300:305]).mean() < 0.3 * np.abs(y[300:305]).mean()

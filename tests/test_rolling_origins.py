@@ -127,12 +127,12 @@ def test_a_season_repeated_exactly_is_measured_by_its_steps():
     assert np.isfinite([row["MASE"] for row in judged.rows().values()]).all()
 
 
-OPTIONS = "--horizon 3 --lookback 8 --hidden 4 --updates 3 --members 1".split()
+OPTIONS = "--horizon 3 --lookback 8 --hidden 4 --updates 3 --members 1 --eager".split()
 
 
-def fit(tmp_path, *arguments, how=("--eager",)):
+def fit(tmp_path, *arguments):
     model = ["--model", str(tmp_path / "m.safetensors"), "-o", str(tmp_path / "f.csv")]
-    forecast.main(["fit", str(tmp_path / "d.csv"), *OPTIONS, *how, *model, *arguments])
+    forecast.main(["fit", str(tmp_path / "d.csv"), *OPTIONS, *model, *arguments])
     return pd.read_csv(tmp_path / "f.csv")
 
 
@@ -175,7 +175,7 @@ def test_columns_ids_and_a_future_that_is_known(tmp_path, capsys):
     assert found["date"].tolist()[:3] == ["2019-04", "2019-07", "2019-10"]
     pd.concat([part.iloc[:77] for part in rows]).to_csv(tmp_path / "d.csv", index=False)
     (tmp_path / "f.csv").write_text("a\n")
-    fit(tmp_path, *more, "--origins", "0", how=())  # by tg.jit
+    fit(tmp_path, *more, "--origins", "0")
     assert "no forecast yet" in capsys.readouterr().out
 
 
