@@ -127,12 +127,12 @@ def test_a_season_repeated_exactly_is_measured_by_its_steps():
     assert np.isfinite([row["MASE"] for row in judged.rows().values()]).all()
 
 
-OPTIONS = "--horizon 3 --lookback 8 --hidden 4 --updates 3 --members 1 --eager".split()
+OPTIONS = ["--horizon", "3", "--lookback", "8", "--hidden", "4", "--updates", "3", "--members", "1"]
 
 
 def fit(tmp_path, *arguments):
     model = ["--model", str(tmp_path / "m.safetensors"), "-o", str(tmp_path / "f.csv")]
-    forecast.main(["fit", str(tmp_path / "d.csv"), *OPTIONS, *model, *arguments])
+    forecast.main(["fit", str(tmp_path / "d.csv"), *OPTIONS, "--eager", *model, *arguments])
     return pd.read_csv(tmp_path / "f.csv")
 
 

@@ -16,7 +16,7 @@ from ...switches import no_grad
 from ...tensors import Tensor
 from ..run import Run
 from .outlook import BASES, Outlook, outlook_loss
-from .panel import One
+from .panel import One, named
 from .scaling import Scaling
 
 MOST_VALIDATED = 512  # windows: more cost time and tell no more
@@ -84,8 +84,7 @@ def scalings_of(given: Mapping[str, One], log: bool, cut: Mapping[str, int]) -> 
         try:
             found[key] = [Scaling.fit(column[:n], log) for column in one.y.T]
         except DataError as error:
-            where = f"series {key!r}" if key else "the series"
-            raise DataError(f"{where}, its first {n} rows: {error}") from None
+            raise DataError(f"{named(key)}, its first {n} rows: {error}") from None
         for column in [*one.past.T, *one.future.T]:
             std = float(np.std(column[:n]))
             found[key].append(Scaling(float(np.mean(column[:n])), std if std > 0 else 1.0, False))

@@ -30,6 +30,11 @@ class One(NamedTuple):
     form: Form
 
 
+def named(key: str) -> str:
+    """A series in messages: by its id, where it has one."""
+    return f"series {key!r}" if key else "the series"
+
+
 def panel(
     y: Any, past: Any = None, future: Any = None, calendar: bool = False, ahead: int = 0
 ) -> dict[str, One]:
@@ -46,7 +51,7 @@ def panel(
         raise DataError(f"series are given as a dict by ids that are strings, got {list(y)}")
     found = {}
     for key, series in y.items():
-        name = f"series {key!r}" if key != "" else "the series"
+        name = named(key)
         parts = []
         for what, given in (("past", past), ("future", future)):
             if isinstance(given, Mapping):

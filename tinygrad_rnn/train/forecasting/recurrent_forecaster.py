@@ -27,7 +27,7 @@ from .fitting import (
     ways_of,
 )
 from .outlook import Outlook
-from .panel import One, comparable, continued, like, packed, panel, tail, unpacked
+from .panel import One, comparable, continued, like, named, packed, panel, tail, unpacked
 from .scaling import Scaling
 
 # steps in a season by a pandas frequency's first letter
@@ -240,9 +240,9 @@ class RecurrentForecaster:
         for key, one in given.items():
             if len(one.y) < needed:
                 raise DataError(
-                    f"{f'series {key!r}' if key else 'the series'} has {len(one.y)} values; a "
-                    f"season of {season}, lookback {lookback} and horizon {o['horizon']} need "
-                    f"{needed}; take a shorter lookback or horizon"
+                    f"{named(key)} has {len(one.y)} values; a season of {season}, lookback "
+                    f"{lookback} and horizon {o['horizon']} need {needed}; "
+                    "take a shorter lookback or horizon"
                 )
         widths = (first.y.shape[1], first.past.shape[1], first.future.shape[1])
         return Sizes(season, lookback, o["horizon"], widths)

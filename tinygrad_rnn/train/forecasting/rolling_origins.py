@@ -13,7 +13,7 @@ from ...op import Array
 from .. import metrics
 from .baselines import all_baselines, drift, naive
 from .classic import ETS, MOST, theta
-from .panel import panel
+from .panel import named, panel
 from .recurrent_forecaster import RecurrentForecaster
 
 
@@ -83,8 +83,8 @@ def judge_rolling(
     for key, one in whole.items():
         if len(one.y) <= backs[0]:
             raise DataError(
-                f"judge_rolling: {f'series {key!r}' if key else 'the series'} has {len(one.y)} "
-                f"values; {origins} origins {step} apart and a horizon of {h} take {backs[0]}"
+                f"judge_rolling: {named(key)} has {len(one.y)} values; {origins} origins "
+                f"{step} apart and a horizon of {h} take {backs[0]}"
             )
     notes = []
     if any(len(one.y) > MOST for one in whole.values()) and classic:
