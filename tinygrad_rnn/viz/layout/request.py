@@ -142,23 +142,28 @@ def _source(t: Template) -> str:
                     if port.leaves == leaves:
                         same.node(name)
     firsts = [next((n for n in names if n[0] == "n"), "") for names in t.order]
+    part = _parts(t)
     for low, high in pairwise(filter(None, firsts)):
-        if not _joined(t, int(low[1:]), int(high[1:])):
+        if part[int(low[1:])] != part[int(high[1:])]:
             g.edge(low, high, style="invis")
     for names in t.order:
         _in_order(g, names, joined, {f"n{k}" for *_, k in t.ways.rails})
     return str(g.source)
 
 
-def _joined(t: Template, a: int, b: int) -> bool:
-    """Whether edges lead from one node to another, whichever way."""
-    found, waiting = {a}, [a]
-    while waiting:
-        k = waiting.pop()
-        near = [e if s == k else s for s, e in t.edges if k in (s, e)]
-        waiting += set(near) - found
-        found.update(near)
-    return b in found
+def _parts(t: Template) -> list[int]:
+    """A number for each node: the same for all that edges join, whichever way."""
+    part = list(range(len(t.lines)))
+
+    def top(k: int) -> int:
+        while part[k] != k:
+            part[k] = part[part[k]]
+            k = part[k]
+        return k
+
+    for s, e in t.edges:
+        part[top(s)] = top(e)
+    return [top(k) for k in range(len(part))]
 
 
 def _leftwards(t: Template) -> set[tuple[int, int]]:
