@@ -99,6 +99,24 @@ def test_totals_rates_and_the_triangle_agree(name):
         np.testing.assert_allclose(total, c.totals[path], 2e-5, err_msg=path)
 
 
+def test_where_layers_are_cut_no_path_leads_back():
+    """A loss takes all rows at once: those of other steps are no way around the cut."""
+    g = gallery.generator()
+    W, U = (nn.Parameter(g.normal((H, H)) / 2, name=name) for name in "WU")
+    h = k = tg.zeros(N, H)
+    hs = []
+    for t, x_t in enumerate(x()):
+        h = tg.tanh(x_t + (h.detach() if t == 2 else h) @ W)
+        h.name = "h"
+        hs.append(h)
+    z = tg.stack(hs) * 2
+    for t, z_t in enumerate(z):
+        k = tg.tanh(z_t + (k.detach() if t == 2 else k) @ U)
+        k.name = "k"
+    rate = viz.gradient_flow(z.sum() + k.sum()).table().rates["h"]
+    assert (rate.loss_step, rate.first_step, rate.stop) == (3, 2, "absent")
+
+
 @NETS
 def test_what_the_film_tells_adds_up_to_the_same(name):
     def told(loss):

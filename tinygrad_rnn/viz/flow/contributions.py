@@ -1,6 +1,5 @@
 """Backpropagation told step by step: every contribution of a sweep, in words and numbers."""
 
-from collections import defaultdict
 from collections.abc import Collection
 from typing import Any, NamedTuple
 
@@ -12,7 +11,7 @@ from ...op import Array
 from ..graph.arrivals import value_of, whole_of
 from ..graph.graph import Edge, Graph, nodes_below
 from ..graph.losses import edge_key
-from ..graph.series import Row
+from ..graph.series import Row, by_whole
 from ..layout.labels import low
 from .gate import Gate
 from .sweep import own_sweep
@@ -83,10 +82,7 @@ class _Teller(Gate):
         super().__init__(blocked)
         self.graph = graph
         self.edges = {edge_key(graph, e): e for e in graph.edges}
-        self.series: dict[int, list[Row]] = defaultdict(list)  # by edge
-        for row in self.edges:
-            if isinstance(row, Row):
-                self.series[row.of].append(row)
+        self.series = by_whole(self.edges)  # by edge
         self.nodes = {n.seq: n for n in nodes_below(root)}
         self.slices = frozenset(v.key for v in graph.vertices if v.op == "index")
         self.told: list[Contribution] = []

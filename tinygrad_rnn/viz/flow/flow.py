@@ -18,7 +18,7 @@ from ...op import Array, Deferred, Op
 from ..graph.arrivals import groups_of, is_carried, value_of, whole_of
 from ..graph.graph import Edge, Graph, Vertex
 from ..graph.losses import edge_key, other_losses, reached
-from ..graph.series import Row
+from ..graph.series import Row, by_whole
 from ..graph.values import Values
 from .figures import TERMS, Figures
 from .gate import Gate
@@ -43,7 +43,7 @@ class Flow(Figures):
         self._shown: set[Any] = set()
         self.slices: set[int] = set()  # keys of index nodes of which we must see the gradient
         self._special: dict[Any, list[Any]] = defaultdict(list)  # edge: groups; none if blocked
-        self._series: dict[int, list[Row]] = defaultdict(list)  # node or edge: rows
+        self._series = by_whole(())  # of nodes and edges
         self._gate = Gate(())
         self._reached: set[int] | None = None  # vertices that a path leads to; None: all
         self._steps: dict[int, set[int]] = defaultdict(set)  # of parameters, by vertex
@@ -71,9 +71,7 @@ class Flow(Figures):
                 for name in names:
                     self._special[name].append(group)
                 self._to_come[group] = len(names)
-        for row in [v.key for v in graph.vertices] + [e.key for e in graph.edges]:
-            if isinstance(row, Row):
-                self._series[row.of].append(row)
+        self._series = by_whole([v.key for v in graph.vertices] + [e.key for e in graph.edges])
         if from_step is not None:
             blocked = other_losses(graph, from_step)
             self._gate, self._reached = Gate(blocked), reached(graph, blocked)

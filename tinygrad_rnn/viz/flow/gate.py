@@ -1,13 +1,12 @@
 """What watches a sweep and holds some of it back."""
 
-from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
 
 from ..graph.arrivals import whole_of
-from ..graph.series import Row
+from ..graph.series import by_whole
 
 
 class Gate:
@@ -15,14 +14,9 @@ class Gate:
 
     slices: frozenset[int] = frozenset()
 
-    def __init__(self, blocked: Iterable[Any]):
-        self.blocked: set[int] = set()
-        self.rows: dict[int, list[Row]] = defaultdict(list)  # of series, by edge
-        for edge in blocked:
-            if isinstance(edge, Row):
-                self.rows[edge.of].append(edge)
-            else:
-                self.blocked.add(edge)
+    def __init__(self, blocked: Collection[Any]):
+        self.blocked = set(blocked)
+        self.rows = by_whole(blocked)  # of series, by edge
 
     def total(self, node: Any, g: Any) -> None:
         """A node's cotangent: not looked at."""

@@ -5,7 +5,6 @@ cache. A graph with gradient hooks, which see one gradient, is swept once for ea
 """
 
 import math
-from collections import defaultdict
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,7 +16,7 @@ from ...op import Array
 from ..graph.arrivals import whole_of
 from ..graph.graph import Graph, nodes_below
 from ..graph.losses import Entry, edges_but_of, entries, reached
-from ..graph.series import Row
+from ..graph.series import by_whole
 from .flow import Flow
 from .gate import Gate
 from .rates import Members
@@ -42,10 +41,7 @@ class _Seeds(Gate):
     def __init__(self, seeds: dict[Any, int], blocked: set[Any]):
         super().__init__(blocked)
         self.seeds = seeds  # by edge
-        self.parts: dict[int, list[Row]] = defaultdict(list)  # of edges of series
-        for edge in seeds:
-            if isinstance(edge, Row):
-                self.parts[edge.of].append(edge)
+        self.parts = by_whole(seeds)  # of edges of series
 
     def passes(self, node: Any, k: int, c: Any) -> Any:
         """A contribution, on the edges where a loss enters with its seed."""

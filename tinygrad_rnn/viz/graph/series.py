@@ -6,7 +6,8 @@ Where a later layer reads one step by step, it is drawn as a row of each step, n
 that all steps lead to and come from; so the layers of a net stand above each other.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,6 +29,15 @@ class Row(NamedTuple):
     def part(self, whole: Array) -> Array:
         """The row itself."""
         return np.moveaxis(whole, self.axis, 0)[self.row]
+
+
+def by_whole(keys: Iterable[Any]) -> dict[int, list[Row]]:
+    """The rows among the keys of vertices or edges, by what they are rows of."""
+    found: dict[int, list[Row]] = defaultdict(list)
+    for key in keys:
+        if isinstance(key, Row):
+            found[key.of].append(key)
+    return found
 
 
 class Series(NamedTuple):
