@@ -22,7 +22,6 @@ import numpy as np
 from _common import descend, go, options, picture, table, writable, written
 from _ngram import KneserNey, lzma_bits
 from _texts import diagrams, spread, units
-from threadpoolctl import threadpool_limits
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import nn, optim, train
@@ -88,14 +87,13 @@ def bits(model: Any, forward: Any, ids: Any, lanes: int = 1, lr: float = 0.0) ->
 
     With a rate the model learns on: each 20 characters, once they are coded, are a step of
     descent for those that follow (Mikolov et al., Interspeech 2010; Krause et al., ICML
-    2018). What it learned is forgotten afterwards. BLAS has one thread: with rows of one its
-    threads wait for each other, twelve times as long as the work takes on busy cores.
+    2018). What it learned is forgotten afterwards.
     """
     model.eval()
     start, optimizer = model.state_dict(), optim.SGD(model.parameters(), lr=lr)
     stream = train.StreamBatches((ids[:-1], ids[1:]), lanes, 20 if lr else 500)
     total = 0.0
-    with threadpool_limits(1, "blas"), nullcontext() if lr else tg.no_grad():
+    with nullcontext() if lr else tg.no_grad():
         for window in train.tbptt(forward, stream.data, None, stream.steps):
             total += window.loss.item() * (window.end - window.fresh)
             if lr:

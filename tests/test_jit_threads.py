@@ -9,8 +9,19 @@ from typing import Any
 import numpy as np
 import pytest
 from processes import python
+from threadpoolctl import threadpool_info, threadpool_limits
 
 import tinygrad_rnn as tg
+from tinygrad_rnn.compiler.runtime.threads import num_threads
+from tinygrad_rnn.op import primitive
+
+blas_threads: list[int] = []
+
+
+@primitive(shape=lambda x: x.shape)  # type: ignore[untyped-decorator]
+def counting_blas_threads(x: Any) -> Any:
+    blas_threads.extend(a["num_threads"] for a in threadpool_info() if a["user_api"] == "blas")
+    return x.copy()
 
 
 @pytest.fixture(autouse=True)
@@ -103,3 +114,39 @@ def test_index_arrays_of_equal_numbers_are_two_if_they_lie_around() -> None:
     assert fast(x).tolist()[:3] == [-1, -10, -100]
     j[0] = 2
     assert fast(x).tolist()[:3] == [1 - 200, -10, -100]
+
+
+@pytest.mark.parametrize(
+    ("shape", "columns", "threads", "found"),
+    [
+        ((20, 1, 64), 8, 2, 2),  # OpenBLAS itself keeps it on one: not worth a call
+        ((20, 1, 128), 128, 2, 1),  # too little for two
+        ((20, 128), 128, 2, 1),  # a vector at the end
+        ((40, 1, 512), 1024, 2, 2),
+        ((40, 1, 512), 1024, 1, 1),
+    ],
+)
+def test_blas_has_one_thread_where_it_would_wait_for_more(
+    shape: tuple[int, ...], columns: int, threads: int, found: int
+) -> None:
+    @tg.jit
+    def fast(x: Any, W: Any) -> Any:
+        h, states = tg.zeros(*shape[1:]), []
+        for x_t in x:
+            h = tg.tanh(x_t + h)
+            states.append(h)
+        return counting_blas_threads(tg.stack(states) @ W if len(shape) == 3 else h @ W)
+
+    x, W = tg.ones(*shape), tg.ones(shape[-1], columns)
+    before = num_threads()
+    tg.set_num_threads(threads)
+    try:
+        fast(x, W)  # loads the other BLAS
+        blas_threads.clear()
+        with threadpool_limits(2, "blas"):
+            fast(x, W)
+            assert {found} == set(blas_threads)
+            after = {a["num_threads"] for a in threadpool_info() if a["user_api"] == "blas"}
+            assert after == {2}
+    finally:
+        tg.set_num_threads(before)

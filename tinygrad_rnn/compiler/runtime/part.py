@@ -18,6 +18,7 @@ from . import interpret
 from .interpret import Values
 from .memory import Held
 from .runner import Runner
+from .threads import on_one_thread, spread
 
 
 def warn_of_defect(error: Exception) -> None:
@@ -102,6 +103,8 @@ class Part:
             except Exception as error:
                 warn_of_defect(error)
                 self.steps.append(Interpreted(item, "the code generator failed"))
+        self.spread = sum(spread(i) for i in program.items if isinstance(i, Instr))
+        self.spread += sum(spread(r.kernel) for r in self.runners)
 
     def _eager(self, instr: Instr) -> None:
         if not lowering(instr.op).slices or not isinstance(instr.inputs[0], Value):
@@ -113,6 +116,9 @@ class Part:
 
     def run(self, values: Values, held: Held) -> None:
         """Run everything on `values`, which grows by all that is computed."""
+        on_one_thread(self._run, self.spread, values, held)
+
+    def _run(self, values: Values, held: Held) -> None:
         for step in self.steps:
             step.run(values, held)
 

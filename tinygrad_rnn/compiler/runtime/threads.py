@@ -8,21 +8,26 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
+import numpy as np
 from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
 from ..codegen import Kernel
-from ..lowering.table import weighing
+from ..ir import Instr, Value
+from ..lowering.table import lowering, weighing
 
 # products and pointwise work of a loop below which a second thread costs more than it brings
 LEAST_WORK = 20_000_000
+# OpenBLAS spreads a product with more multiplications than this over threads of its own
+_LEAST_SPREAD = {"matrices": 262_144, "vector": 9_216}
 _settings = {"threads": os.cpu_count() or 1}
 
 
 def set_num_threads(n: int) -> None:
-    """Let compiled loops use up to n threads (default: the cores of the machine).
+    """Let compiled functions use up to n threads (default: the cores of the machine).
 
-    The rows of a batch are shared out over them; the same n gives the same bits. Calls that
-    are running in other threads go on with what they began with.
+    The rows of a batch are shared out over them; the same n gives the same bits. With 1, BLAS
+    has one thread, too, while such a function runs. Calls that are running in other threads go
+    on with what they began with.
     """
     if isinstance(n, bool) or not isinstance(n, int) or n < 1:
         raise ValueError(f"set_num_threads: n must be a whole number from 1, got {n!r}")
@@ -60,6 +65,22 @@ def work(kernel: Kernel) -> int:
     return total * kernel.loop.count
 
 
+def spread(item: Instr | Kernel) -> int:
+    """Multiplications that OpenBLAS might spread over threads of its own; 0 if it does not."""
+    if not isinstance(item, Instr):  # float32 has our tiles
+        total = work(item) if any(a.dtype == np.float64 for a in item.arguments) else 0
+        return total if total > _LEAST_SPREAD["matrices"] else 0
+    product = lowering(item.op).product
+    if product is None:
+        return 0
+    lefts = item.inputs[::2] if product.left_transposed else item.inputs[:1]
+    shape = item.out.shape
+    columns = shape[-1] if item.array(1).ndim > 1 else 1
+    total = columns * sum(math.prod(a.shape) for a in lefts if isinstance(a, Value))
+    vector = math.prod(shape) == max(shape, default=1)
+    return total if total > _LEAST_SPREAD["vector" if vector else "matrices"] else 0
+
+
 class _Pool:
     """Threads for all shards but the first, and BLAS held to one thread while they work."""
 
@@ -88,7 +109,7 @@ class _Pool:
         """Only where it is used: set back to two, OpenBLAS' own threads spin and take a core."""
         with self.lock:
             if not self.holders:
-                self.blas = self.blas or ThreadpoolController()
+                self.blas = self.blas or _all_blas()
                 self.limit = self.blas.limit(limits=1, user_api="blas")
             self.holders += 1
         try:
@@ -98,6 +119,12 @@ class _Pool:
                 self.holders -= 1
                 if not self.holders:
                     self.limit.restore_original_limits()
+
+
+def _all_blas() -> ThreadpoolController:
+    import scipy.linalg.cython_blas  # noqa: F401  # kernels call this one; found once loaded
+
+    return ThreadpoolController()
 
 
 def _started(size: int) -> ThreadPoolExecutor:
@@ -130,3 +157,16 @@ def in_parallel(call: Callable[..., Any], jobs: list[list[Any]], blas: bool) -> 
         finally:  # whatever happens: they write to memory that others will use
             wait(waiting)
         return [own, *(future.result() for future in waiting)]
+
+
+def on_one_thread(call: Callable[..., None], multiplications: int, *args: Any) -> None:
+    """Call it; BLAS gets one thread unless there is work for more, of those that are allowed.
+
+    What waits for OpenBLAS' threads spins: a character model that reads one row took twelve times
+    as long as its work on cores that others used.
+    """
+    if multiplications and (num_threads() == 1 or multiplications < LEAST_WORK):
+        with _pools[0].one_blas_thread():
+            call(*args)
+    else:
+        call(*args)
