@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import tinygrad_rnn as tg
+from tinygrad_rnn import train
 from tinygrad_rnn.train import RecurrentForecaster
 from tinygrad_rnn.train.forecasting.conformal import conformal_margins
 from tinygrad_rnn.train.forecasting.fitting import Sizes, rows_of, scalings_of
@@ -246,6 +247,9 @@ BAD = {
     "constant": (lambda: fit({"a": wave(), "b": np.full(60, 3.0)}), "series 'b', its first .* all equal"),
     "complex": (lambda: fit(np.full(60, 1j)), "holds complex numbers"),
     "backwards": (lambda: fit(pd.Series(np.arange(60.0), pd.date_range("2000", periods=60, freq="-1D"))), "not in even steps"),
+    "judging what": (lambda: train.judge_rolling(3, wave()), "model must be a RecurrentForecaster, got int"),
+    "origins": (lambda: train.judge_rolling(RecurrentForecaster(3), wave(), origins=2.5), "origins must be a whole"),
+    "no path": (lambda: train.read_table(wave()), "path must name a CSV file, got pandas.Series"),
     "one quantile": (lambda: RecurrentForecaster(1, quantiles=0.5), "quantiles must be a list"),
     "seed": (lambda: RecurrentForecaster(1, seed=-1), "seed must be a whole number from 0"),
     "uneven": (lambda: fit(wave().drop(wave().index[7])), "not in even steps"),

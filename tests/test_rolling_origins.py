@@ -111,7 +111,7 @@ def test_refit_learns_anew_at_every_origin_and_several_series_are_cases():
     last = RecurrentForecaster(3, **QUICK).fit({"a": y["a"][:77], "b": y["b"][:67]})
     np.testing.assert_array_equal(judged.forecasts["LSTM"][1, 1], last.predict()["b"])
     for options, message in (
-        ({"origins": 0}, "must be at least 1"),
+        ({"origins": 0}, "origins must be a whole number from 1, got 0"),
         ({"origins": 90}, "'a' has 80 values; 90 origins 1 apart"),
         ({"origins": 60}, "has 8 values; .* need 14"),
     ):

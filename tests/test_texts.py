@@ -59,6 +59,7 @@ BAD = {
     "too large": (lambda: train.Vocabulary("ab").decode([0, 2]), "from 0 to 1, got .0, 2."),
     "negative": (lambda: train.Vocabulary("ab").decode([-1]), "from 0 to 1"),
     "floats": (lambda: train.Vocabulary("ab").decode([0.0]), "whole numbers"),
+    "no numbers": (lambda: train.Vocabulary("ab").decode(None), "whole numbers .* got None"),
     "a batch": (lambda: train.Vocabulary("ab").decode(np.zeros((2, 2), int)), "whole numbers"),
     "no sequences": (lambda: train.padded([]), "no sequences"),
     "an empty one": (lambda: train.padded([[1], []]), "sequence 1 has no steps"),
@@ -90,6 +91,8 @@ def test_what_is_no_sequence_is_refused() -> None:
         train.Vocabulary.build("abc")
     with pytest.raises(TypeError, match="expected sequences of hashable tokens"):
         train.Vocabulary.build([1, 2])
+    with pytest.raises(TypeError, match="Vocabulary: expected hashable tokens"):
+        train.Vocabulary([["a"]])
     with pytest.raises(TypeError, match="expected a sequence of tokens, got NoneType"):
         train.Vocabulary("abc").encode(None)
     with pytest.raises(TypeError, match="one sequence is encoded at a time"):

@@ -68,6 +68,8 @@ class Attention(Module):
 
     def prepare(self, states: Tensor, lengths: Any = None) -> Memory:
         """What the steps of one batch share: states (T, N, K), `lengths` (N,) as of `nn.LSTM`."""
+        if not hasattr(states, "ndim"):
+            raise DTypeError(f"Attention: states must be a tensor, got {kind(states)}")
         if states.ndim != 3 or states.shape[2] != self.memory_size:
             raise ShapeError(
                 f"Attention: states must be (T, N, {self.memory_size}), got {states.shape}"

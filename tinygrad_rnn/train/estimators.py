@@ -205,8 +205,8 @@ class SequenceClassifier(ClassifierMixin, _SequenceEstimator):  # type: ignore[m
     ) -> Self:  # fmt: skip
         """Train on sequences X and their classes y (N,)."""
         y = _checked(X, y, None)
-        check_classification_targets(y)
         try:
+            check_classification_targets(y)
             self.classes_, numbers = np.unique(y, return_inverse=True)
         except TypeError as error:  # None among strings
             raise ValueError(

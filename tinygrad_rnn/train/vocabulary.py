@@ -47,8 +47,11 @@ class Vocabulary:
     ):
         given = dict(zip(SPECIALS, (pad, unk, bos, eos), strict=True))
         self.specials = {name: token for name, token in given.items() if token is not None}
-        self.tokens: list[Any] = [*self.specials.values(), *tokens]
-        self._number = {token: k for k, token in enumerate(self.tokens)}
+        try:
+            self.tokens: list[Any] = [*self.specials.values(), *tokens]
+            self._number = {token: k for k, token in enumerate(self.tokens)}
+        except TypeError as error:
+            raise TypeError(f"Vocabulary: expected hashable tokens ({error})") from None
         if len(self._number) < len(self.tokens):
             twice = next(t for t, n in Counter(self.tokens).items() if n > 1)
             names = [name for name, token in self.specials.items() if token == twice]
@@ -115,7 +118,10 @@ class Vocabulary:
 
     def decode(self, numbers: Any) -> list[Any]:
         """Tokens of numbers, to the first `eos`; `pad` and `bos` are left out."""
-        a = numbers.numpy() if isinstance(numbers, Tensor) else np.asarray(list(numbers))
+        if isinstance(numbers, Tensor):
+            a = numbers.numpy()
+        else:
+            a = np.asarray(list(numbers) if np.iterable(numbers) else numbers)
         whole = a.ndim == 1 and a.dtype.kind in "iu" and ((a >= 0) & (a < len(self))).all()
         if a.shape != (0,) and not whole:
             raise DataError(

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from ...errors import DataError
+from ...errors import DataError, kind
 from ...op import Array
 from .. import metrics
 from .baselines import all_baselines, drift, naive
@@ -74,8 +74,11 @@ def judge_rolling(
     as ETS and Theta always are (not with `classic` False). Checkpoints go to `folder`.
     Raises DataError where too little is left to learn from.
     """
-    if origins < 1 or step < 1:
-        raise DataError(f"judge_rolling: origins {origins} and step {step} must be at least 1")
+    if not isinstance(model, RecurrentForecaster):
+        raise DataError(f"judge_rolling: model must be a RecurrentForecaster, got {kind(model)}")
+    for what, value in (("origins", origins), ("step", step)):
+        if not isinstance(value, int | np.integer) or value < 1:
+            raise DataError(f"judge_rolling: {what} must be a whole number from 1, got {value!r}")
     h, name = model.options["horizon"], model.options["cell"].upper()
     levels = model.options["quantiles"]
     whole = panel(y, past, future, model.options["calendar"])

@@ -1,6 +1,7 @@
 """Tables of series, read from files by pandas and checked before anything is learnt from them."""
 
 import csv
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...errors import DataError
+from ...errors import DataError, kind
 from .cells import EMPTY, dates, inferred, is_number, numbers, pandas
 
 
@@ -55,6 +56,8 @@ def read_table(
     The columns in `future` may go on in rows where all others are empty, which stay NaN there.
     Raises DataError naming file, line, column, what was expected and what to do.
     """
+    if not isinstance(path, str | os.PathLike):
+        raise DataError(f"read_table: path must name a CSV file, got {kind(path)}")
     path = Path(path)
     if gaps not in ("error", "interpolate"):
         raise DataError(f"read_table: gaps must be 'error' or 'interpolate', got {gaps!r}")
