@@ -234,6 +234,14 @@ def test_a_fit_that_was_killed_goes_on_to_the_same_bits(tmp_path, monkeypatch, f
         RecurrentForecaster(3, **QUICK).fit(wave() + 1, folder=tmp_path, resume=True)
 
 
+def test_a_fit_whose_choice_was_shorter_goes_on_too(tmp_path):
+    models = [RecurrentForecaster(3, refit=0, **QUICK) for _ in range(2)]
+    for model, resume in zip(models, (False, True), strict=True):
+        model.fit(wave(), folder=tmp_path, resume=resume)
+    assert models[0].scores == models[1].scores
+    pd.testing.assert_series_equal(models[0].predict(), models[1].predict())
+
+
 BAD = {
     "horizon": (lambda: RecurrentForecaster(0), "horizon must be a whole number from 1"),
     "lr": (lambda: RecurrentForecaster(1, lr=0), "lr must be positive"),

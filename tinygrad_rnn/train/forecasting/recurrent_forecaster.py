@@ -117,28 +117,30 @@ class RecurrentForecaster:
         cut = {k: len(given[k].y) - sizes.horizon - max(n // 10, 1) + 1 for k, n in counts.items()}
         updates = o["updates"] or int(np.clip(2 * total, 100, 1500))
 
-        def nets(way: Way, upto: Mapping[str, int], members: int, n: int) -> list[Outlook]:
+        def nets(way: Way, upto: Mapping[str, int], members: range, n: int) -> list[Outlook]:
             rows = rows_of(given, scalings_of(given, way.log, upto), sizes, upto, after=False)
-            name = f"{way}{'' if upto is cut else ' on all'}"
+            name = f"{way}{' tried' * (n < updates)}{'' if upto is cut else ' on all'}"
             return [
                 trained(
                     rows, sizes, way.base, o, seed=o["seed"] + m, updates=n, label=f"{name} {m}",
                     path=where and where / f"{name} {m}.safetensors".replace(" ", "_"),
                     resume=resume, progress=progress,
                 )
-                for m in range(members)
+                for m in members
             ]  # fmt: skip
 
         ways = ways_of(given, sizes, o["transforms"])
         short = updates if total < o["refit"] else -(-updates // 3)
-        self.scores = {}
+        self.scores, tried = {}, dict[Way, list[Outlook]]()
         for way in ways if len(ways) > 1 else ():
+            tried[way] = nets(way, cut, range(1), short)
             self.scores[str(way)], _, _ = validated(
-                nets(way, cut, 1, short), given, scalings_of(given, way.log, cut), sizes, cut
+                tried[way], given, scalings_of(given, way.log, cut), sizes, cut
             )
         way = min(ways, key=lambda way: self.scores.get(str(way), 0.0))
         self.log, self.base, self.scalings = *way, scalings_of(given, way.log, cut)
-        self.models = nets(way, cut, o["members"], updates)
+        first = tried.get(way, []) if short == updates else []
+        self.models = first + nets(way, cut, range(len(first), o["members"]), updates)
         _, z, truth = validated(self.models, given, self.scalings, sizes, cut)
         if len(z) < 100:  # too few for margins of each step by itself
             z, truth = z.reshape(-1, 1, *z.shape[2:]), truth.reshape(-1, 1, *truth.shape[2:])
@@ -146,7 +148,7 @@ class RecurrentForecaster:
         if total < o["refit"]:
             whole = {key: len(one.y) for key, one in given.items()}
             self.scalings = scalings_of(given, way.log, whole)
-            self.models = nets(way, whole, o["members"], updates)
+            self.models = nets(way, whole, range(o["members"]), updates)
         self.many = isinstance(y, Mapping)
         self.last = {key: tail(one, sizes.lookback) for key, one in given.items()}
         return self
