@@ -90,14 +90,14 @@ def test_gradients_of_attention(score):
 
 class Decoder(nn.Module):
     def __init__(self, score):
-        self.cell, self.attention = nn.LSTMCell(2 * H, H), attention_of(score)
+        self.cell, self.attention = nn.RNNCell(2 * H, H), attention_of(score)
 
     def forward(self, x, states, lengths):
         memory, context = self.attention.prepare(states, lengths), tg.zeros(N, H)
         state, seen = self.cell.initial_state(N), []
         for x_t in x:
             state = self.cell(tg.concat([x_t, context], axis=1), state)
-            context, _ = self.attention(state[0], memory)
+            context, _ = self.attention(state, memory)
             seen.append(context)
         return tg.stack(seen)
 

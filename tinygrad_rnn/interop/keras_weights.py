@@ -172,8 +172,8 @@ def to_keras(module: Any) -> list[Array]:
             f"to_keras: a {kind.__name__} cannot be carried; RNN, LSTM, GRU, Linear, Embedding "
             "and LayerNorm can, layer by layer"
         )
-    refuse("to_keras", "the layer", module, "layer_norm", "zoneout", "peepholes", "proj_size")
-    refuse("to_keras", "the layer", module, "num_layers")
+    missing = ("layer_norm", "zoneout", "peepholes", "proj_size", "num_layers")
+    refuse("to_keras", "the layer", module, *missing)
     found = []
     for cell in module._cells.values():
         W, U, b, c = [in_order(a, KERAS[kind]) for a in halves(cell)]

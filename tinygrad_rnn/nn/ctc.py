@@ -11,6 +11,7 @@ from ..op import Array
 from ..ops.ctc import ctc_nll
 from ..tensors import Tensor, as_tensor
 from .layers import sizes
+from .losses import reduce
 
 
 def ctc_loss(
@@ -49,14 +50,9 @@ def ctc_loss(
         steps, counts = (ops.reshape(a, shape=(-1,)) for a in (steps, counts))
     loss = ctc_nll(x, labels, steps, counts, blank=blank, zero_infinity=zero_infinity)
     if reduction == "mean":
-        loss = ops.mean(loss / ops.maximum(ops.astype(counts, dtype=loss.dtype), 1))
-    elif reduction == "sum":
-        loss = ops.sum(loss)
-    elif reduction != "none":
-        raise ValueError(f"ctc_loss: reduction must be 'mean', 'sum' or 'none', got {reduction!r}")
-    elif single:
-        loss = loss[0]
-    return loss
+        loss = loss / ops.maximum(ops.astype(counts, dtype=loss.dtype), 1)
+    loss = reduce("ctc_loss", loss, reduction, None)
+    return loss[0] if single and reduction == "none" else loss
 
 
 def ctc_decode(
