@@ -230,7 +230,7 @@ def study(args: argparse.Namespace) -> dict[str, Any]:
     writable(args.out)
     read, found = own(args.data) if args.data else rated(args.cache)
     if args.quick:
-        read, found = read[:: len(read) // 600 or 1], found[:: len(read) // 600 or 1]
+        read, found = read[:: len(read) // 300 or 1], found[:: len(read) // 300 or 1]
     texts, ratings, tokens = np.array(read), np.array(found), [words(text) for text in read]
     rows = split(tokens)
     args.vocabulary = train.Vocabulary.build(
