@@ -167,6 +167,38 @@ def operands_that_need_a_cast(cell: Cell) -> None:
     cell.x.dtype = np.dtype(np.int64)
 
 
+def a_parameter_twice(cell: Cell) -> None:
+    cell.loop.params.append(cell.slice)
+
+
+def a_result_twice(cell: Cell) -> None:
+    cell.loop.results.append(cell.loop.results[0])
+
+
+def a_slice_of_nothing(cell: Cell) -> None:
+    cell.slice.source = value(T, B, H)
+
+
+def a_first_state_of_nothing(cell: Cell) -> None:
+    cell.carry.first = (value(B, H),)
+
+
+def a_first_row_of_nothing(cell: Cell) -> None:
+    cell.loop.results[0].lag, cell.loop.results[0].first = 1, (value(B, H),)
+
+
+def too_few_first_rows(cell: Cell) -> None:
+    cell.loop.results[0].lag = 1
+
+
+def a_product_of_another_shape(cell: Cell) -> None:
+    cell.loop.result("product", (cell.x_t, cell.y)).shape = (B, H)
+
+
+def rows_of_another_shape(cell: Cell) -> None:
+    cell.loop.result("rows", (cell.y,)).shape = (B, H)
+
+
 def a_slice_out_of_range(cell: Cell) -> None:
     cell.slice.start = 1
 
@@ -205,6 +237,14 @@ FAULTS = {
     another_shape_than_the_rules: r"matmul is <float64\[2, 1\]>, by its op's rule float64\[2, 3\]",
     operands_of_two_dtypes: "matmul: .*inputs are float.* and float",
     operands_that_need_a_cast: "add: its operands differ in dtype",
+    a_parameter_twice: "defined twice",
+    a_result_twice: "defined twice",
+    a_slice_of_nothing: "a slice reads",
+    a_first_state_of_nothing: "a carry reads",
+    a_first_row_of_nothing: "a stack reads",
+    too_few_first_rows: "a stack of 1 steps ago has 0 initial values",
+    a_product_of_another_shape: "a product is",
+    rows_of_another_shape: "a rows is",
     a_slice_out_of_range: "reads its rows 1 to 8",
     a_slice_of_another_type: "a slice is",
     too_few_initial_values: "a carry over 2 steps has 1 initial values",

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..ir import Carry, Slice, Value
 from ..lowering.table import Unsupported
-from ..lowering.text import SHORT
+from ..lowering.text import SHORT, key_parts
 from .plan import Plan
 
 
@@ -138,7 +138,7 @@ class Code:
         if key == "reshape":
             sizes = ", ".join(self.size(v, k) for k in range(v.ndim))
             return f"{source}.reshape(({sizes},))"
-        parts = key if isinstance(key, tuple) else (key,)
+        parts = key_parts(key)
         if not parts:
             return source
         return f"{source}[{', '.join(self.part(p) for p in parts)}]"

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..ir import Instr, Value
 from ..lowering.table import lowering
-from ..lowering.text import SHORT, indent
+from ..lowering.text import SHORT, indent, key_parts
 from .code import Code
 from .schedule import Group
 from .sums import Sums
@@ -108,7 +108,7 @@ class Nest:
             base, key = code.aliases[id(v)]
             if key is None:
                 return self.row(base)
-            parts = key if isinstance(key, tuple) else (key,)
+            parts = key_parts(key)
             columns = isinstance(key, tuple) and len(parts) == v.ndim == base.ndim > 1
             if columns and all(p == slice(None) for p in parts[:-1]):
                 start = parts[-1].indices(base.shape[-1])[0]

@@ -10,6 +10,7 @@ from typing import Any
 from ..ir import Carry, Instr, Loop, Value
 from ..lowering.sharding import PARTIAL, SPLIT, WHOLE
 from ..lowering.table import lowering
+from ..lowering.text import key_parts
 from ..passes.shard import shard
 from . import schedule
 from .kernel import Argument
@@ -157,7 +158,7 @@ class Plan:
         """Whether the pieces are made here, each for this only place, and fill it exactly."""
         ends = []
         for x, key in zip(instr.inputs, instr.attrs["keys"], strict=True):
-            parts = key if isinstance(key, tuple) else (key,)
+            parts = key_parts(key)
             maker = self.made.get(id(x))
             if (
                 maker is None

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..ir import Instr, Value
+from .text import key_parts
 
 if TYPE_CHECKING:
     from ..passes.shard import States
@@ -36,7 +37,7 @@ def one(states: set[str], name: str) -> str:
 
 def keeps_rows(key: Any) -> bool:
     """Whether a basic index takes all of the first axis."""
-    parts = key if isinstance(key, tuple) else (key,)
+    parts = key_parts(key)
     return not parts or parts[0] == slice(None)
 
 

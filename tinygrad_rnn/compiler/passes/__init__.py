@@ -1,1 +1,1 @@
-"""Compiler passes, one file a pass; `pipeline` says their order."""
+"""Compiler passes and what they are made of; `pipeline` says the order of those that rewrite."""

@@ -1,8 +1,8 @@
 """Draw a loop's random numbers (`tg.rand`, `tg.randn`) before it, by the eager kernels.
 
-    loop of 8 steps:                         %5 = drawn(%2, op='normal', place=0, shape=(2, 3))
+    loop of 8 steps:                         %6 = drawn(%2, op='normal', place=0, shape=(2, 3))
         %3 = %2[t]                           loop of 8 steps:
-        %4 = index(%3, key=(0,))         =>      %4 = %5[t]
+        %4 = index(%3, key=(0,))         =>      %5 = %6[t]
         %5 = normal(%4, shape=(2, 3))
 
 A number depends on its draw and its place alone, so they may be computed at any time; and only

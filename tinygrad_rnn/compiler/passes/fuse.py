@@ -11,6 +11,7 @@ from typing import Any
 
 from ..ir import Instr, Item, Loop, Operand, Program, Result, Slice, Value, writes
 from ..lowering.table import lowering
+from ..lowering.text import key_parts
 
 
 def last_rows(program: Program) -> None:
@@ -20,8 +21,7 @@ def last_rows(program: Program) -> None:
         if not isinstance(item, Instr) or not lowering(item.op).slices:
             continue
         found = stacks.get(id(item.inputs[0]))
-        key = item.attrs["key"]
-        parts = key if isinstance(key, tuple) else (key,)
+        parts = key_parts(item.attrs["key"])
         if found is None or not parts or not isinstance(parts[0], int):
             continue
         loop, r = found

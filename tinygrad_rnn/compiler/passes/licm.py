@@ -1,9 +1,9 @@
 """Loop-invariant code motion: compute before a loop what is the same at every step.
 
 loop of 8 steps:                     %3 = exp(%1)
-    %3 = exp(%1)                     %4 = take(%2, %0, axis=0)
+    %3 = exp(%1)                     %7 = take(%2, %0, axis=0)
     %4 = %0[t]                       loop of 8 steps:
-    %5 = take(%2, %4, axis=0)    =>      %5 = %4[t]
+    %5 = take(%2, %4, axis=0)    =>      %5 = %7[t]
     %6 = mul(%5, %3)                     %6 = mul(%5, %3)
 """
 

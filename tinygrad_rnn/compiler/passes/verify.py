@@ -20,7 +20,8 @@ class Verifier:
     - A value is defined once, and before it is read.
     - An instruction's result has its op's shape and dtype; its operands need no cast.
     - A slice stays within its source and has the type of its rows.
-    - A carry has an initial value for each step of its delay, and the type of what it carries.
+    - A carry has an initial value for each step of its delay, and the type of what it carries;
+      a stack of earlier steps, too.
     - What a loop carries or gives out is defined in it or before; a result has its kind's type.
     """
 
@@ -88,6 +89,8 @@ class Verifier:
         _read([p.of for p in loop.params if not isinstance(p, Slice)], defined, "a carry")
         for r in loop.results:
             _read((*r.values, *r.first), defined, f"a {r.kind}")
+            if r.kind == "stack" and len(r.first) != r.lag:
+                raise VerifyError(f"a stack of {r.lag} steps ago has {len(r.first)} initial values")
             dtype = r.out.dtype if r.kind == "total" else r.values[0].dtype  # booleans are counted
             _typed(r.out, _result_shape(loop, r), dtype, f"a {r.kind}")
 
