@@ -414,6 +414,18 @@ def program(x2):
     return 2*a
 args, parameters = [x2], [s7, W11, W12]
 """,
+    "a transposed state times itself": """
+T = 3
+x1, s3 = floats(1, T, grad=False), floats(3, 2, 2, grad=False)
+def program():
+    Y, a = [], s3
+    for t in range(T):
+        v = a.mT
+        a = v@v + x1[t]
+        Y.append(a)
+    return Y
+args, parameters = [], [x1, s3]
+""",
     "bools squared are whole numbers": """
 T = 1
 def program():
