@@ -95,11 +95,6 @@ class Verifier:
             _typed(r.out, _result_shape(loop, r), dtype, f"a {r.kind}")
 
 
-def verify(program: Program) -> None:
-    """Check one program, all of it."""
-    Verifier().check(program)
-
-
 def _read(values: Iterable[Any], defined: set[int], reader: str) -> None:
     for v in values:
         if v.__class__ is Value and id(v) not in defined:

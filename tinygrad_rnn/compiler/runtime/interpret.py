@@ -1,4 +1,4 @@
-"""Run a program item by item through the ops' eager kernels: the reference, and the fallback."""
+"""Run a loop step by step through the ops' eager kernels: the fallback."""
 
 from typing import Any
 
@@ -64,12 +64,3 @@ def _result(loop: Loop, r: Result, values: Values, history: Any) -> Any:
         return np.concatenate(rows).sum(0)
     others = history.get(id(r.values[1])) or [values[id(r.values[1])]] * loop.count
     return np.concatenate(rows).T @ np.concatenate(others)
-
-
-def run(items: list[Instr | Loop], values: Values) -> None:
-    """All items in order."""
-    for item in items:
-        if isinstance(item, Loop):
-            run_loop(item, values)
-        else:
-            run_instr(item, values)
