@@ -68,6 +68,6 @@ def _each(function: Any, a: Any) -> Any:
     """A list of arrays; those that are lists of numbers take the others' float dtype."""
     if a.__class__ is not list and a.__class__ is not tuple:
         return a
-    typed = (v.dtype for v in a if hasattr(v, "dtype") and v.dtype.kind == "f")
-    dtype = next(typed, None)
+    ours = [v.dtype for v in a if isinstance(v, Traced | np.ndarray)]  # type: ignore[union-attr]
+    dtype = next((d for d in ours if d.kind == "f"), None)
     return [v if hasattr(v, "shape") else _array(function, [v], dtype)[0] for v in a]
