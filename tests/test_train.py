@@ -192,6 +192,21 @@ def test_ctrl_c_keeps_the_best_model(monkeypatch):
     assert train.evaluate(model, line(4)) == pytest.approx(min(e.val_loss for e in done.history))
 
 
+def test_fit_shows_each_epoch_to_callbacks_and_one_may_end_it():
+    x = np.linspace(-1, 1, 8, dtype=np.float32)[:, None]
+    seen = []
+    how = {"epochs": 9, "progress": False, "eager": True}
+    found = train.fit(
+        nn.Linear(1, 1),
+        (x, x),
+        (x, x),
+        callbacks=[lambda *e: seen.append(e), lambda n, e: n == 3],
+        **how,
+    )
+    assert [n for n, _ in seen] == [0, 1, 2, 3]
+    assert [epoch for _, epoch in seen] == found.history
+
+
 def test_fit_refuses_data_that_cannot_be_learnt():
     x, y = line()
     for bad, message in (

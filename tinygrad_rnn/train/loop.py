@@ -1,9 +1,9 @@
 """The training loop: batches, clipping, early stopping, a progress bar, Ctrl-C."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -73,6 +73,7 @@ def fit(
     checkpoint: Path | None = None,
     resume: bool = False,
     skip: int = 0,
+    callbacks: Sequence[Callable[[int, Epoch], Any]] = (),
 ) -> Fit:
     """Train with AdamW under a cosine schedule; stop when validation no longer improves.
 
@@ -80,7 +81,9 @@ def fit(
     of the epoch with the lowest validation loss stay in the model, also when
     Ctrl-C ends the training. The forward and backward passes are compiled (`tg.jit`)
     unless `eager`. The same seed gives the same bits. Every tenth epoch goes to the file
-    `checkpoint`, and with `resume` training goes on from it. Raises DataError
+    `checkpoint`, and with `resume` training goes on from it. After each epoch every one of
+    `callbacks` is called with its number and figures; one that returns True ends the training.
+    A loop of your own is as short with `train.Run`. Raises DataError
     for empty or non-finite data, AnomalyError when gradients stop being finite: in the first
     update, or after more than `skip` in a row, which are left out and counted.
     """
@@ -114,7 +117,9 @@ def fit(
             schedule.step()
             val_loss = _validate(model, val, run)
             loop.log(train_loss=train_loss, val_loss=val_loss, grad_norm=norm)
-            if epoch - best.keep(val_loss, epoch) >= patience:
+            waited = epoch - best.keep(val_loss, epoch)
+            said = [call(epoch, Epoch(train_loss, val_loss, norm)) for call in callbacks]
+            if waited >= patience or True in said:
                 loop.finish()
     except KeyboardInterrupt:
         interrupted = True
