@@ -153,7 +153,7 @@ def moved(judge: Any, rows: Any, unk: int) -> dict[str, float]:
 
 def spread(values: list[float]) -> str:
     """A mean, and the standard deviation where there are several."""
-    more = f" +- {np.std(values, ddof=1):.3f}" if len(values) > 1 else ""
+    more = f" +- {np.std(values):.3f}" if len(values) > 1 else ""
     return f"{np.mean(values):.3f}{more}"
 
 

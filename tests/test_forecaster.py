@@ -4,6 +4,7 @@ import math
 from datetime import datetime
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import tinygrad_rnn as tg
@@ -14,8 +15,6 @@ from tinygrad_rnn.train.forecasting.fitting import Sizes, rows_of, scalings_of
 from tinygrad_rnn.train.forecasting.outlook import BASES, Outlook, outlook_loss
 from tinygrad_rnn.train.forecasting.panel import calendar_features, panel
 from tinygrad_rnn.train.run import Run
-
-pd = pytest.importorskip("pandas")
 
 QUICK = {"season": 4, "lookback": 8, "hidden": 4, "updates": 3, "members": 2, "eager": True}
 

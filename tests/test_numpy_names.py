@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
+from compiled import compiles_to_the_same
 from conformance.page import BEYOND
 
 import tinygrad_rnn as tg
-from tinygrad_rnn.testing import check_jit
 
 
 @pytest.mark.parametrize("name", BEYOND.split())
@@ -30,13 +30,7 @@ def test_in_a_loop_that_is_compiled():
     rng = np.random.default_rng(0)
     x = tg.tensor(rng.standard_normal((6, 2, 3)), requires_grad=True)
     W = tg.tensor(rng.standard_normal((3, 3)), requires_grad=True)
-    fast = tg.jit(loop)
-    assert check_jit(fast, x, W)
-    fast(x, W).backward()
-    assert "op by op" not in fast.explain()
-    eager = tg.tensor(W.numpy(), requires_grad=True)
-    loop(x.detach(), eager).backward()
-    np.testing.assert_allclose(W.grad.numpy(), eager.grad.numpy(), rtol=1e-10)
+    compiles_to_the_same(loop, x, W, rtol=1e-10)
 
 
 def test_sinc_has_its_derivatives_at_zero_and_far_away():

@@ -3,14 +3,12 @@
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import forecast, train
 from tinygrad_rnn.train import RecurrentForecaster, baselines, judge_rolling, metrics
-
-pd = pytest.importorskip("pandas")
-pytest.importorskip("statsmodels")
 
 QUICK = {"season": 4, "lookback": 8, "hidden": 4, "updates": 3, "members": 1, "eager": True}
 

@@ -1,14 +1,13 @@
 """Files of series: each odd one is read right, or refused by name, line, and what to do."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import train
 from tinygrad_rnn.train.forecasting.cells import inferred, is_number, numbers
 from tinygrad_rnn.train.forecasting.table import frequency, labels
-
-pd = pytest.importorskip("pandas")
 
 MONTHS = "2000-01,1\n2000-02,2\n2000-03,3\n2000-04,4\n"
 

@@ -18,7 +18,8 @@ def worded(functions: dict[str, Any]) -> dict[str, Any]:
     """Those that are plain functions of arrays or with an axis, each such that it takes lists."""
     plain = [(name, f) for name, f in functions.items() if isinstance(f, FunctionType)]
     named = {"axis", "arrays", *_ARRAYS}
-    return {n: _call(f, _arrays(f)) for n, f in plain if named.intersection(f.__code__.co_varnames)}
+    taking = [(n, f) for n, f in plain if named.intersection(inspect.signature(f).parameters)]
+    return {name: _call(f, _arrays(f)) for name, f in taking}
 
 
 def takes_axis(function: Any) -> Callable[..., Any]:
