@@ -25,6 +25,7 @@ import functools
 import inspect
 import threading
 from collections.abc import Callable, Sequence
+from types import FunctionType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -164,7 +165,9 @@ class Op:
         self.free = frozenset(free)  # inputs whose dtype is not the op's: masks, indices
         self.floats = floats  # integers are taken as float32
         self.pointwise = pointwise  # fn is a scalar rule
-        self.dtype = None if dtype is None else np.dtype(dtype)  # of the result, whatever comes
+        # of the result, where that is not the first input's: always one, or a rule of that
+        fixed = dtype is not None and not isinstance(dtype, FunctionType)
+        self.dtype = np.dtype(dtype) if fixed else dtype
         self.selective = False  # its rule takes `wanted`: which inputs' gradients to compute
         self.rules: dict[str, Rule] = {}
         self._plans: dict[int, Plan] = {}
@@ -382,7 +385,10 @@ def primitive(
     floats: bool = False,
     dtype: Any = None,
 ) -> Any:
-    """Declare an op from its array kernel, its shape rule, and its dtype if that is always one.
+    """Declare an op from its array kernel and its shape rule.
+
+    `dtype` is the result's if that is always one, or a function from the first input's dtype to
+    the result's; by default they are equal.
 
     `plain` is another kernel for calls on plain arrays, where `fn` caches something of its
     inputs that only a Tensor can tell it to drop.

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ..conversion import index_key, to_array
+from ..conversion import to_array
 from ..errors import CaptureError, DTypeError, user_line
 from ..op import OPS, Array, Op, local
 from ..ops.pick import pick
@@ -216,11 +216,8 @@ class Tape:
         return self._record(op, args, attrs)
 
     def _record(self, op: Op, args: Sequence[Any], attrs: dict[str, Any]) -> Any:
-        if op.name == "gather":
-            key = attrs["key"]
-            return self.pick(args[0], index_key(key if isinstance(key, tuple) else (key,)))
-        if op.name == "draw":
-            attrs = {"generator": self.source(attrs["generator"])}
+        if not args:  # a draw, perhaps
+            attrs = {k: self.source(v) if isinstance(v, Generator) else v for k, v in attrs.items()}
         if self.floats.leaves:
             attrs = {k: asked(v) for k, v in attrs.items()}
         inputs = [

@@ -94,7 +94,7 @@ def result_dtype(op: Op, inputs: Sequence[Any], attrs: dict[str, Any]) -> np.dty
     """The dtype an op gives: asked of its kernel on empty arrays, once a pattern."""
     if "dtype" in attrs:
         return np.dtype(attrs["dtype"])
-    if op.dtype is not None:
+    if isinstance(op.dtype, np.dtype):
         return op.dtype
     kinds = tuple([a.dtype if isinstance(a, Value) else type(a) for a in inputs])
     if (op.name, kinds) not in _dtypes:
@@ -106,8 +106,8 @@ def result_dtype(op: Op, inputs: Sequence[Any], attrs: dict[str, Any]) -> np.dty
             own = [k for k, n in enumerate(op.inputs) if n not in op.free] if op.inputs else []
             first = inputs[own[0]] if own else inputs[0]
             dtype = first.dtype if isinstance(first, Value) else np.dtype(np.float32)
-            if op.name in ("sum", "cumsum") and dtype.kind != "f":
-                dtype = np.add.reduce(np.ones(1, dtype)).dtype
+            if op.dtype is not None:
+                dtype = op.dtype(dtype)
         _dtypes[op.name, kinds] = dtype
     return _dtypes[op.name, kinds]
 

@@ -73,7 +73,12 @@ def spread(g: Any, shape: tuple[int, ...], axis: Any) -> Any:
     return broadcast_to(reshape(g, shape=_kept("spread", shape, axis)), shape=shape)
 
 
-@primitive(shape=reduced("sum"))
+def accumulated(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """The dtype in which NumPy adds up: whole numbers and booleans in 64 bits."""
+    return np.add.reduce(np.ones(1, dtype)).dtype
+
+
+@primitive(shape=reduced("sum"), dtype=accumulated)
 def sum(x, *, axis=None, keepdims=False):
     """Sum over `axis`; NumPy's pairwise summation.
 
@@ -158,7 +163,7 @@ def _cumsum_shape(x: Spec, *, axis: Any) -> tuple[int, ...]:
     return x.shape
 
 
-@primitive(shape=_cumsum_shape)
+@primitive(shape=_cumsum_shape, dtype=accumulated)
 def cumsum(x, *, axis):
     """Running sum along one axis.
 
