@@ -16,7 +16,6 @@ from tinygrad_rnn.compiler.runtime.runner import Runner
 from tinygrad_rnn.kernels.flags import DISABLED
 
 OP_BY_OP = {  # and why
-    "kalman_filter": r"op by op, since there is no code for matmul \(at .*signals\.py:49\)",
     # every step has another shape, or the steps that are left out follow no rule: no loop at all
     "attention_over_the_past": r"6 repeats at .*attention\.py:94 run op by op: stack gives another "
     r"shape in each: \(1, 3, 4\), \(2, 3, 4\)",

@@ -7,6 +7,7 @@ loop that Numba compiles keeps the sums in registers. The vector is as wide as
 the host's registers.
 """
 
+import re
 from typing import Any
 
 import llvmlite.binding
@@ -199,13 +200,17 @@ def fetch(typingctx: Any, address: Any) -> Any:
     return types.void(types.uintp), codegen
 
 
+# of an array A0's arguments, arg.A0.0 to .6, the pointer; arg.A0.5.4 is the size of a fifth axis
+DATA = re.compile(r"arg\.A\d+\.4")
+
+
 def _promises(typingctx: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         if ground.holds("promises"):
             # not among the attributes that llvmlite knows by name
             set.add(builder.function.attributes, f'"prefer-vector-width"="{32 * LANES}"')
-            for argument in builder.function.args:  # of an array A0: arg.A0.0 to .6, data is 4
-                if argument.name.startswith("arg.A") and argument.name.endswith(".4"):
+            for argument in builder.function.args:
+                if DATA.fullmatch(argument.name):
                     argument.add_attribute("noalias")
         return context.get_dummy_value()
 

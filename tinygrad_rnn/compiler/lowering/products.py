@@ -1,9 +1,11 @@
 """Rows of matrix products; `codegen.products` writes them, several at once."""
 
-from typing import TYPE_CHECKING
+import math
+from typing import TYPE_CHECKING, Any
 
+from ...op import OPS, broadcast
 from ...ops import linalg
-from ..ir import Instr, Value
+from ..ir import Instr
 from .sharding import SPLIT, WHOLE, Refused, summed
 from .table import Product, lower
 
@@ -11,9 +13,42 @@ if TYPE_CHECKING:
     from ..passes.shard import States
 
 
-def _ranks(instr: Instr) -> bool:
-    ranks = tuple(a.ndim for a in instr.inputs[:2] if isinstance(a, Value))
-    return ranks in ((1, 2), (2, 1), (2, 2), (3, 3))
+def _written_out(instr: Instr) -> bool:
+    """Whether there is code for matrices, a vector by one, and stacks of one length."""
+    a, b = instr.array(0), instr.array(1)
+    if a.ndim == b.ndim == 3:
+        return a.shape[0] == b.shape[0]
+    return (a.ndim, b.ndim) in ((1, 2), (2, 1), (2, 2))
+
+
+def _other_ranks(instr: Instr) -> bool:
+    return not _written_out(instr)
+
+
+def _rows(x: Any) -> Any:
+    return OPS["reshape"](x, shape=(math.prod(x.shape[:-1]), x.shape[-1]))
+
+
+def _stack(x: Any, batch: tuple[int, ...]) -> Any:
+    """Matrices along one axis, repeated where a batch axis is 1 or missing."""
+    size = x.shape[-2:]
+    return OPS["reshape"](
+        OPS["broadcast_to"](x, shape=(*batch, *size)), shape=(math.prod(batch), *size)
+    )
+
+
+def _matmul(a: Any, b: Any) -> Any:
+    """By one matrix: all rows of a at once. By several: as two stacks of one length."""
+    columns = b.shape[-1:] if b.ndim > 1 else ()
+    if b.ndim < 3:
+        return OPS["reshape"](_rows(a) @ b, shape=(*a.shape[:-1], *columns))
+    batch = broadcast("matmul", a.shape[:-2], b.shape[:-2])
+    y = _stack(_rows(a) if a.ndim == 1 else a, batch) @ _stack(b, batch)
+    return OPS["reshape"](y, shape=(*batch, *a.shape[-2:-1], *columns))
+
+
+def _linear(x: Any, W: Any, b: Any) -> Any:
+    return OPS["reshape"](OPS["linear"](_rows(x), W, b), shape=(*x.shape[:-1], W.shape[0]))
 
 
 def _rows_of_left(states: "States", instr: Instr) -> str:
@@ -33,11 +68,18 @@ def _rows_of_left(states: "States", instr: Instr) -> str:
     raise Refused(f"the batch is not the rows of the left side of {instr.op.name}")
 
 
-lower(linalg.matmul, product=Product(), supports=_ranks, shard=_rows_of_left)
+lower(
+    linalg.matmul,
+    product=Product(),
+    expand=_matmul,
+    expands=_other_ranks,
+    shard=_rows_of_left,
+)
 lower(
     linalg.linear,
     product=Product(right_transposed=True, biased=True),
-    supports=_ranks,
+    expand=_linear,
+    expands=_other_ranks,
     shard=_rows_of_left,
 )
 lower(

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ... import ops
+from ...op import OPS
 from ...ops import reduce, search, shape
 from ...ops.reduce import axes_of
 from ..instructions import make
@@ -144,6 +145,49 @@ def _extreme(code: "Code", instr: Instr, beats: str, sign: str) -> list[str]:
         best, start = name, f"{name} = {least}"
     text = [f"v = {each(code, x)}", f"if v {beats} {best} or v != v:", f"    {best} = v"]
     return [start, *nest(code, x, text), *([] if out.ndim else stored(code, out))]
+
+
+def _all_axes(instr: Instr) -> bool:
+    return instr.attrs["axis"] is None
+
+
+def _flat(op: str) -> Any:
+    """The place in all of x: along the one axis that it has, laid out flat."""
+
+    def place(x: Any, *, axis: None, keepdims: bool) -> Any:
+        y = OPS[op](OPS["reshape"](x, shape=(-1,)), axis=0, keepdims=False)
+        return OPS["reshape"](y, shape=(1,) * x.ndim) if keepdims else y
+
+    return place
+
+
+def _place(code: "Code", instr: Instr, beats: str) -> list[str]:
+    """Of the first of the best along an axis; the first NaN beats all."""
+    x, out = instr.array(), instr.out
+    [axis], at = _axes(instr), here(x)
+    keep = instr.attrs["keepdims"]
+    kept = ["0" if k == axis else a for k, a in enumerate(at) if k != axis or keep]
+    place = element(code.view(out), kept) if out.ndim else code.name(out)
+    best = element(code.view(x), [place if k == axis else a for k, a in enumerate(at)])
+    text = [
+        f"v, best = {each(code, x)}, {best}",
+        f"if v {beats} best or (v != v and best == best):",
+        f"    {place} = I64({at[axis]})",
+    ]
+    start = filled(code, out) if out.ndim else f"{place} = I64(0)"
+    return [start, *nest(code, x, text), *([] if out.ndim else stored(code, out))]
+
+
+@lower(search.argmax, expand=_flat("argmax"), expands=_all_axes, shard=_inner)
+def argmax(code: "Code", instr: Instr) -> list[str]:
+    """Where the largest is along an axis."""
+    return _place(code, instr, ">")
+
+
+@lower(search.argmin, expand=_flat("argmin"), expands=_all_axes, shard=_inner)
+def argmin(code: "Code", instr: Instr) -> list[str]:
+    """Where the smallest is along an axis."""
+    return _place(code, instr, "<")
 
 
 @lower(reduce.cumsum, shard=rowwise)
