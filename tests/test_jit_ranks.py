@@ -64,7 +64,7 @@ STEPS = {  # of an input, a weight and a state: shapes of these
         (3, 4),
     ),
 }
-COMPILED = ("broadcast batches", "places of NaN")  # a second or more each; the others with --long
+COMPILED = ("five axes in all", "places of NaN")  # some two seconds each; the others with --long
 
 
 @pytest.mark.parametrize(
