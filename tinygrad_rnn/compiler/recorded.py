@@ -29,6 +29,8 @@ class Recorded:
         self.arguments: list[Value] = []
         try:
             self._run(fn, leaves, shape, varying)
+            for op in {instr.op for instr in self.tape.instrs}:
+                self.watch.declared(op)
             groups = self.watch.around.lasting()
             left = leftovers.put_back(groups) or leftovers.still_held(self.tape)
             if left:

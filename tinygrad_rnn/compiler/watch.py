@@ -5,6 +5,7 @@ it could first have been read: a function that changes what it reads (a counter,
 filled at first use) finds the change at its next call.
 """
 
+import builtins
 import gc
 import os
 import random
@@ -17,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from ..op import Op
 from .names import PACKAGE, inside, is_users, line_of, names_of
 from .surroundings import Surroundings, state_of
 
@@ -53,7 +55,7 @@ class Watch:
                     self._note(self.files, frame, "the environment")
                 return
             if new:
-                self._starts(code, frame)
+                self._starts(code, frame.f_globals, frame.f_builtins)
             if code.co_name in _MAKERS and code.co_argcount:
                 self.around.made(frame.f_locals.get(code.co_varnames[0]))
             elif code.co_argcount or code.co_kwonlyargcount or code.co_freevars:
@@ -74,7 +76,21 @@ class Watch:
             at = at.f_back
         notes.setdefault(f"{at.f_code.co_filename}:{at.f_lineno}", what)
 
-    def _starts(self, code: CodeType, frame: FrameType) -> None:
+    def declared(self, op: Op) -> None:
+        """An op of the user's is recorded, of whose rules code is made: of what they read, too."""
+        rules: list[Any] = [rule.fn for rule in op.rules.values()]
+        todo = [*rules, op.fn] if op.pointwise else rules
+        while todo:
+            fn = todo.pop()
+            if not isinstance(fn, FunctionType) or id(fn.__code__) in self.around.ran:
+                continue
+            if is_users(fn.__code__.co_filename, fn.__globals__):
+                self._starts(fn.__code__, fn.__globals__, vars(builtins))
+                self.around.meet(fn, fn.__name__)
+                todo += [fn.__globals__.get(name) for name in names_of(fn.__code__).free]
+                todo += [cell.cell_contents for cell in fn.__closure__ or ()]
+
+    def _starts(self, code: CodeType, space: dict[str, Any], below: dict[str, Any]) -> None:
         """One of the user's functions runs for the first time."""
         names, around = names_of(code), self.around
         self._nested.update(map(id, inside(code)))
@@ -82,7 +98,7 @@ class Watch:
             for fn in gc.get_referrers(code):  # came from where no name leads
                 if isinstance(fn, FunctionType):
                     around.meet(fn, fn.__name__)
-        around.looked_up(frame.f_globals, frame.f_builtins, names.free)
+        around.looked_up(space, below, names.free)
         for name in names.imported:
             around.meet(sys.modules.get(name), name)
         around.named(names.attributes, names.any)

@@ -1,23 +1,55 @@
 """Rows of pointwise ops: their scalar rules as text, and what a few have beside it."""
 
 import ast
+import builtins
 import functools
 import inspect
+import math
 import textwrap
 from typing import Any
 
 import numpy as np
 
+from ...kernels import scalar
 from ...op import OPS, Op
 from ..ir import Instr, Operand, Value
+from ..names import names_of
 from . import sharding
 from .table import Lowering, Unsupported, default, lower
 from .text import SHORT
 
+# what generated code knows, by what a scalar rule may call otherwise
+_SPELLED = {
+    **{id(module): name for name, module in (("np", np), ("math", math), ("scalar", scalar))},
+    **{id(f): f.__name__ for f in (abs, bool, float, int, max, min)},
+}
+
 
 def scalar_rule(group: Any, instr: Instr, args: list[str], dtype: np.dtype[Any]) -> str:
     """Text of a pointwise op: its own rule, with `args` for its arguments."""
-    return _wrapped(_written(instr.op, tuple(args), SHORT[dtype]), instr, dtype)
+    op, outside = instr.op, []
+    for name, meant in _outside(instr.op).items():
+        spelled = _spelled(meant)
+        if spelled is None:
+            raise Unsupported(f"{op.name}, whose scalar rule reads {name} beside np or math")
+        outside.append((name, spelled))
+    return _wrapped(_written(op, tuple(args), SHORT[dtype], tuple(outside)), instr, dtype)
+
+
+def _outside(op: Op) -> dict[str, Any]:
+    """What a scalar rule reads beside its arguments: its globals, closure and built-in names."""
+    fn = op.fn
+    free = names_of(fn.__code__).free
+    cells = zip(fn.__code__.co_freevars, fn.__closure__ or (), strict=True)
+    found = {n: fn.__globals__.get(n, getattr(builtins, n, None)) for n in sorted(free)}
+    return found | {n: cell.cell_contents for n, cell in cells}
+
+
+def _spelled(a: Any) -> str | None:
+    """Generated code's word for what a scalar rule reads; None if it has none."""
+    if type(a) in (int, float) and math.isfinite(a):
+        return repr(a)
+    return _SPELLED.get(id(a))
 
 
 def _wrapped(text: str, instr: Instr, dtype: np.dtype[Any]) -> str:
@@ -34,7 +66,10 @@ def itself(group: Any, instr: Instr, args: list[str], dtype: np.dtype[Any]) -> s
 @functools.cache
 def _rule(op: Op) -> tuple[ast.expr, tuple[str, ...]]:
     """The expression that a one-line scalar rule returns, and the names of its arguments."""
-    tree = ast.parse(textwrap.dedent(inspect.getsource(op.fn))).body[0]
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(op.fn))).body[0]
+    except OSError:  # typed at a prompt
+        raise Unsupported(f"{op.name}, whose source is in no file") from None
     assert isinstance(tree, ast.FunctionDef)
     body = [n for n in tree.body if not isinstance(n, ast.Expr)]  # without the docstring
     if len(body) != 1 or not isinstance(body[0], ast.Return) or body[0].value is None:
@@ -57,7 +92,9 @@ class _Substitute(ast.NodeTransformer):
 
 
 @functools.lru_cache(10_000)  # the same text in every other recording of a function
-def _written(op: Op, args: tuple[str, ...], cast: str) -> str:
+def _written(
+    op: Op, args: tuple[str, ...], cast: str, outside: tuple[tuple[str, str], ...] = ()
+) -> str:
     """Text of `op` applied to the texts `args`, its numbers cast by `cast`.
 
     >>> _written(OPS["sigmoid"], ("a1",), "F32")
@@ -65,19 +102,17 @@ def _written(op: Op, args: tuple[str, ...], cast: str) -> str:
     """
     rule, names = _rule(op)
     copy = ast.parse(ast.unparse(rule), mode="eval").body
-    bound = dict(zip(names, args, strict=True))
+    words = {n: w if w.isidentifier() else f"{cast}({w})" for n, w in outside}
+    bound = words | dict(zip(names, args, strict=True))
     return ast.unparse(ast.fix_missing_locations(_Substitute(bound, cast).visit(copy)))
 
 
-@functools.cache
 def composite(op: Op) -> bool:
-    """Whether a scalar rule is written in other ops, which are then what has code."""
-    names = {
-        n.func.id
-        for n in ast.walk(ast.parse(textwrap.dedent(inspect.getsource(op.fn))))
-        if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)
-    }
-    return any(isinstance(op.fn.__globals__.get(n), Op) for n in names)
+    """Whether a scalar rule calls what generated code has no word for: other ops, as a rule.
+
+    It is run on symbols, then, and those ops are what has code.
+    """
+    return any(_spelled(a) is None for a in _outside(op).values())
 
 
 def _astype(group: Any, instr: Instr, args: list[str], dtype: np.dtype[Any]) -> str:

@@ -35,7 +35,13 @@ def _expanded(instr: Instr, early: bool = False) -> list[Instr]:
     rule = _rule(instr, early)
     if rule is None:
         return [instr]
-    return [e for i in traced(instr, rule) for e in _expanded(i, early)]
+    try:
+        made = traced(instr, rule)
+    except Exception:
+        if rule is not instr.op.fn:
+            raise
+        return [instr]  # a scalar rule that is for numbers alone: the row says what it lacks
+    return [e for i in made for e in _expanded(i, early)]
 
 
 def _rule(instr: Instr, early: bool) -> Callable[..., Any] | None:

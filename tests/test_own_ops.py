@@ -1,0 +1,164 @@
+"""Ops that users declare, under tg.jit: what their scalar rules may read, and when it changes."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy
+import numpy as xp
+import pytest
+
+import tinygrad_rnn as tg
+from tinygrad_rnn import abs, exp, log1p, where
+from tinygrad_rnn.op import OPS, pointwise, primitive, scalar, scalar as written
+from tinygrad_rnn.testing import check_jit
+
+SLOPE, LN2 = 0.1, 0.6931471805599453
+
+
+@pytest.fixture(autouse=True)
+def undeclared() -> Iterator[None]:
+    """Names of ops are taken once: give them back."""
+    before = set(OPS)
+    yield
+    for name in set(OPS) - before:
+        del OPS[name]
+
+
+def by_op(x: Any) -> Any:
+    """Other ops, by their names."""
+    return abs(x) + log1p(exp(-2 * abs(x))) - LN2
+
+
+def by_module(x: Any) -> Any:
+    """Other ops, by way of the package."""
+    return tg.abs(x) + tg.log1p(tg.exp(-2 * tg.abs(x))) - LN2
+
+
+def by_numpy(x: Any) -> Any:
+    """NumPy, under another name, and a number of the file."""
+    return xp.abs(x) + xp.log1p(xp.exp(-2 * xp.abs(x))) - LN2
+
+
+def by_scalar(x: Any) -> Any:
+    """The scalar functions, under another name."""
+    return written.tanh(x) * SLOPE
+
+
+def several(x: Any) -> Any:
+    """More than one statement, of ops."""
+    a = tg.abs(x)
+    return where(a > 1, a - SLOPE, x * a)
+
+
+def shrunk(x: Any) -> Any:
+    return tg.tanh(x) * SLOPE
+
+
+def by_helper(x: Any) -> Any:
+    """A function of the user's."""
+    return shrunk(x) + SLOPE
+
+
+def enclosed() -> Callable[[Any], Any]:
+    factor = 0.3
+
+    def by_closure(x: Any) -> Any:
+        """A number of the function around."""
+        return scalar.sigmoid(x) * factor + x
+
+    return by_closure
+
+
+def mixed(x: Any) -> Any:
+    """NumPy and ops at once."""
+    return numpy.sin(x) + tg.tanh(x)
+
+
+def typed() -> Any:
+    """A rule whose source is in no file."""
+    space: dict[str, Any] = {"scalar": scalar}
+    exec("def typed(x):\n    return scalar.tanh(x)", space)
+    return space["typed"]
+
+
+def over_steps(f: Any) -> Any:
+    """A jitted loop in which a state goes through the op."""
+
+    def states(x: Any, W: Any) -> Any:
+        h, found = tg.zeros(x.shape[1], W.shape[0], dtype=x.dtype), []
+        for x_t in x:
+            h = f(x_t + h @ W)
+            found.append(h)
+        return tg.stack(found)
+
+    return tg.jit(states)
+
+
+def given(dtype: str = "float64") -> list[Any]:
+    return [0.5 * tg.randn(*shape, dtype=dtype) for shape in ((5, 2, 3), (3, 3))]
+
+
+def learnable(dtype: str = "float64") -> list[Any]:
+    return [tg.tensor(a.numpy(), requires_grad=True) for a in given(dtype)]
+
+
+@pytest.mark.parametrize(
+    "rule", [by_op, by_module, by_numpy, by_scalar, several, by_helper, enclosed()]
+)
+def test_what_a_scalar_rule_may_read(rule: Any) -> None:
+    fast = over_steps(pointwise(floats=True)(rule))
+    for dtype in ("float32", "float64"):
+        assert check_jit(fast, *given(dtype))
+        assert fast(*given(dtype)).dtype == numpy.dtype(dtype)
+        assert "op by op" not in fast.explain()
+
+
+@pytest.mark.parametrize(
+    ("rule", "why"),
+    [(mixed, "whose scalar rule reads tg beside np or math"), (typed(), "source is in no file")],
+)
+def test_a_rule_without_code_is_named(rule: Any, why: str) -> None:
+    fast = over_steps(pointwise(floats=True)(rule))
+    assert check_jit(fast, *given())
+    assert why in fast.explain()
+
+
+def test_a_rule_that_reads_another_number_is_recorded_again(monkeypatch: Any) -> None:
+    op = pointwise(floats=True)(leaky)
+
+    @op.vjp
+    def leaky_vjp(g, x):
+        return where(x > 0, g, SLOPE * g)
+
+    fast = over_steps(op)
+    for _ in range(2):
+        assert check_jit(fast, *learnable())
+        monkeypatch.setattr(f"{__name__}.SLOPE", 0.7)
+
+
+def leaky(x: Any) -> Any:
+    return where(x > 0, x, SLOPE * x)
+
+
+@pytest.mark.parametrize("rule", [by_scalar, by_helper], ids=lambda f: f.__name__)
+def test_numbers_in_code_and_behind_a_function_are_watched(rule: Any, monkeypatch: Any) -> None:
+    fast = over_steps(pointwise(floats=True)(rule))
+    for _ in range(2):
+        assert check_jit(fast, *given())
+        monkeypatch.setattr(f"{__name__}.SLOPE", 0.7)
+
+
+def test_a_gradient_rule_that_reads_another_number(monkeypatch: Any) -> None:
+    @primitive(shape=lambda x: x.shape)
+    def scaled(x):
+        """x, with a gradient that is scaled."""
+        return x * 1
+
+    @scaled.vjp
+    def scaled_vjp(g):
+        return g * SLOPE
+
+    fast = over_steps(scaled)
+    for _ in range(2):
+        assert check_jit(fast, *learnable())
+        monkeypatch.setattr(f"{__name__}.SLOPE", 0.7)
