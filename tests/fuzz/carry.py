@@ -11,7 +11,8 @@ from .step import shaped, tuple_of
 
 Source = tuple[str, list[str]]  # a name, and the ways to read it
 SHAPES: list[tuple[Size, ...]] = [("B", "H")] * 7 + [
-    ("B", 1), (1, "H"), ("H", "B"), ("H", 1), ("H",), ("H",), ("B",), (), (2, "B", "H"), (1, 1),
+    ("B", 1), (1, "H"), ("H", "B"), ("H", 1), ("H",), ("H",), ("B",), (), (1, 1), (2, "B", "H"), (2, "B", "H"),
+    (2, "B", 1), (2, 1, "B", "H"),
 ]  # fmt: skip
 MASKS: list[tuple[Size, ...]] = [
     ("n", "B", 1), ("n", "B", "H"), ("n", "B"), ("n", 1, "H"), ("B", 1), ("B", "H"), ("H",),
@@ -69,8 +70,8 @@ def source(d: Draw) -> Source:
     """One of them, with as many steps as there are, or more."""
     n = d.one(["T", "T", "2*T+3", "2*T+3", "T+1"])
     outside = d.chance(0.75)
-    ways = ["series", "list", "batch", "vectors", "bools", "ints"]
-    way = d.random.choices(ways, [6, 3, 1, 1, 2, 1.5])[0]
+    ways = ["series", "list", "batch", "vectors", "stacks", "bools", "ints"]
+    way = d.random.choices(ways, [6, 3, 1, 1, 1.5, 2, 1.5])[0]
     grad = way not in ("bools", "ints") and d.chance(0.65)
     if way == "list":
         shape = d.one([("B", "H"), ("B", "H"), ("B", "H"), ("H",), ("B", 1)])
@@ -82,7 +83,9 @@ def source(d: Draw) -> Source:
     if way == "ints":
         shape = d.one([(n, "B"), (n, "B"), (n,), (n, "B", 1)])
         return d.leaf(*shape, kind="ints", grad=False, argument=outside, letter="i"), ops.LIST_READS
-    shape = {"series": (n, "B", "H"), "batch": ("B", n, "H"), "vectors": (n, "H")}[way]
+    stack: tuple[Size, ...] = d.one([(n, 2, "B", "H"), (n, 2, 1, "B", "H"), (n, 1, 2, "H", "H")])
+    shapes: dict[str, tuple[Size, ...]] = {"series": (n, "B", "H"), "batch": ("B", n, "H")}
+    shape = (shapes | {"vectors": (n, "H"), "stacks": stack})[way]
     name = d.leaf(*shape, argument=outside, grad=grad, letter="x")
     return name, BATCHES if way == "batch" else ops.READS
 

@@ -83,7 +83,7 @@ class Draw:
         return y
 
     def fits(self, y: Any) -> bool:
-        if not isinstance(y, tg.Tensor) or y.size > LARGEST or y.ndim > 3 or not y.size:
+        if not isinstance(y, tg.Tensor) or y.size > LARGEST or y.ndim > 4 or not y.size:
             return False
         return y.dtype.kind != "f" or bool(np.abs(y.detach().numpy()).max() < BOUND)
 

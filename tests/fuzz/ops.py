@@ -80,6 +80,8 @@ BOOLS = {
     "i": "{0}>1 {0}==<int> {0}<=<int>",
 }
 INTS = {
+    "f": """tg.argmax({0},axis=<axis>) tg.argmin({0},axis=<axis>,keepdims=True) tg.argmax({0})
+        tg.argmin({0}) tg.argmax({0}-<num>,axis=-1)""",
     "i": "{0}+<int> {0}*2 {0}-<int> {0}*{0} -{0} {0}+<int> tg.abs({0}-1) tg.sum({0},axis=<axis>,keepdims=True) {0}**2",
     "b": '{0}*2 {0}.astype("int64") tg.sum({0},axis=<axis>,keepdims=True) {0}+1',
     "ib": "{0}+{1} {0}*{1} tg.where({1},{0},<int>)",
@@ -94,7 +96,7 @@ NUMBERS = {  # those that stay the same, and those that vary by step
     "int": ("0 1 2", "t t%2 t+1"),
     "bool": ("True False", "t%2==0"),
     "column": ("0 -1 1", "t%2 -1-t%2"),
-    "axis": ("0 1 -1 -1 1", "0 1 -1 -1 1 t%2"),
+    "axis": ("0 1 -1 -1 1 2 -2", "0 1 -1 -1 1 t%2"),
 }
 READS = [
     "{0}[t]",

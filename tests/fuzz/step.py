@@ -17,7 +17,7 @@ TABLES: list[tuple[float, Any]] = [
     (1.5, {"fff": ops.THREE}),
     (2.5, ops.MASKED),
     (0.7, ops.BOOLS),
-    (0.5, ops.INTS),
+    (0.7, ops.INTS),
 ]
 QUIET = ["t<2", "t>=T-2", "t%2", "True", "t==0"]
 # ways to another shape, and to one more operand that gives the shape
@@ -99,6 +99,8 @@ def product(d: Draw) -> str | None:
     ways: list[tuple[str, tuple[Any, ...], tuple[Size, ...]]] = [
         *[("{0}@{1}", (u,), (k, n))] * 5,
         ("{1}@{0}", (u,), (d.one([rows, n]), rows)),
+        ("{0}@{1}", (u,), (d.one([1, 2]), k, n)),
+        ("tg.linear({0},{1},0)*{0}", (u,), (k, k)),
         ("tg.linear({0},{1},0)", (u,), (n, k)),
         ("tg.linear({0},{1})", (u,), (n, k)),
         (d.one(["{0}*{1}", "{1}*{0}"]), (u,), any_size),
