@@ -36,14 +36,6 @@ def pytest_collection_modifyitems(config, items):
         items[:] = short
 
 
-@pytest.fixture(scope="session", autouse=True)
-def own_cache(tmp_path_factory):
-    """Generated kernels of the tests stay out of the user's cache."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TINYGRAD_RNN_CACHE", str(tmp_path_factory.mktemp("jit")))
-        yield
-
-
 @pytest.fixture
 def shared_out(monkeypatch):
     """Even the smallest batch is shared out, over two threads if the test says nothing else."""

@@ -395,37 +395,3 @@ def test_a_page_names_every_file_on_its_floor():
     }
     floors = load(ROOT / "tools" / "check_floors.py").FLOORS
     assert written == {name: floor for name, floor in floors.items() if name != "__init__"}
-
-
-def test_public_names():
-    public = {n for n in dir(tg) if not n.startswith("_")}
-    modules = {
-        "autodiff",
-        "errors",
-        "graph",
-        "kernels",
-        "nn",
-        "op",
-        "ops",
-        "optim",
-        "testing",
-        "train",
-    }
-    for name in public - modules - {"newaxis"}:  # None has no docstring before Python 3.13
-        assert getattr(tg, name).__doc__, f"{name} has no docstring"
-    promised = (
-        "tensor zeros ones full empty arange eye randn rand zeros_like grad no_grad detect_anomaly "
-        "manual_seed Tensor add sub mul div neg pow abs exp log log1p expm1 sqrt square sin cos tanh "
-        "sigmoid relu softplus silu gelu maximum minimum clip where matmul outer sum mean var max min "
-        "logsumexp softmax log_softmax cumsum norm reshape permute_dims swapaxes squeeze expand_dims "
-        "broadcast_to concat stack unstack split chunk flip take take_along_axis embedding one_hot "
-        "dropout astype step scope"
-    )
-    assert not set(promised.split()) - public
-    for module in (tg.nn, tg.optim, tg.nn.init, tg.optim.lr_scheduler):
-        for name in dir(module):
-            thing = getattr(module, name)
-            if not name.startswith("_") and getattr(thing, "__module__", "").startswith(
-                "tinygrad_rnn"
-            ):
-                assert thing.__doc__, f"{module.__name__}.{name} has no docstring"

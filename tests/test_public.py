@@ -1,12 +1,19 @@
 """The public names: meant, documented, and no others."""
 
+import doctest
+import importlib
 import inspect
+import sys
 import types
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import tinygrad_rnn as tg
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "tools"))
+import api
 
 MODULES = {"nn", "op", "ops", "optim", "testing", "viz"}
 
@@ -38,13 +45,43 @@ def test_constants_are_the_dtypes_and_the_numbers_of_the_standard():
     assert CONSTANTS - dtypes == {"__array_api_version__", "e", "inf", "nan", "newaxis", "pi"}
 
 
-@pytest.mark.parametrize("name", sorted(set(tg.__all__) - MODULES - CONSTANTS))
-def test_every_name_is_documented(name):
-    text = inspect.getdoc(getattr(tg, name))
-    assert text, f"{name} needs a docstring"
+def test_what_the_design_promises_is_there():
+    promised = (
+        "tensor zeros ones full empty arange eye randn rand zeros_like grad no_grad detect_anomaly "
+        "manual_seed Tensor add sub mul div neg pow abs exp log log1p expm1 sqrt square sin cos tanh "
+        "sigmoid relu softplus silu gelu maximum minimum clip where matmul outer sum mean var max min "
+        "logsumexp softmax log_softmax cumsum norm reshape permute_dims swapaxes squeeze expand_dims "
+        "broadcast_to concat stack unstack split chunk flip take take_along_axis embedding one_hot "
+        "dropout astype step scope"
+    )
+    assert not set(promised.split()) - set(tg.__all__)
+
+
+def public_things():
+    """Every public function and class, by its full name."""
+    homes = [(part, importlib.import_module(f"tinygrad_rnn{part}")) for part in api.PARTS]
+    return [
+        pytest.param(getattr(home, name), id=f"tg{part}.{name}")
+        for part, home in homes
+        for name in api.public(home.__name__)
+    ]
+
+
+@pytest.mark.parametrize("thing", public_things())
+def test_every_public_name_has_a_docstring_with_an_example(thing):
+    text = inspect.getdoc(thing) if vars(thing).get("__doc__", thing.__doc__) else None
+    assert text, "needs a docstring of its own"
     first = text.split("\n\n")[0]
-    assert first[0].isupper() or first.startswith(("log", "e^", "`", "y ="))
-    assert first.rstrip().endswith((".", ":")), f"the first sentence of {name} has no end"
+    assert first.rstrip().endswith((".", ":")), "the first sentence has no end"
+    if isinstance(thing, type) and issubclass(thing, BaseException | tuple):
+        return  # what is raised, and what functions return, is shown by those
+    assert "\n>>> " in text, "needs an example"
+
+
+def test_examples_of_ops_are_run():
+    found = {test.docstring for test in doctest.DocTestFinder().find(tg.ops) if test.examples}
+    ops = [op for op in vars(tg.ops).values() if isinstance(op, tg.op.Op)]
+    assert not [op for op in ops if ">>>" in op.__doc__ and op.__doc__ not in found]
 
 
 def test_every_method_is_a_function_too():

@@ -105,7 +105,6 @@ def grad(
     differentiated again, to any order. Returns one Tensor for one input, else a
     tuple; None for an input that outputs do not depend on, if `allow_unused`.
 
-    >>> import tinygrad_rnn as tg
     >>> x = tg.tensor(2.0, requires_grad=True)
     >>> first = tg.grad(x ** 3, x, create_graph=True)
     >>> tg.grad(first, x).item()

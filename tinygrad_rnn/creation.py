@@ -93,6 +93,12 @@ def from_dlpack(x: Any, device: Any = None, copy: bool | None = None) -> Tensor:
     """Make a Tensor of another library's array by DLPack; unless copy is True, it shares memory.
 
     The Tensor cannot be written to, but it changes if the other library writes.
+
+    >>> a = np.zeros(2)
+    >>> x = tg.from_dlpack(a)
+    >>> a[0] = 7.0
+    >>> x
+    tensor([7., 0.], float64)
     """
     on_cpu("from_dlpack", device)
     if not hasattr(x, "__dlpack__"):
@@ -110,7 +116,6 @@ def full(
 ) -> Tensor:  # fmt: skip
     """Make a Tensor filled with one value.
 
-    >>> import tinygrad_rnn as tg
     >>> tg.full((2, 2), 7).tolist()
     [[7, 7], [7, 7]]
     """
@@ -126,7 +131,6 @@ def zeros(
 ) -> Tensor:
     """Make a Tensor of zeros: zeros(2, 3) or zeros((2, 3)); float32 by default.
 
-    >>> import tinygrad_rnn as tg
     >>> tg.zeros(2, 3).shape, tg.zeros((2, 3), dtype=tg.int32).dtype
     ((2, 3), dtype('int32'))
     """
@@ -134,14 +138,22 @@ def zeros(
 
 
 def ones(*shape: Any, dtype: Any = None, requires_grad: bool = False, device: Any = None) -> Tensor:
-    """Make a Tensor of ones: ones(2, 3) or ones((2, 3)); float32 by default."""
+    """Make a Tensor of ones: ones(2, 3) or ones((2, 3)); float32 by default.
+
+    >>> tg.ones(2, 3).shape, tg.ones(2, dtype=tg.int32)
+    ((2, 3), tensor([1, 1], int32))
+    """
     return _made(np.ones, "ones", shape, dtype, requires_grad, device)
 
 
 def empty(
     *shape: Any, dtype: Any = None, requires_grad: bool = False, device: Any = None
 ) -> Tensor:
-    """Make a Tensor whose values are not set; float32 if nothing is said."""
+    """Make a Tensor whose values are not set; float32 if nothing is said.
+
+    >>> tg.empty(2, 3).shape, tg.empty(2).dtype
+    ((2, 3), dtype('float32'))
+    """
     return _made(np.empty, "empty", shape, dtype, requires_grad, device)
 
 
@@ -151,24 +163,40 @@ def _made(make: Any, name: str, shape: Any, dtype: Any, requires_grad: bool, dev
 
 
 def zeros_like(x: Any, dtype: Any = None, device: Any = None) -> Tensor:
-    """Zeros with the shape of `x`, and its dtype if none is given."""
+    """Zeros with the shape of `x`, and its dtype if none is given.
+
+    >>> tg.zeros_like(tg.tensor([1, 2]))
+    tensor([0, 0], int64)
+    """
     return full_like(x, 0, dtype, device)
 
 
 def ones_like(x: Any, dtype: Any = None, device: Any = None) -> Tensor:
-    """Ones with the shape of `x`, and its dtype if none is given."""
+    """Ones with the shape of `x`, and its dtype if none is given.
+
+    >>> tg.ones_like(tg.tensor([[1.5, 2.5]]), dtype=tg.int32)
+    tensor([[1, 1]], int32)
+    """
     return full_like(x, 1, dtype, device)
 
 
 def empty_like(x: Any, dtype: Any = None, device: Any = None) -> Tensor:
-    """Values that are not set, with the shape of `x`, and its dtype if none is given."""
+    """Values that are not set, with the shape of `x`, and its dtype if none is given.
+
+    >>> tg.empty_like(tg.ones(2, 3)).shape
+    (2, 3)
+    """
     on_cpu("empty_like", device)
     like = x if isinstance(x, Tensor | np.ndarray) else to_array(x)
     return Tensor(np.empty(like.shape, _supported(dtype or like.dtype)))
 
 
 def full_like(x: Any, fill_value: float, dtype: Any = None, device: Any = None) -> Tensor:
-    """One value with the shape of `x`, and its dtype if none is given."""
+    """One value with the shape of `x`, and its dtype if none is given.
+
+    >>> tg.full_like(tg.tensor([1, 2]), 7)
+    tensor([7, 7], int64)
+    """
     on_cpu("full_like", device)
     like = x if isinstance(x, Tensor | np.ndarray) else to_array(x)
     return Tensor(np.full(like.shape, fill_value, _supported(dtype or like.dtype)))
@@ -177,7 +205,6 @@ def full_like(x: Any, fill_value: float, dtype: Any = None, device: Any = None) 
 def eye(n: int, m: int | None = None, k: int = 0, dtype: Any = None, device: Any = None) -> Tensor:
     """Make a matrix of n rows and m (or n) columns, with ones on diagonal k; float32.
 
-    >>> import tinygrad_rnn as tg
     >>> tg.eye(2, 3, k=1).tolist()
     [[0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]
     """
@@ -191,7 +218,6 @@ def arange(
 ) -> Tensor:
     """Make the numbers from start (0 if one is given) up to stop, without it.
 
-    >>> import tinygrad_rnn as tg
     >>> tg.arange(4).tolist(), tg.arange(1.0, 2.0, 0.5).tolist()
     ([0, 1, 2, 3], [1.0, 1.5])
     """
@@ -210,7 +236,6 @@ def linspace(
 ) -> Tensor:  # fmt: skip
     """Make `num` evenly spaced numbers from start to stop; `endpoint=False` leaves stop out.
 
-    >>> import tinygrad_rnn as tg
     >>> tg.linspace(0.0, 1.0, 5).tolist()
     [0.0, 0.25, 0.5, 0.75, 1.0]
     """
@@ -223,7 +248,11 @@ def linspace(
 def logspace(
     start: float, stop: float, num: int, base: float = 10.0, dtype: Any = np.float32
 ) -> Tensor:
-    """Make `num` numbers in equal ratios from base^start to base^stop."""
+    """Make `num` numbers in equal ratios from base^start to base^stop.
+
+    >>> tg.logspace(0, 2, 3)
+    tensor([  1.,  10., 100.], float32)
+    """
     (n,) = _shape((num,))
     return Tensor(np.logspace(start, stop, n, base=base).astype(_supported(dtype)))
 
@@ -246,7 +275,6 @@ def rand(
 ) -> Tensor:  # fmt: skip
     """Draw uniform numbers in [0, 1).
 
-    >>> import tinygrad_rnn as tg
     >>> tg.rand(2, 3, generator=tg.Generator(0)).shape
     (2, 3)
     """
@@ -259,7 +287,6 @@ def randn(
 ) -> Tensor:  # fmt: skip
     """Draw standard normal numbers.
 
-    >>> import tinygrad_rnn as tg
     >>> tg.randn(2, 3, generator=tg.Generator(0)).shape
     (2, 3)
     """

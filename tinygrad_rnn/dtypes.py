@@ -84,12 +84,19 @@ def isdtype(dtype: Any, kind: Any) -> Any:
 
     A kind is a dtype or one of "bool", "signed integer", "unsigned integer", "integral",
     "real floating", "complex floating", "numeric".
+
+    >>> tg.isdtype(tg.int32, "integral"), tg.isdtype(tg.bool, ("numeric", tg.bool))
+    (True, True)
     """
     return np.isdtype(dtype, kind)
 
 
 def can_cast(from_: Any, to: Any) -> Any:
-    """Whether values of one dtype, or a tensor, turn into another without loss of kind or range."""
+    """Whether values of one dtype, or a tensor, turn into another without loss of kind or range.
+
+    >>> tg.can_cast(tg.int32, tg.float64), tg.can_cast(tg.float64, tg.int32)
+    (True, False)
+    """
     return np.can_cast(_dtype_of(from_), to)
 
 
@@ -98,7 +105,6 @@ def result_type(*arrays_and_dtypes: Any) -> np.dtype[Any]:
 
     Ops do not mix float32 and float64 by themselves: use .astype(result_type(a, b)).
 
-    >>> import tinygrad_rnn as tg
     >>> tg.result_type(tg.float32, tg.int64, 1.5)
     dtype('float64')
     """
@@ -132,5 +138,9 @@ class Info:
 
 
 def __array_namespace_info__() -> Info:
-    """What this namespace offers, by the Python array API."""
+    """What this namespace offers, by the Python array API.
+
+    >>> tg.__array_namespace_info__().default_dtypes()["real floating"]
+    dtype('float32')
+    """
     return Info()

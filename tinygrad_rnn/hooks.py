@@ -47,7 +47,6 @@ def retain_grad(self: Any) -> None:
     The gradient is the one that all hooks have seen. `tg.grad` leaves it alone, as every
     other `.grad`. Raises GraphError for a tensor that does not require a gradient.
 
-    >>> import tinygrad_rnn as tg
     >>> x = tg.tensor(3.0, requires_grad=True)
     >>> y = x * x
     >>> y.retain_grad()

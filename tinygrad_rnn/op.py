@@ -83,7 +83,11 @@ local = _Local()
 
 
 class Spec(NamedTuple):
-    """Shape and dtype of an array that need not exist."""
+    """Shape and dtype of an array that need not exist.
+
+    >>> tg.op.Spec((2, 3), tg.float32).ndim
+    2
+    """
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
@@ -136,7 +140,11 @@ class Plan(NamedTuple):
 
 
 class Op:
-    """A differentiable operation; call it on arrays, numbers or Tensors."""
+    """A differentiable operation; call it on arrays, numbers or Tensors.
+
+    >>> tg.tanh.inputs, tg.take.defaults
+    (('x',), {'axis': 0, 'negative': True})
+    """
 
     def __init__(
         self,
@@ -338,7 +346,11 @@ def _foreign(a: Any) -> bool:
 
 
 def broadcast(name: str, *shapes: tuple[int, ...]) -> tuple[int, ...]:
-    """Shape that `shapes` broadcast to, or a ShapeError in the name of op `name`."""
+    """Shape that `shapes` broadcast to, or a ShapeError in the name of op `name`.
+
+    >>> tg.op.broadcast("add", (3, 1), (2,))
+    (3, 2)
+    """
     try:
         return np.broadcast_shapes(*shapes)
     except ValueError:
@@ -350,7 +362,11 @@ def broadcast(name: str, *shapes: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def elementwise(name: str) -> Callable[..., tuple[int, ...]]:
-    """The shape rule of an op whose inputs broadcast."""
+    """The shape rule of an op whose inputs broadcast.
+
+    >>> tg.op.elementwise("add")(tg.op.Spec((3, 1), tg.float32), tg.op.Spec((2,), tg.float32))
+    (3, 2)
+    """
 
     def shape(*specs: Spec, **attrs: Any) -> tuple[int, ...]:
         return broadcast(name, *(s.shape for s in specs))
@@ -369,6 +385,16 @@ def pointwise(
 
     The rule is branch-free Python, so that it holds for one number and for a
     whole array alike; `kernel` is given where a faster array version exists.
+
+    >>> @tg.op.pointwise(floats=True)
+    ... def cubed(x):
+    ...     return x * x * x
+    >>> @cubed.vjp
+    ... def cubed_vjp(g, x):
+    ...     return g * (3 * x * x)
+    >>> x = tg.tensor(2.0, requires_grad=True)
+    >>> tg.grad(cubed(x), x).item()
+    12.0
     """
     if fn is None:
         return lambda f: pointwise(f, kernel=kernel, free=free, floats=floats)
@@ -392,6 +418,15 @@ def primitive(
 
     `plain` is another kernel for calls on plain arrays, where `fn` caches something of its
     inputs that only a Tensor can tell it to drop.
+
+    >>> @tg.op.primitive(shape=lambda x: x.shape)
+    ... def bottom_up(x):
+    ...     return x[::-1]
+    >>> @bottom_up.vjp
+    ... def bottom_up_vjp(g):
+    ...     return bottom_up(g)
+    >>> bottom_up(tg.tensor([1, 2, 3]))
+    tensor([3, 2, 1], int64)
     """
     if fn is None:
         return functools.partial(

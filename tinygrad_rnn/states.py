@@ -16,7 +16,7 @@ def save(path: str | os.PathLike[str], state: Any) -> None:
     CheckpointError, a file that was there before untouched, for what cannot be stored or
     written.
 
-    >>> import tempfile, tinygrad_rnn as tg
+    >>> import tempfile
     >>> path = tempfile.mkdtemp() + "/model.safetensors"
     >>> model = tg.nn.Linear(3, 2)
     >>> tg.save(path, model.state_dict())
@@ -42,6 +42,12 @@ def load(path: str | os.PathLike[str]) -> Any:
     PyTorch's bfloat16, which NumPy does not have, becomes float32, to which it is exact.
     Nothing in a file is ever executed. Raises CheckpointError for a file that is missing, cut,
     changed in any bit since `save`, or no safetensors file.
+
+    >>> import tempfile
+    >>> path = tempfile.mkdtemp() + "/state.safetensors"
+    >>> tg.save(path, {"epoch": 3, "W": tg.ones(2)})
+    >>> tg.load(path)
+    {'epoch': 3, 'W': array([1., 1.], dtype=float32)}
     """
     from .storage import read
 

@@ -48,7 +48,6 @@ class grad_enabled(Switch):
 class no_grad(Switch):
     """Record nothing in this thread: `with no_grad():` or `@no_grad()`.
 
-    >>> import tinygrad_rnn as tg
     >>> w = tg.tensor([1.0], requires_grad=True)
     >>> with tg.no_grad():
     ...     y = w * 2
@@ -65,6 +64,11 @@ class detect_anomaly(Switch):
     The message names the op, the time step, the scope and the line of the
     user's code. Every result is looked at, so expect training to slow down
     by a third or more.
+
+    >>> with tg.detect_anomaly(), tg.step(3):
+    ...     y = tg.tensor([1.0, tg.nan]) * 2
+    Traceback (most recent call last):
+    tinygrad_rnn.errors.AnomalyError: detect_anomaly: mul, step 3 gives 1 of 2 values ...
     """
 
     name, value = "anomaly", True
@@ -72,7 +76,14 @@ class detect_anomaly(Switch):
 
 @contextmanager
 def step(t: int | None) -> Iterator[None]:
-    """Stamp the nodes recorded inside with time step `t`, whatever is iterated there."""
+    """Stamp the nodes recorded inside with time step `t`, whatever is iterated there.
+
+    >>> x = tg.tensor(2.0, requires_grad=True)
+    >>> with tg.step(3):
+    ...     y = x * x
+    >>> y.node.step
+    3
+    """
     now = local.now
     before, held = now.stamp[0], now.step_held
     now.stamp, now.step_held = (t, now.stamp[1]), True
@@ -84,7 +95,14 @@ def step(t: int | None) -> Iterator[None]:
 
 @contextmanager
 def scope(name: str) -> Iterator[None]:
-    """Put the nodes recorded inside under `name` in the path of modules."""
+    """Put the nodes recorded inside under `name` in the path of modules.
+
+    >>> x = tg.tensor(2.0, requires_grad=True)
+    >>> with tg.scope("encoder"), tg.scope("cell"):
+    ...     y = x * x
+    >>> y.node.scope
+    'encoder.cell'
+    """
     now = local.now
     before = now.stamp[1]
     path = f"{before}.{name}" if before and name else before or name

@@ -72,7 +72,6 @@ class Tensor(Readable):
 
     Made by `tinygrad_rnn.tensor` and by ops; the array itself is private.
 
-    >>> import tinygrad_rnn as tg
     >>> x = tg.tensor([1.0, 2.0], requires_grad=True)
     >>> (x * x).sum().backward()
     >>> x.grad.tolist()

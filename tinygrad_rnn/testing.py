@@ -79,7 +79,6 @@ def gradcheck(
     pass runs twice and must give the same bits. `fn` may return one Tensor or
     several. Raises GradcheckError naming input, output and place.
 
-    >>> import numpy as np, tinygrad_rnn as tg
     >>> x = tg.tensor(np.linspace(-1, 1, 5), requires_grad=True)
     >>> gradcheck(lambda x: tg.tanh(x) * x, x)
     True
@@ -157,7 +156,6 @@ def gradgradcheck(
 ) -> bool:
     """Check second derivatives: gradcheck of (inputs, seeds) -> seeds^T J.
 
-    >>> import numpy as np, tinygrad_rnn as tg
     >>> gradgradcheck(tg.sigmoid, tg.tensor(np.array([0.3, -2.0]), requires_grad=True))
     True
     """
@@ -212,7 +210,6 @@ def check_jit(
     random op draws the same numbers in both. Raises GradcheckError naming the result or
     the input.
 
-    >>> import numpy as np, tinygrad_rnn as tg
     >>> cell = tg.nn.RNNCell(2, 3).astype("float64")
     >>> def last(x):
     ...     h = tg.zeros(1, 3, dtype="float64")

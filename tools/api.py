@@ -28,6 +28,12 @@ PARTS = [
     ".testing",
     ".op",
 ]
+HEAD = """\
+# Every public name
+
+Written by `python tools/api.py` out of the docstrings. All examples begin with `import numpy as np`
+and `import tinygrad_rnn as tg`, not repeated here.
+"""
 CONFIG = {**default_config, "summary": False, "separate_signature": False}
 CONFIG.update(
     heading_level=3, inherited_members=False, show_bases=False, show_if_no_docstring=False
@@ -61,7 +67,7 @@ def fenced(text: str) -> str:
 def page() -> str:
     """The whole page."""
     package: Any = griffe.load("tinygrad_rnn", search_paths=[str(ROOT)], resolve_aliases=True)
-    parts = ["# Every public name\n\nWritten by `python tools/api.py` out of the docstrings.\n"]
+    parts = [HEAD]
     for part in PARTS:
         name = "tinygrad_rnn" + part
         module = importlib.import_module(name)

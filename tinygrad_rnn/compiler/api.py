@@ -29,7 +29,6 @@ from .varying import Varying
 class disable_jit(Switch):
     """Run jitted functions eagerly in this thread: `with disable_jit():` or `@disable_jit()`.
 
-    >>> import tinygrad_rnn as tg
     >>> square = tg.jit(lambda x: x * x)
     >>> with tg.disable_jit():
     ...     square(tg.tensor(3.0)).item()
@@ -232,7 +231,6 @@ def jit(fn: Any = None, *, audit: int | None = None) -> Any:
     Raises CaptureError, naming the line, for what cannot be recorded: a branch on a
     tensor's value, `.item()`, a NumPy function on a tensor, a result that is no tensor.
 
-    >>> import tinygrad_rnn as tg
     >>> cell = tg.nn.GRUCell(3, 4)
     >>> @tg.jit
     ... def run(x):

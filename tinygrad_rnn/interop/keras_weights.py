@@ -32,6 +32,11 @@ def from_keras(layer: Any) -> nn.Module:
     activation where it has one), Embedding and LayerNormalization are carried, too. Dropout
     acts in training alone and is left out. Raises InterchangeError naming layer and option
     otherwise.
+
+    >>> [lstm] = keras.Sequential([keras.Input((5, 3)), keras.layers.LSTM(4)]).layers
+    ... # doctest: +SKIP
+    >>> from_keras(lstm).weight_hh_l0.shape  # doctest: +SKIP
+    (16, 4)
     """
     if not hasattr(layer, "get_weights"):
         raise InterchangeError(f"from_keras: expected a layer of Keras, got a {type(layer)}")

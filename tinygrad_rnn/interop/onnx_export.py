@@ -42,7 +42,7 @@ def to_onnx(model: nn.Module, path: str | os.PathLike[str], *inputs: Tensor) -> 
     there, and where the graph depends on sizes or values: a number computed from a shape, a branch
     that goes another way on those numbers.
 
-    >>> import tempfile, tinygrad_rnn as tg
+    >>> import tempfile
     >>> net = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2))
     >>> to_onnx(net, tempfile.mkdtemp() + "/net.onnx")
     """

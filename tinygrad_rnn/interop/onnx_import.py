@@ -30,6 +30,13 @@ def from_onnx(model: Any) -> dict[str, nn.Module]:
     peepholes and GRU with either form of reset are supported. Raises InterchangeError naming
     node and attribute for clip, input_forget, activations other than the defaults,
     direction "reverse", initial states or lengths that are part of the file, weights that are not.
+
+    >>> import tempfile
+    >>> from tinygrad_rnn import interop
+    >>> path = tempfile.mkdtemp() + "/gru.onnx"
+    >>> interop.to_onnx(nn.GRU(3, 4), path)
+    >>> [gru.weight_hh_l0.shape for gru in from_onnx(path).values()]
+    [(12, 4)]
     """
     onnx = onnx_package("from_onnx")
     if isinstance(model, str | os.PathLike):

@@ -21,7 +21,7 @@ def to_pytorch(model: nn.Module, path: Path) -> None:
     that layers which compute what PyTorch's of that name do not are refused. Raises
     InterchangeError naming layer and option, CheckpointError for a file that cannot be written.
 
-    >>> import tempfile, tinygrad_rnn as tg
+    >>> import tempfile
     >>> path = tempfile.mkdtemp() + "/lstm.safetensors"
     >>> to_pytorch(nn.LSTM(3, 4, bidirectional=True), path)
     >>> from_pytorch(nn.LSTM(3, 4, bidirectional=True), path)
@@ -35,6 +35,14 @@ def from_pytorch(model: nn.Module, path: Path) -> None:
 
     Raises InterchangeError for layers that would compute something else with those weights,
     ShapeError listing what is missing, unexpected or of another shape.
+
+    >>> import tempfile
+    >>> path = tempfile.mkdtemp() + "/gru.safetensors"
+    >>> tg.save(path, nn.GRU(3, 4).state_dict())  # as safetensors.torch.save_file does
+    >>> from_pytorch(nn.GRU(3, 4), path)
+    >>> from_pytorch(nn.GRU(3, 5), path)
+    Traceback (most recent call last):
+    tinygrad_rnn.errors.ShapeError: ...
     """
     _check("from_pytorch", model)
     model.load_state_dict(load(path))

@@ -1,6 +1,5 @@
 """Activations as modules, for those who build networks of modules.
 
-    >>> import tinygrad_rnn as tg
     >>> net = tg.nn.Sequential(tg.nn.Linear(3, 4), Tanh(), tg.nn.Linear(4, 2), Softmax())
     >>> round(net(tg.ones(1, 3)).sum().item(), 4)
     1.0
@@ -23,7 +22,11 @@ from .module import Module, Parameter
 
 
 class Identity(Module):
-    """y = x."""
+    """y = x.
+
+    >>> tg.nn.Identity()(tg.tensor([-1.0, 2.0]))
+    tensor([-1.,  2.], float32)
+    """
 
     def forward(self, x: Any) -> Any:
         return x
@@ -40,49 +43,81 @@ class _Plain(Module):
 
 
 class Tanh(_Plain):
-    """y = tanh(x)."""
+    """y = tanh(x).
+
+    >>> tg.nn.Tanh()(tg.tensor([0.0, 1.0]))
+    tensor([0.    , 0.7616], float32)
+    """
 
     function = staticmethod(ops.tanh)
 
 
 class Sigmoid(_Plain):
-    """y = 1 / (1 + e^-x)."""
+    """y = 1 / (1 + e^-x).
+
+    >>> tg.nn.Sigmoid()(tg.tensor([0.0, 1.0]))
+    tensor([0.5   , 0.7311], float32)
+    """
 
     function = staticmethod(ops.sigmoid)
 
 
 class ReLU(_Plain):
-    """y = max(x, 0)."""
+    """y = max(x, 0).
+
+    >>> tg.nn.ReLU()(tg.tensor([-1.0, 2.0]))
+    tensor([0., 2.], float32)
+    """
 
     function = staticmethod(ops.relu)
 
 
 class GELU(_Plain):
-    """y = x P(X <= x) for a standard normal X: Hendrycks and Gimpel 2016."""
+    """y = x P(X <= x) for a standard normal X: Hendrycks and Gimpel 2016.
+
+    >>> tg.nn.GELU()(tg.tensor([0.0, 1.0]))
+    tensor([0.    , 0.8413], float32)
+    """
 
     function = staticmethod(ops.gelu)
 
 
 class SiLU(_Plain):
-    """y = x sigmoid(x), also called swish: Ramachandran et al. 2017."""
+    """y = x sigmoid(x), also called swish: Ramachandran et al. 2017.
+
+    >>> tg.nn.SiLU()(tg.tensor([0.0, 1.0]))
+    tensor([0.    , 0.7311], float32)
+    """
 
     function = staticmethod(ops.silu)
 
 
 class LogSigmoid(_Plain):
-    """y = log(1 / (1 + e^-x)) without overflow."""
+    """y = log(1 / (1 + e^-x)) without overflow.
+
+    >>> tg.nn.LogSigmoid()(tg.tensor([-100.0, 0.0]))
+    tensor([-100.    ,   -0.6931], float32)
+    """
 
     function = staticmethod(lambda x: -ops.softplus(-x))
 
 
 class Softsign(_Plain):
-    """y = x / (1 + |x|)."""
+    """y = x / (1 + |x|).
+
+    >>> tg.nn.Softsign()(tg.tensor([-1.0, 3.0]))
+    tensor([-0.5 ,  0.75], float32)
+    """
 
     function = staticmethod(lambda x: x / (1 + ops.abs(x)))
 
 
 class Mish(_Plain):
-    """y = x tanh(log(1 + e^x)): Misra 2019."""
+    """y = x tanh(log(1 + e^x)): Misra 2019.
+
+    >>> tg.nn.Mish()(tg.tensor([0.0, 1.0]))
+    tensor([0.    , 0.8651], float32)
+    """
 
     function = staticmethod(lambda x: x * ops.tanh(ops.softplus(x)))
 
@@ -90,7 +125,6 @@ class Mish(_Plain):
 class Softplus(Module):
     """y = log(1 + e^(beta x)) / beta, a smooth relu, without overflow.
 
-    >>> import tinygrad_rnn as tg
     >>> Softplus(2.0)(tg.tensor([800.0, -800.0])).tolist()
     [800.0, 0.0]
     """
@@ -108,7 +142,11 @@ def _exponential(x: Any, alpha: float) -> Any:
 
 
 class ELU(Module):
-    """y = x where it is positive, else alpha (e^x - 1): Clevert et al., ICLR 2016."""
+    """y = x where it is positive, else alpha (e^x - 1): Clevert et al., ICLR 2016.
+
+    >>> tg.nn.ELU()(tg.tensor([-1.0, 2.0]))
+    tensor([-0.6321,  2.    ], float32)
+    """
 
     def __init__(self, alpha: float = 1.0):
         self.alpha = alpha
@@ -119,7 +157,11 @@ class ELU(Module):
 
 
 class SELU(_Plain):
-    """y = 1.0507 ELU(x) with alpha 1.6733, which keeps mean and variance: Klambauer et al. 2017."""
+    """y = 1.0507 ELU(x) with alpha 1.6733, which keeps mean and variance: Klambauer et al. 2017.
+
+    >>> tg.nn.SELU()(tg.tensor([0.0, 1.0]))
+    tensor([0.    , 1.0507], float32)
+    """
 
     function = staticmethod(lambda x: 1.0507009873554805 * _exponential(x, 1.6732632423543772))
 
@@ -127,7 +169,6 @@ class SELU(_Plain):
 class LeakyReLU(Module):
     """y = x where it is positive, else slope x.
 
-    >>> import tinygrad_rnn as tg
     >>> LeakyReLU(0.5)(tg.tensor([-4.0, 2.0])).tolist()
     [-2.0, 2.0]
     """
@@ -146,7 +187,6 @@ class PReLU(Module):
     One slope for all, or, as in PyTorch, one for each of `num_parameters` places on the
     second axis of x.
 
-    >>> import tinygrad_rnn as tg
     >>> PReLU()(tg.tensor([-4.0, 2.0])).tolist()
     [-1.0, 2.0]
     """
@@ -167,7 +207,11 @@ class PReLU(Module):
 
 
 class Softmax(Module):
-    """y = e^x / sum(e^x) along one axis."""
+    """y = e^x / sum(e^x) along one axis.
+
+    >>> tg.nn.Softmax()(tg.tensor([1.0, 1.0, 1.0]))
+    tensor([0.3333, 0.3333, 0.3333], float32)
+    """
 
     @takes_axis
     def __init__(self, axis: int = -1):
@@ -178,7 +222,11 @@ class Softmax(Module):
 
 
 class LogSoftmax(Module):
-    """y = x - log(sum(e^x)) along one axis."""
+    """y = x - log(sum(e^x)) along one axis.
+
+    >>> tg.nn.LogSoftmax()(tg.tensor([1.0, 1.0]))
+    tensor([-0.6931, -0.6931], float32)
+    """
 
     @takes_axis
     def __init__(self, axis: int = -1):

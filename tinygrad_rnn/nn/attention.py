@@ -31,7 +31,6 @@ class Attention(Module):
     (N, memory_size) and the weights (T, N), 0 beyond each sequence. Under `tg.jit` a loop of
     such steps is one kernel. Raises ShapeError for sizes and lengths that do not fit.
 
-    >>> import tinygrad_rnn as tg
     >>> states, (h, c) = tg.nn.LSTM(3, 4)(tg.randn(5, 2, 3), lengths=[5, 2])
     >>> attention = Attention(4, 4, score="additive")
     >>> memory = attention.prepare(states, lengths=[5, 2])

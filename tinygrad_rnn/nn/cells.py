@@ -24,7 +24,6 @@ class RNNCell(Cell):
     Elman, Finding structure in time, Cognitive Science 14 (1990). Options as in `LSTMCell`.
     Raises ShapeError for an input or state that does not fit.
 
-    >>> import tinygrad_rnn as tg
     >>> RNNCell(3, 4)(tg.ones(2, 3)).shape
     (2, 4)
     """
@@ -70,7 +69,6 @@ class LSTMCell(Cell):
     2000). `layer_norm` normalises W_ih x, W_hh h and the c' in h' = o tanh(LN(c') gain_c +
     bias_c); `zoneout` p, or a pair for h and c, keeps units as they were: see `Cell`.
 
-    >>> import tinygrad_rnn as tg
     >>> h, c = LSTMCell(3, 4, proj_size=2, layer_norm=True)(tg.ones(5, 3))
     >>> h.shape, c.shape
     ((5, 2), (5, 4))
@@ -137,7 +135,6 @@ class GRUCell(Cell):
     With `layer_norm` the rows of r and z are normalised together, those of n by
     themselves. Options as in `LSTMCell`.
 
-    >>> import tinygrad_rnn as tg
     >>> GRUCell(3, 4)(tg.ones(2, 3)).shape
     (2, 4)
     """

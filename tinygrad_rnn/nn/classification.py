@@ -17,7 +17,6 @@ def binary_cross_entropy_with_logits(
 ) -> Tensor:
     """-p t log s(x) - (1 - t) log(1 - s(x)), s the sigmoid and p `pos_weight`, in a stable form.
 
-    >>> import tinygrad_rnn as tg
     >>> loss = binary_cross_entropy_with_logits(tg.tensor([800.0, -800.0]), tg.tensor([0.0, 0.0]))
     >>> loss.item()
     400.0
@@ -37,7 +36,6 @@ def binary_cross_entropy(x: Any, target: Any, reduction: str = "mean", mask: Any
     `binary_cross_entropy_with_logits`, which loses no digits. Raises ValueError for what is
     no probability, unless under `tg.jit`, which has no values and gives NaN.
 
-    >>> import tinygrad_rnn as tg
     >>> binary_cross_entropy(tg.tensor([0.0, 1.0]), tg.tensor([1.0, 1.0])).item()
     50.0
     """
@@ -58,7 +56,6 @@ def kl_div(
 
     `reduction="batchmean"`, the sum over the first axis' size, is the one by the book.
 
-    >>> import tinygrad_rnn as tg
     >>> p = tg.tensor([[0.5, 0.5, 0.0]])
     >>> kl_div(tg.log_softmax(tg.tensor([[0.0, 0.0, -100.0]])), p, reduction="batchmean").item()
     0.0
@@ -96,7 +93,6 @@ def cross_entropy(
     `label_smoothing` e mixes targets with a uniform distribution, 1 - e to e: Szegedy et
     al., CVPR 2016.
 
-    >>> import tinygrad_rnn as tg
     >>> round(cross_entropy(tg.zeros(2, 4), tg.tensor([0, 3])).item(), 4)
     1.3863
     """
@@ -130,7 +126,6 @@ def nll_loss(
 ) -> Tensor:
     """-x[target] of log probabilities x (..., classes); all else as in `cross_entropy`.
 
-    >>> import tinygrad_rnn as tg
     >>> p = tg.tensor([[0.25, 0.75]])
     >>> round(tg.nn.nll_loss(tg.log(p), tg.tensor([1])).item(), 4)
     0.2877

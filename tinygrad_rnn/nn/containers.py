@@ -40,7 +40,6 @@ class _Holder(Module):
 class ModuleList(_Holder, MutableSequence[Any]):
     """Modules in a row, which themselves are a module; everything that a list does.
 
-    >>> import tinygrad_rnn as tg
     >>> layers = ModuleList([tg.nn.Linear(3, 4)])
     >>> layers.append(tg.nn.Linear(4, 2))
     >>> list(layers.state_dict()), len(layers[:1])
@@ -76,7 +75,6 @@ class Sequential(ModuleList):
     The stages are `net[0]`, `net[1]`, ..., and their parameters `0.weight` and so on, as
     in PyTorch; a slice is a Sequential of the same stages.
 
-    >>> import tinygrad_rnn as tg
     >>> net = tg.nn.Sequential(tg.nn.Linear(3, 4), tg.tanh)
     >>> net(tg.ones(2, 3)).shape, len(net), list(net.state_dict())
     ((2, 4), 2, ['0.weight', '0.bias'])
@@ -104,7 +102,6 @@ class Sequential(ModuleList):
 class ModuleDict(_Holder, MutableMapping[str, Any]):
     """Modules by name, which themselves are a module; everything that a dict does.
 
-    >>> import tinygrad_rnn as tg
     >>> cells = ModuleDict({"left": tg.nn.Linear(3, 4)})
     >>> cells["right"] = tg.nn.Linear(3, 4, bias=False)
     >>> list(cells.state_dict())
@@ -132,7 +129,6 @@ class ModuleDict(_Holder, MutableMapping[str, Any]):
 class ParameterList(ModuleList):
     """Parameters in a row, which themselves are a module; tensors and arrays become parameters.
 
-    >>> import tinygrad_rnn as tg
     >>> ParameterList([tg.ones(2), [1.0, 2.0, 3.0]]).state_dict()["1"].tolist()
     [1.0, 2.0, 3.0]
     """

@@ -37,7 +37,6 @@ def ctc_loss(
     ShapeError for lengths or labels out of range and for the blank among the labels, GraphError
     for second derivatives.
 
-    >>> import tinygrad_rnn as tg
     >>> x = tg.log_softmax(tg.zeros(3, 1, 2))  # 6 of 8 paths give "1", all but 000 and 101
     >>> round(tg.exp(-ctc_loss(x, tg.tensor([[1]]), [3], [1])).item(), 4)
     0.75

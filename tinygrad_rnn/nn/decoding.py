@@ -48,7 +48,6 @@ def beam_search(
     that ended. A width of 1 without penalty is greedy, one of V^max_length misses nothing.
     Raises ShapeError for log probabilities of another shape, or NaN in them.
 
-    >>> import tinygrad_rnn as tg
     >>> after = tg.log(tg.tensor([[0.1, 0.6, 0.3], [0.5, 0.1, 0.4], [1.0, 1e-9, 1e-9]]))
     >>> def step(symbols, state):  # a Markov chain: 0 ends
     ...     return tg.take(after, symbols), state

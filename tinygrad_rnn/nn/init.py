@@ -24,13 +24,23 @@ def _draw(p: Tensor, kind: str, generator: Generator | None, shape: Any = None) 
 
 
 def uniform_(p: T, a: float = 0.0, b: float = 1.0, generator: Generator | None = None) -> T:
-    """Fill with uniform numbers from [a, b)."""
+    """Fill with uniform numbers from [a, b).
+
+    >>> W = tg.nn.init.uniform_(tg.empty(50, 50), -1.0, 1.0)
+    >>> bool(-1 <= W.min() and W.max() < 1)
+    True
+    """
     p.assign_(a + (b - a) * _draw(p, "uniform", generator))
     return p
 
 
 def normal_(p: T, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None) -> T:
-    """Fill with normal numbers."""
+    """Fill with normal numbers.
+
+    >>> W = tg.nn.init.normal_(tg.empty(50, 50), std=0.1)
+    >>> bool(0.09 < W.std() < 0.11)
+    True
+    """
     p.assign_(mean + std * _draw(p, "normal", generator))
     return p
 
@@ -38,7 +48,6 @@ def normal_(p: T, mean: float = 0.0, std: float = 1.0, generator: Generator | No
 def constant_(p: T, value: float) -> T:
     """Fill with one value.
 
-    >>> import tinygrad_rnn as tg
     >>> b = tg.nn.Parameter(tg.zeros(2))
     >>> _ = tg.nn.init.constant_(b, 1.0)
     >>> b.tolist()
@@ -49,7 +58,11 @@ def constant_(p: T, value: float) -> T:
 
 
 def zeros_(p: T) -> T:
-    """Fill with zeros."""
+    """Fill with zeros.
+
+    >>> tg.nn.init.zeros_(tg.empty(2))
+    tensor([0., 0.], float32)
+    """
     return constant_(p, 0.0)
 
 
@@ -60,27 +73,47 @@ def _fans(name: str, p: Tensor) -> tuple[int, int]:
 
 
 def xavier_uniform_(p: T, gain: float = 1.0, generator: Generator | None = None) -> T:
-    """Uniform within gain sqrt(6 / (fan_in + fan_out)): Glorot and Bengio, AISTATS 2010."""
+    """Uniform within gain sqrt(6 / (fan_in + fan_out)): Glorot and Bengio, AISTATS 2010.
+
+    >>> W = tg.nn.init.xavier_uniform_(tg.empty(20, 4))
+    >>> bool(abs(W).max() <= 0.5)
+    True
+    """
     fan_in, fan_out = _fans("xavier_uniform_", p)
     bound = gain * math.sqrt(6 / (fan_in + fan_out))
     return uniform_(p, -bound, bound, generator)
 
 
 def xavier_normal_(p: T, gain: float = 1.0, generator: Generator | None = None) -> T:
-    """Normal with std gain sqrt(2 / (fan_in + fan_out)): Glorot and Bengio, AISTATS 2010."""
+    """Normal with std gain sqrt(2 / (fan_in + fan_out)): Glorot and Bengio, AISTATS 2010.
+
+    >>> W = tg.nn.init.xavier_normal_(tg.empty(40, 40))
+    >>> bool(0.14 < W.std() < 0.18)
+    True
+    """
     fan_in, fan_out = _fans("xavier_normal_", p)
     return normal_(p, 0.0, gain * math.sqrt(2 / (fan_in + fan_out)), generator)
 
 
 def kaiming_uniform_(p: T, gain: float = math.sqrt(2), generator: Generator | None = None) -> T:
-    """Uniform within gain sqrt(3 / fan_in): He et al., ICCV 2015; gain sqrt 2 for relu."""
+    """Uniform within gain sqrt(3 / fan_in): He et al., ICCV 2015; gain sqrt 2 for relu.
+
+    >>> W = tg.nn.init.kaiming_uniform_(tg.empty(20, 6))
+    >>> bool(abs(W).max() <= 1.0)
+    True
+    """
     fan_in, _ = _fans("kaiming_uniform_", p)
     bound = gain * math.sqrt(3 / fan_in)
     return uniform_(p, -bound, bound, generator)
 
 
 def kaiming_normal_(p: T, gain: float = math.sqrt(2), generator: Generator | None = None) -> T:
-    """Normal with std gain / sqrt(fan_in): He et al., ICCV 2015; gain sqrt 2 for relu."""
+    """Normal with std gain / sqrt(fan_in): He et al., ICCV 2015; gain sqrt 2 for relu.
+
+    >>> W = tg.nn.init.kaiming_normal_(tg.empty(40, 50))
+    >>> bool(0.18 < W.std() < 0.22)
+    True
+    """
     fan_in, _ = _fans("kaiming_normal_", p)
     return normal_(p, 0.0, gain / math.sqrt(fan_in), generator)
 
@@ -98,7 +131,6 @@ def orthogonal_(p: T, gain: float = 1.0, generator: Generator | None = None) -> 
     Rows or columns, whichever are fewer, are orthonormal. Of a gate-stacked
     recurrent weight use `recurrent_orthogonal_`, which fills gate by gate.
 
-    >>> import tinygrad_rnn as tg
     >>> W = tg.nn.Parameter(tg.zeros(3, 3))
     >>> _ = tg.nn.init.orthogonal_(W)
     >>> bool(abs(W.numpy() @ W.numpy().T - tg.eye(3).numpy()).max() < 1e-6)
@@ -117,7 +149,12 @@ def _orthogonal(p: Tensor, n: int, k: int, generator: Generator | None) -> Array
 
 
 def recurrent_orthogonal_(p: T, gain: float = 1.0, generator: Generator | None = None) -> T:
-    """Fill each (H, H) gate block of a recurrent weight (G H, H) with an orthogonal matrix."""
+    """Fill each (H, H) gate block of a recurrent weight (G H, H) with an orthogonal matrix.
+
+    >>> W = tg.nn.init.recurrent_orthogonal_(tg.empty(8, 4))[4:]
+    >>> bool(abs(W @ W.T - tg.eye(4)).max() < 1e-6)
+    True
+    """
     gates, H = _square_blocks("recurrent_orthogonal_", p)
     p.assign_(gain * np.concatenate([_orthogonal(p, H, H, generator) for _ in range(gates)]))
     return p
@@ -126,7 +163,6 @@ def recurrent_orthogonal_(p: T, gain: float = 1.0, generator: Generator | None =
 def identity_(p: T, gain: float = 1.0) -> T:
     """Fill each square block with gain times the identity: Le, Jaitly and Hinton 2015 (IRNN).
 
-    >>> import tinygrad_rnn as tg
     >>> W = tg.nn.Parameter(tg.zeros(2, 2))
     >>> _ = tg.nn.init.identity_(W)
     >>> W.tolist()
@@ -138,14 +174,17 @@ def identity_(p: T, gain: float = 1.0) -> T:
 
 
 def ones_(p: T) -> T:
-    """Fill with ones."""
+    """Fill with ones.
+
+    >>> tg.nn.init.ones_(tg.empty(2))
+    tensor([1., 1.], float32)
+    """
     return constant_(p, 1.0)
 
 
 def eye_(p: T) -> T:
     """Fill a matrix, square or not, with ones on the diagonal and zeros elsewhere.
 
-    >>> import tinygrad_rnn as tg
     >>> eye_(tg.empty(2, 3)).tolist()
     [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]
     """
@@ -164,7 +203,6 @@ def trunc_normal_(
 ) -> T:
     """Fill with normal numbers that lie from a to b, by the inverse of their distribution.
 
-    >>> import tinygrad_rnn as tg
     >>> 0 <= trunc_normal_(tg.empty(50), std=0.5, a=0.0, b=1.0).min().item() <= 1
     True
     """
@@ -186,7 +224,6 @@ def trunc_normal_(
 def sparse_(p: T, sparsity: float, std: float = 0.01, generator: Generator | None = None) -> T:
     """Normal, with a share `sparsity` of each column 0: Martens, ICML 2010.
 
-    >>> import tinygrad_rnn as tg
     >>> (sparse_(tg.empty(4, 2), 0.5) == 0).sum(axis=0).tolist()
     [2, 2]
     """

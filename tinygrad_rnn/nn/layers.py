@@ -27,7 +27,6 @@ class Linear(Module):
     `weight` (out, in) and `bias` (out,) start uniform within 1 / sqrt(in), as in
     PyTorch.
 
-    >>> import tinygrad_rnn as tg
     >>> Linear(3, 2)(tg.ones(5, 3)).shape
     (5, 2)
     """
@@ -58,7 +57,6 @@ class Bilinear(Module):
     `weight` (out, in1, in2) and `bias` (out,) start uniform within 1 / sqrt(in1), as in
     PyTorch.
 
-    >>> import tinygrad_rnn as tg
     >>> Bilinear(3, 4, 2)(tg.ones(5, 3), tg.ones(5, 4)).shape
     (5, 2)
     """
@@ -100,7 +98,6 @@ class Embedding(Module):
     from the end if negative, starts as zeros and gets no gradient. Raises ShapeError for
     an index outside [0, num), DTypeError for indices that are not integers.
 
-    >>> import tinygrad_rnn as tg
     >>> table = Embedding(10, 4, padding_idx=0)
     >>> table(tg.tensor([[1, 0, 1]])).sum().backward()
     >>> table.weight.grad[:2, 0].tolist()
@@ -142,7 +139,6 @@ class Dropout(Module):
     One mask for all slices along `axis`, if given: `Dropout(0.3, axis=0)` on a series
     (T, N, F) is the same in all steps (Gal and Ghahramani, NeurIPS 2016).
 
-    >>> import tinygrad_rnn as tg
     >>> y = Dropout(0.5, axis=0)(tg.ones(3, 1, 8))
     >>> bool((y == y[0]).all())
     True
@@ -162,7 +158,6 @@ class LayerNorm(Module):
 
     Ba, Kiros and Hinton 2016, arXiv 1607.06450.
 
-    >>> import tinygrad_rnn as tg
     >>> float(LayerNorm(4)(tg.arange(4.0)).sum()) < 1e-5
     True
     """
@@ -184,7 +179,6 @@ class LayerNorm(Module):
 class Flatten(Module):
     """Join the axes from `start_axis` to `end_axis`, both included, into one.
 
-    >>> import tinygrad_rnn as tg
     >>> Flatten()(tg.ones(5, 2, 3)).shape
     (5, 6)
     """

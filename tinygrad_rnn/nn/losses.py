@@ -74,7 +74,6 @@ def pair(name: str, x: Any, target: Any, mask: Any) -> tuple[Tensor, Tensor, Ten
 def mse_loss(x: Any, target: Any, reduction: str = "mean", mask: Any = None) -> Tensor:
     """Squared error (x - target)^2.
 
-    >>> import tinygrad_rnn as tg
     >>> mse_loss(tg.tensor([1.0, 3.0]), tg.tensor([0.0, 1.0])).item()
     2.5
     """
@@ -85,7 +84,6 @@ def mse_loss(x: Any, target: Any, reduction: str = "mean", mask: Any = None) -> 
 def l1_loss(x: Any, target: Any, reduction: str = "mean", mask: Any = None) -> Tensor:
     """Absolute error |x - target|.
 
-    >>> import tinygrad_rnn as tg
     >>> tg.nn.l1_loss(tg.tensor([1.0, 3.0]), tg.tensor([0.0, 0.0])).item()
     2.0
     """
@@ -98,7 +96,6 @@ def huber_loss(
 ) -> Tensor:
     """d^2 / 2 for |d| <= delta, else delta (|d| - delta / 2): Huber (1964).
 
-    >>> import tinygrad_rnn as tg
     >>> tg.nn.huber_loss(tg.tensor([0.5, 3.0]), tg.tensor([0.0, 0.0]), reduction='none').tolist()
     [0.125, 2.5]
     """
@@ -115,7 +112,6 @@ def smooth_l1_loss(
 ) -> Tensor:
     """d^2 / (2 beta) for |d| < beta, else |d| - beta / 2: `huber_loss` divided by its delta.
 
-    >>> import tinygrad_rnn as tg
     >>> smooth_l1_loss(tg.tensor([0.5, 3.0]), tg.zeros(2), reduction="none").tolist()
     [0.125, 2.5]
     """
@@ -131,7 +127,6 @@ def poisson_nll_loss(
 
     With `log_input=False` x is the rate itself: x - t log(x + 1e-8).
 
-    >>> import tinygrad_rnn as tg
     >>> poisson_nll_loss(tg.tensor([0.0]), tg.tensor([3.0])).item()
     1.0
     """
@@ -154,7 +149,6 @@ def gaussian_nll_loss(
     the shape of x, or one that broadcasts to it.
     Raises ValueError for a variance below 0, unless under `tg.jit`, which has no values.
 
-    >>> import tinygrad_rnn as tg
     >>> gaussian_nll_loss(tg.tensor([1.0]), tg.tensor([3.0]), 1.0).item()
     2.0
     """
@@ -174,7 +168,6 @@ def gaussian_nll_loss(
 def cosine_similarity(a: Any, b: Any, axis: int = -1, eps: float = 1e-8) -> Tensor:
     """a.b / (|a| |b|) along one axis, after broadcasting; each norm at least eps.
 
-    >>> import tinygrad_rnn as tg
     >>> cosine_similarity(tg.tensor([3.0, 4.0]), tg.tensor([6.0, 8.0])).item()
     1.0
     """
@@ -196,7 +189,6 @@ def cosine_embedding_loss(
 
     a and b are (..., features), targets (...).
 
-    >>> import tinygrad_rnn as tg
     >>> a, b = tg.tensor([[1.0, 0.0], [1.0, 0.0]]), tg.tensor([[0.0, 2.0], [3.0, 0.0]])
     >>> cosine_embedding_loss(a, b, tg.tensor([1, -1]), reduction="none").tolist()
     [1.0, 1.0]
@@ -229,7 +221,6 @@ def quantile_loss(
     One quantile: x has the target's shape. Several: x has one more last axis, a
     value for each.
 
-    >>> import tinygrad_rnn as tg
     >>> y = tg.tensor([1.0, -1.0])
     >>> tg.nn.quantile_loss(tg.zeros(2), y, 0.9, reduction='none').tolist()
     [0.8999999761581421, 0.10000000149011612]

@@ -49,7 +49,6 @@ class Module:
     Lists, tuples and dicts of modules and parameters are searched too, and named
     by their keys: `self.cells = [a, b]` gives `cells.0.weight_ih` and so on.
 
-    >>> import tinygrad_rnn as tg
     >>> class Affine(tg.nn.Module):
     ...     def __init__(self):
     ...         self.w, self.b = tg.nn.Parameter([2.0]), tg.nn.Parameter([1.0])
@@ -252,7 +251,6 @@ class Module:
     def register_forward_hook(self, hook: Callable[..., Any]) -> Handle:
         """Call `hook(module, args, output)` after `forward`; what it returns takes its place.
 
-        >>> import tinygrad_rnn as tg
         >>> layer, seen = tg.nn.Linear(3, 2), []
         >>> handle = layer.register_forward_hook(lambda m, args, y: seen.append(y.shape))
         >>> y = layer(tg.ones(5, 3))

@@ -67,7 +67,6 @@ def summary(model: Module, *inputs: Any, **named: Any) -> Summary:
     it, without gradients and hooks, after which the default random numbers go on where they
     were. So neither state nor training changes. A parameter counts where it is met first.
 
-    >>> import tinygrad_rnn as tg
     >>> net = tg.nn.Sequential(tg.nn.Linear(3, 4), tg.nn.Tanh(), tg.nn.Linear(4, 2))
     >>> print(summary(net, tg.ones(5, 3)))
     name   module      output  parameters  bytes

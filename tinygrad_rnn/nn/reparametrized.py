@@ -59,7 +59,6 @@ def weight_norm(module: Module, name: str = "weight", axis: int | None = 0) -> M
 
     Raises GraphError if the module has no such parameter, ShapeError for a wrong axis.
 
-    >>> import tinygrad_rnn as tg
     >>> lstm = weight_norm(tg.nn.LSTM(3, 4), "weight_hh_l0")
     >>> sorted(n for n in lstm.state_dict() if "hh" in n)[1:]
     ['parametrizations.weight_hh_l0.original0', 'parametrizations.weight_hh_l0.original1']
@@ -75,7 +74,12 @@ def weight_norm(module: Module, name: str = "weight", axis: int | None = 0) -> M
 
 
 def remove_weight_norm(module: Module, name: str = "weight") -> Module:
-    """Undo `weight_norm`: the weight is again a parameter, with its present values."""
+    """Undo `weight_norm`: the weight is again a parameter, with its present values.
+
+    >>> cell = tg.nn.weight_norm(tg.nn.GRUCell(3, 4), "weight_hh")
+    >>> "weight_hh" in tg.nn.remove_weight_norm(cell, "weight_hh").state_dict()
+    True
+    """
     computed = vars(module).get("parametrizations", {}).get(name)
     if computed is None:
         raise GraphError(f"remove_weight_norm: {name!r} of {type(module).__name__} has none")

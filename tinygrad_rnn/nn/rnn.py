@@ -10,7 +10,6 @@ class RNN(Recurrent):
     `recurrent_init="identity"` with `nonlinearity="relu"` is the IRNN of Le, Jaitly
     and Hinton (2015). Returns (output, h_n).
 
-    >>> import tinygrad_rnn as tg
     >>> y, h = RNN(3, 4, nonlinearity="relu", recurrent_init="identity")(tg.ones(5, 2, 3))
     >>> y.shape, h.shape
     ((5, 2, 4), (1, 2, 4))
@@ -48,7 +47,6 @@ class LSTM(Recurrent):
     Raises ShapeError or DTypeError for inputs, states or lengths that do not fit.
     Hochreiter and Schmidhuber, Neural Computation 9 (1997).
 
-    >>> import tinygrad_rnn as tg
     >>> y, (h, c) = LSTM(3, 4, num_layers=2)(tg.ones(5, 2, 3), lengths=[5, 3])
     >>> y.shape, h.shape, y[4, 1].tolist()
     ((5, 2, 4), (2, 2, 4), [0.0, 0.0, 0.0, 0.0])
@@ -63,7 +61,6 @@ class GRU(Recurrent):
     `reset_after=False` is the form of Cho et al. (2014), True PyTorch's. Returns
     (output, h_n).
 
-    >>> import tinygrad_rnn as tg
     >>> y, h = GRU(3, 4, bidirectional=True)(tg.ones(5, 2, 3))
     >>> y.shape, h.shape
     ((5, 2, 8), (2, 2, 4))

@@ -28,7 +28,6 @@ def unroll(
     where all rows are live; elsewhere a row keeps its state and puts out 0. What else is
     `given` by name goes to the cell at every step.
 
-    >>> import tinygrad_rnn as tg
     >>> cell = tg.nn.GRUCell(3, 4)
     >>> states, last = tg.nn.unroll(cell, tg.ones(7, 2, 3), tg.zeros(2, 4))
     >>> states.shape, last.shape

@@ -15,7 +15,11 @@ __all__ = ["erf", "gelu", "logaddexp", "relu", "sigmoid", "silu", "softplus"]
 
 @pointwise(kernel=kernels.sigmoid, floats=True)
 def sigmoid(x):
-    """Logistic function elementwise: y = 1 / (1 + e^-x); nothing overflows."""
+    """Logistic function elementwise: y = 1 / (1 + e^-x); nothing overflows.
+
+    >>> tg.sigmoid(tg.tensor([-1000.0, 0.0, 1.0]))
+    tensor([0.    , 0.5   , 0.7311], float32)
+    """
     return scalar.sigmoid(x)
 
 
@@ -28,7 +32,6 @@ def sigmoid_vjp(g, y):
 def relu(x):
     """Rectifier elementwise: y = max(x, 0); NaN stays NaN, the subgradient at 0 is 0.
 
-    >>> import tinygrad_rnn as tg
     >>> tg.relu(tg.tensor([-1.0, 2.0])).tolist()
     [0.0, 2.0]
     """
@@ -42,7 +45,11 @@ def relu_vjp(g, y):
 
 @pointwise(floats=True)
 def softplus(x):
-    """log(1 + e^x) elementwise, without overflow."""
+    """log(1 + e^x) elementwise, without overflow.
+
+    >>> tg.softplus(tg.tensor([-1000.0, 0.0, 100.0]))
+    tensor([  0.    ,   0.6931, 100.    ], float32)
+    """
     return maximum(x, 0) + log1p(exp(-abs(x)))
 
 
@@ -53,7 +60,11 @@ def softplus_vjp(g, x):
 
 @pointwise(kernel=np.logaddexp, floats=True)
 def logaddexp(a, b):
-    """log(e^a + e^b) elementwise, without overflow."""
+    """log(e^a + e^b) elementwise, without overflow.
+
+    >>> tg.logaddexp(tg.tensor(1000.0), 1000.0)
+    tensor(1000.6932, float32)
+    """
     return maximum(a, b) + log1p(exp(-abs(a - b)))
 
 
@@ -69,7 +80,11 @@ def logaddexp_vjp_b(g, a, b):
 
 @pointwise(floats=True)
 def silu(x):
-    """Sigmoid-weighted unit elementwise: y = x sigmoid(x)."""
+    """Sigmoid-weighted unit elementwise: y = x sigmoid(x).
+
+    >>> tg.silu(tg.tensor([0.0, 1.0]))
+    tensor([0.    , 0.7311], float32)
+    """
     return x * sigmoid(x)
 
 
@@ -87,7 +102,11 @@ def _erf(x: Any) -> Any:
 
 @pointwise(kernel=_erf, floats=True)
 def erf(x):
-    """Error function elementwise."""
+    """Error function elementwise.
+
+    >>> tg.erf(tg.tensor([-10.0, 0.0, 1.0]))
+    tensor([-1.    ,  0.    ,  0.8427], float32)
+    """
     return math.erf(x)
 
 
@@ -98,7 +117,11 @@ def erf_vjp(g, x):
 
 @pointwise(floats=True)
 def gelu(x):
-    """Gaussian error unit elementwise: y = x (1 + erf(x / sqrt 2)) / 2."""
+    """Gaussian error unit elementwise: y = x (1 + erf(x / sqrt 2)) / 2.
+
+    >>> tg.gelu(tg.tensor([0.0, 1.0]))
+    tensor([0.    , 0.8413], float32)
+    """
     return 0.5 * x * (1 + erf(0.7071067811865476 * x))
 
 

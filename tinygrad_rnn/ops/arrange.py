@@ -41,7 +41,6 @@ def each_axis(axes: Axes) -> tuple[int, ...]:
 def moveaxis(x: Any, source: Axes, destination: Axes) -> Any:
     """Move axes to other places; the rest keep their order.
 
-    >>> import tinygrad_rnn as tg
     >>> tg.moveaxis(tg.ones(2, 3, 4), 0, -1).shape
     (3, 4, 2)
     """
@@ -60,7 +59,6 @@ def repeat(x: Any, repeats: Any, axis: int | None = None) -> Any:
 
     `repeats` is an integer, or a list of one for each position.
 
-    >>> import tinygrad_rnn as tg
     >>> tg.repeat(tg.tensor([1, 2]), 2).tolist()
     [1, 1, 2, 2]
     """
@@ -84,7 +82,6 @@ def repeat(x: Any, repeats: Any, axis: int | None = None) -> Any:
 def tile(x: Any, repetitions: Axes) -> Any:
     """Repeat the whole array along each axis, as often as `repetitions` says.
 
-    >>> import tinygrad_rnn as tg
     >>> tg.tile(tg.tensor([1, 2]), (2, 2)).tolist()
     [[1, 2, 1, 2], [1, 2, 1, 2]]
     """
@@ -102,7 +99,6 @@ def tile(x: Any, repetitions: Axes) -> Any:
 def roll(x: Any, shift: Axes, axis: Axes | None = None) -> Any:
     """Shift along axes, values that leave one end entering at the other; without axis, flattened.
 
-    >>> import tinygrad_rnn as tg
     >>> tg.roll(tg.tensor([1, 2, 3]), 1).tolist()
     [3, 1, 2]
     """
@@ -123,18 +119,32 @@ def roll(x: Any, shift: Axes, axis: Axes | None = None) -> Any:
 
 
 def ravel(x: Any) -> Any:
-    """All values as one vector, C order: `x.flatten()`."""
+    """All values as one vector, C order: `x.flatten()`.
+
+    >>> tg.ravel(tg.tensor([[1, 2], [3, 4]]))
+    tensor([1, 2, 3, 4], int64)
+    """
     return reshape(x, shape=(math.prod(x.shape),))
 
 
 def flipud(x: Any) -> Any:
-    """Reverse the order of the rows: `flip(x, axis=0)`."""
+    """Reverse the order of the rows: `flip(x, axis=0)`.
+
+    >>> tg.flipud(tg.tensor([[1, 2], [3, 4]]))
+    tensor([[3, 4],
+            [1, 2]], int64)
+    """
     one_axis("flipud", 0, x.ndim)
     return flip(x, axis=0)
 
 
 def fliplr(x: Any) -> Any:
-    """Reverse the order of the columns: `flip(x, axis=1)`."""
+    """Reverse the order of the columns: `flip(x, axis=1)`.
+
+    >>> tg.fliplr(tg.tensor([[1, 2], [3, 4]]))
+    tensor([[2, 1],
+            [4, 3]], int64)
+    """
     one_axis("fliplr", 1, x.ndim)
     return flip(x, axis=1)
 
@@ -142,7 +152,6 @@ def fliplr(x: Any) -> Any:
 def rot90(x: Any, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Any:
     """Turn by k right angles in the plane of two axes, from the first towards the second.
 
-    >>> import tinygrad_rnn as tg
     >>> tg.rot90(tg.tensor([[1, 2], [3, 4]])).tolist()
     [[2, 4], [1, 3]]
     """
@@ -160,7 +169,6 @@ def rot90(x: Any, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Any:
 def broadcast_arrays(*arrays: Any) -> list[Any]:
     """All arrays in the shape that they broadcast to.
 
-    >>> import tinygrad_rnn as tg
     >>> [x.shape for x in tg.broadcast_arrays(tg.ones(3, 1), tg.ones(2))]
     [(3, 2), (3, 2)]
     """
@@ -173,7 +181,6 @@ def meshgrid(*arrays: Any, indexing: str = "xy") -> list[Any]:
 
     With indexing "ij" the k-th vector runs along axis k; with "xy" the first two are exchanged.
 
-    >>> import tinygrad_rnn as tg
     >>> [x.tolist() for x in tg.meshgrid(tg.tensor([1, 2]), tg.tensor([3, 4]))]
     [[[1, 2], [1, 2]], [[3, 3], [4, 4]]]
     """
@@ -194,7 +201,6 @@ def meshgrid(*arrays: Any, indexing: str = "xy") -> list[Any]:
 def diff(x: Any, axis: int = -1, n: int = 1, prepend: Any = None, append: Any = None) -> Any:
     """Differences of neighbours along one axis, n times, after joining `prepend` and `append`.
 
-    >>> import tinygrad_rnn as tg
     >>> tg.diff(tg.tensor([1, 4, 9])).tolist()
     [3, 5]
     """
@@ -220,7 +226,6 @@ def _triangle(name: str, x: Any, k: int, lower: bool) -> Any:
 def tril(x: Any, k: int = 0) -> Any:
     """The lower triangle of matrices, 0 above diagonal k.
 
-    >>> import tinygrad_rnn as tg
     >>> tg.tril(tg.ones(2, 2)).tolist()
     [[1.0, 0.0], [1.0, 1.0]]
     """
@@ -228,14 +233,18 @@ def tril(x: Any, k: int = 0) -> Any:
 
 
 def triu(x: Any, k: int = 0) -> Any:
-    """The upper triangle of matrices, 0 below diagonal k."""
+    """The upper triangle of matrices, 0 below diagonal k.
+
+    >>> tg.triu(tg.ones(2, 2))
+    tensor([[1., 1.],
+            [0., 1.]], float32)
+    """
     return _triangle("triu", x, k, lower=False)
 
 
 def diagonal(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     """The diagonal of the matrices that two axes form, as a new last axis.
 
-    >>> import tinygrad_rnn as tg
     >>> tg.diagonal(tg.tensor([[1, 2], [3, 4]])).tolist()
     [1, 4]
     """
@@ -254,7 +263,6 @@ def diag(x: Any, k: int = 0) -> Any:
 
     Raises ShapeError for other than one or two axes; see `diagonal` for series of matrices.
 
-    >>> import tinygrad_rnn as tg
     >>> tg.diag(tg.tensor([1, 2])).tolist()
     [[1, 0], [0, 2]]
     """
@@ -270,7 +278,6 @@ def diag(x: Any, k: int = 0) -> Any:
 def trace(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     """Sum of the diagonal of the matrices that two axes form.
 
-    >>> import tinygrad_rnn as tg
     >>> tg.trace(tg.tensor([[1, 2], [3, 4]])).item()
     5
     """
@@ -282,7 +289,6 @@ def pad(x: Any, pad_width: Any, constant_values: float = 0.0) -> Any:
 
     `pad_width` is a number, a pair (before, after), or a pair for each axis.
 
-    >>> import tinygrad_rnn as tg
     >>> tg.pad(tg.tensor([1, 2]), (1, 2)).tolist()
     [0, 1, 2, 0, 0]
     """

@@ -48,7 +48,6 @@ def clip_gradient(x: Any, *, value: float | None = None, norm: float | None = No
     the gradient as it is clipped). Raises ValueError unless exactly one of them
     is given and it is positive, DTypeError for integers.
 
-    >>> import tinygrad_rnn as tg
     >>> x = tg.tensor([3.0, -0.1], requires_grad=True)
     >>> (clip_gradient(x, value=1.0) ** 2).sum().backward()
     >>> x.grad.tolist()

@@ -26,7 +26,6 @@ def vecdot(a: Any, b: Any, axis: int = -1) -> Any:
 
     Of the dtype of a product: integers are not widened, as they are in a sum.
 
-    >>> import tinygrad_rnn as tg
     >>> tg.vecdot(tg.ones(5, 3), tg.ones(5, 3)).shape
     (5,)
     """
@@ -43,7 +42,6 @@ def tensordot(a: Any, b: Any, axes: int | tuple[Axes, Axes] = 2) -> Any:
 
     `axes` is how many, or two lists of as many axes, or one axis of each.
 
-    >>> import tinygrad_rnn as tg
     >>> tg.tensordot(tg.ones(2, 3, 4), tg.ones(3, 4, 5)).shape
     (2, 5)
     """
@@ -68,7 +66,6 @@ def dot(a: Any, b: Any) -> Any:
     Of vectors a number, of matrices `a @ b`; a single value multiplies. Unlike `matmul`, the
     other axes do not broadcast: (2, 3, n) and (4, n, 5) give (2, 3, 4, 5).
 
-    >>> import tinygrad_rnn as tg
     >>> tg.dot(tg.tensor([1, 2]), tg.tensor([3, 4])).item()
     11
     """
@@ -80,7 +77,11 @@ def dot(a: Any, b: Any) -> Any:
 
 
 def inner(a: Any, b: Any) -> Any:
-    """Sum of products over the last axes: (2, n) and (3, n) give (2, 3); a value multiplies."""
+    """Sum of products over the last axes: (2, n) and (3, n) give (2, 3); a value multiplies.
+
+    >>> tg.inner(tg.ones(2, 4), tg.ones(3, 4)).shape
+    (2, 3)
+    """
     if not np.ndim(a) or not np.ndim(b):
         return mul(a, b)
     return tensordot(a, b, ([a.ndim - 1], [b.ndim - 1]))
@@ -91,7 +92,6 @@ def kron(a: Any, b: Any) -> Any:
 
     y[i p + k, j q + l] = a[i, j] b[k, l] for b of shape (p, q).
 
-    >>> import tinygrad_rnn as tg
     >>> tg.kron(tg.tensor([1, 10]), tg.tensor([1, 2])).tolist()
     [1, 2, 10, 20]
     """
@@ -108,7 +108,6 @@ def cross(a: Any, b: Any, axis: int = -1) -> Any:
 
     Raises ShapeError unless both have three places there; the other axes broadcast.
 
-    >>> import tinygrad_rnn as tg
     >>> tg.cross(tg.tensor([1, 0, 0]), tg.tensor([0, 1, 0])).tolist()
     [0, 0, 1]
     """
@@ -130,7 +129,6 @@ def einsum(subscripts: Any, *operands: Any) -> Any:
     Without a text first, each operand is followed by its axes as numbers, and the result's may
     come last: `einsum(a, [0, 1], b, [1, 2], [0, 2])`.
 
-    >>> import tinygrad_rnn as tg
     >>> tg.einsum('bi,bj->bij', tg.ones(4, 2), tg.ones(4, 3)).shape
     (4, 2, 3)
     """

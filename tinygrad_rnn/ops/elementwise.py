@@ -17,23 +17,39 @@ __all__ = [
 
 
 def exp2(x: Any) -> Any:
-    """Two to the power of x, elementwise: y = 2^x; exact at whole numbers."""
+    """Two to the power of x, elementwise: y = 2^x; exact at whole numbers.
+
+    >>> tg.exp2(tg.tensor([3, -1]))
+    tensor([8. , 0.5], float32)
+    """
     return pow(2.0, mul(x, 1.0))  # times 1.0: integers as floats, of which 2^-1 is one
 
 
 def logaddexp2(a: Any, b: Any) -> Any:
-    """Logarithm of a sum to base 2, elementwise: log2(2^a + 2^b), without overflow."""
+    """Logarithm of a sum to base 2, elementwise: log2(2^a + 2^b), without overflow.
+
+    >>> tg.logaddexp2(tg.tensor(500.0), 500.0)
+    tensor(501., float32)
+    """
     ln2 = math.log(2)
     return div(logaddexp(mul(a, ln2), mul(b, ln2)), ln2)
 
 
 def deg2rad(x: Any) -> Any:
-    """Degrees as radians, elementwise: x pi / 180."""
+    """Degrees as radians, elementwise: x pi / 180.
+
+    >>> tg.deg2rad(tg.tensor([0.0, 180.0]))
+    tensor([0.    , 3.1416], float32)
+    """
     return mul(x, math.pi / 180)
 
 
 def rad2deg(x: Any) -> Any:
-    """Radians as degrees, elementwise: 180 x / pi."""
+    """Radians as degrees, elementwise: 180 x / pi.
+
+    >>> tg.rad2deg(tg.tensor([0.0, tg.pi]))
+    tensor([  0., 180.], float32)
+    """
     return mul(x, 180 / math.pi)
 
 
@@ -42,6 +58,9 @@ def sinc(x: Any) -> Any:
 
     Below 0.3 by its series, whose derivatives of every order hold at 0 as well; the quotient's
     lose all digits there.
+
+    >>> tg.sinc(tg.tensor([0.0, 0.5]))
+    tensor([1.    , 0.6366], float32)
     """
     near = abs(x) < 0.3
     a = mul(x, math.pi)
@@ -56,12 +75,20 @@ radians, degrees = deg2rad, rad2deg
 
 
 def fmax(a: Any, b: Any) -> Any:
-    """The larger of two, elementwise; where one is NaN the other. Ties share the gradient."""
+    """The larger of two, elementwise; where one is NaN the other. Ties share the gradient.
+
+    >>> tg.fmax(tg.tensor([1.0, tg.nan]), 2.0)
+    tensor([2., 2.], float32)
+    """
     return where(isnan(a), b, where(isnan(b), a, maximum(a, b)))
 
 
 def fmin(a: Any, b: Any) -> Any:
-    """The smaller of two, elementwise; where one is NaN the other. Ties share the gradient."""
+    """The smaller of two, elementwise; where one is NaN the other. Ties share the gradient.
+
+    >>> tg.fmin(tg.tensor([1.0, tg.nan]), 2.0)
+    tensor([1., 2.], float32)
+    """
     return where(isnan(a), b, where(isnan(b), a, minimum(a, b)))
 
 
@@ -70,7 +97,6 @@ def select(conditions: Sequence[Any], choices: Sequence[Any], default: Any = 0.0
 
     Raises ShapeError unless there are as many conditions as choices, and at least one.
 
-    >>> import tinygrad_rnn as tg
     >>> x = tg.tensor([1, 2, 3])
     >>> tg.select([x < 2, x > 2], [x, 10 * x], 0).tolist()
     [1, 0, 30]

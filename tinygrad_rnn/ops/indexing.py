@@ -114,7 +114,6 @@ def take(x, indices, *, axis=0, negative=True):
 
     Negative ones count from the end, unless `negative` is False.
 
-    >>> import tinygrad_rnn as tg
     >>> tg.take(tg.tensor([[1, 2], [3, 4]]), tg.tensor([1, 1]), axis=0).tolist()
     [[3, 4], [3, 4]]
     """
@@ -165,7 +164,6 @@ def _taken_along(x: Spec, indices: Spec, *, axis: int) -> tuple[int, ...]:
 def take_along_axis(x, indices, *, axis=-1):
     """Take one value a position: y[i, j] = x[i, indices[i, j]] for axis 1.
 
-    >>> import tinygrad_rnn as tg
     >>> tg.take_along_axis(tg.tensor([[1, 2], [3, 4]]), tg.tensor([[1], [0]]), axis=1).tolist()
     [[2], [3]]
     """
@@ -201,7 +199,6 @@ def embedding(indices: Any, W: Any) -> Any:
 
     Raises ShapeError for an index outside [0, n).
 
-    >>> import tinygrad_rnn as tg
     >>> tg.embedding(tg.tensor([1, 0, 1]), tg.tensor([[1.0, 2.0], [3.0, 4.0]])).tolist()
     [[3.0, 4.0], [1.0, 2.0], [3.0, 4.0]]
     """
@@ -214,7 +211,6 @@ def embedding(indices: Any, W: Any) -> Any:
 def one_hot(x, *, num_classes, dtype=np.float32):
     """Code class numbers as unit vectors along a new last axis; without gradient.
 
-    >>> import tinygrad_rnn as tg
     >>> tg.one_hot(tg.tensor([2, 0]), 3).tolist()
     [[0.0, 0.0, 1.0], [1.0, 0.0, 0.0]]
     """
@@ -227,7 +223,6 @@ def one_hot(x, *, num_classes, dtype=np.float32):
 def unstack(x: Any, axis: int = 0) -> tuple[Any, ...]:
     """Split into the slices along one axis, which is removed.
 
-    >>> import tinygrad_rnn as tg
     >>> [x.tolist() for x in tg.unstack(tg.tensor([[1, 2], [3, 4]]))]
     [[1, 2], [3, 4]]
     """
@@ -239,7 +234,6 @@ def unstack(x: Any, axis: int = 0) -> tuple[Any, ...]:
 def split(x: Any, sizes: int | Sequence[int], axis: int = 0) -> list[Any]:
     """Cut along one axis into pieces of `sizes`, or of one size but for the last.
 
-    >>> import tinygrad_rnn as tg
     >>> [part.shape for part in tg.split(tg.ones(5, 2), [2, 3])]
     [(2, 2), (3, 2)]
     """
@@ -292,7 +286,6 @@ def _whole(xs: tuple[Any, ...], keys: tuple[Any, ...]) -> list[Any] | None:
 def chunk(x: Any, chunks: int, axis: int = 0) -> list[Any]:
     """Cut along one axis into at most `chunks` equal pieces, the last maybe shorter.
 
-    >>> import tinygrad_rnn as tg
     >>> [part.shape for part in tg.chunk(tg.ones(2, 8), 4, axis=1)]
     [(2, 2), (2, 2), (2, 2), (2, 2)]
     """

@@ -30,7 +30,6 @@ def _matmul_shape(a: Spec, b: Spec) -> tuple[int, ...]:
 def matmul(a, b):
     """Matrix product y = a b over the last two axes; the others broadcast, 1-D is a vector.
 
-    >>> import tinygrad_rnn as tg
     >>> tg.matmul(tg.ones(7, 2, 3), tg.ones(3, 4)).shape
     (7, 2, 4)
     """
@@ -88,7 +87,6 @@ def _linear_shape(x: Spec, W: Spec, b: Spec) -> tuple[int, ...]:
 def linear(x, W, b):
     """Affine map y = x W^T + b over the last axis: x (..., k), W (n, k), b (n,) or 0.
 
-    >>> import tinygrad_rnn as tg
     >>> tg.linear(tg.ones(5, 3), tg.ones(2, 3), tg.zeros(2)).shape
     (5, 2)
     """
@@ -146,7 +144,6 @@ def sum_of_rows_vjp(g, xs_shape):
 def outer(a: Any, b: Any) -> Any:
     """Outer product of two vectors: y[i, j] = a[i] b[j].
 
-    >>> import tinygrad_rnn as tg
     >>> tg.outer(tg.tensor([1, 2]), tg.tensor([3, 4])).tolist()
     [[3, 4], [6, 8]]
     """

@@ -29,7 +29,6 @@ def _where(condition: Any, a: Any, b: Any) -> Any:
 def where(condition, a, b):
     """Choose a where the boolean condition holds, else b, elementwise.
 
-    >>> import tinygrad_rnn as tg
     >>> tg.where(tg.tensor([True, False]), 1.0, tg.tensor([5.0, 6.0])).tolist()
     [1.0, 6.0]
     """
@@ -51,7 +50,6 @@ def masked_fill(x: Any, mask: Any, value: Any) -> Any:
 
     Raises DTypeError for a mask that is not boolean, or a fraction for whole numbers.
 
-    >>> import tinygrad_rnn as tg
     >>> tg.ones(2).masked_fill(tg.tensor([True, False]), 7.0).tolist()
     [7.0, 1.0]
     """
@@ -63,85 +61,143 @@ def masked_fill(x: Any, mask: Any, value: Any) -> Any:
 
 @pointwise(kernel=operator.eq)
 def eq(a, b):
-    """Equal, elementwise; boolean, without gradient."""
+    """Equal, elementwise; boolean, without gradient.
+
+    >>> tg.eq(tg.tensor([1.0, 2.0]), 2.0)
+    tensor([False,  True], bool)
+    """
     return a == b
 
 
 @pointwise(kernel=operator.ne)
 def ne(a, b):
-    """Not equal, elementwise; boolean, without gradient."""
+    """Not equal, elementwise; boolean, without gradient.
+
+    >>> tg.ne(tg.tensor([1.0, 2.0]), 2.0)
+    tensor([ True, False], bool)
+    """
     return a != b
 
 
 @pointwise(kernel=operator.lt)
 def lt(a, b):
-    """Less than, elementwise; boolean, without gradient."""
+    """Less than, elementwise; boolean, without gradient.
+
+    >>> tg.lt(tg.tensor([1, 2, 3]), 2)
+    tensor([ True, False, False], bool)
+    """
     return a < b
 
 
 @pointwise(kernel=operator.le)
 def le(a, b):
-    """Less than or equal, elementwise; boolean, without gradient."""
+    """Less than or equal, elementwise; boolean, without gradient.
+
+    >>> tg.le(tg.tensor([1, 2, 3]), 2)
+    tensor([ True,  True, False], bool)
+    """
     return a <= b
 
 
 @pointwise(kernel=operator.gt)
 def gt(a, b):
-    """Greater than, elementwise; boolean, without gradient."""
+    """Greater than, elementwise; boolean, without gradient.
+
+    >>> tg.gt(tg.tensor([1, 2, 3]), 2)
+    tensor([False, False,  True], bool)
+    """
     return a > b
 
 
 @pointwise(kernel=operator.ge)
 def ge(a, b):
-    """Greater than or equal, elementwise; boolean, without gradient."""
+    """Greater than or equal, elementwise; boolean, without gradient.
+
+    >>> tg.ge(tg.tensor([1, 2, 3]), 2)
+    tensor([False,  True,  True], bool)
+    """
     return a >= b
 
 
 @pointwise(kernel=np.isnan, free=["x"])
 def isnan(x):
-    """Whether it is NaN, elementwise."""
+    """Whether it is NaN, elementwise.
+
+    >>> tg.isnan(tg.tensor([1.0, tg.inf, tg.nan]))
+    tensor([False, False,  True], bool)
+    """
     return x != x
 
 
 @pointwise(kernel=np.isfinite, free=["x"])
 def isfinite(x):
-    """Whether it is neither NaN nor infinite, elementwise."""
+    """Whether it is neither NaN nor infinite, elementwise.
+
+    >>> tg.isfinite(tg.tensor([1.0, tg.inf, tg.nan]))
+    tensor([ True, False, False], bool)
+    """
     return x - x == 0
 
 
 @pointwise(kernel=np.isinf, free=["x"])
 def isinf(x):
-    """Whether it is infinite, elementwise."""
+    """Whether it is infinite, elementwise.
+
+    >>> tg.isinf(tg.tensor([1.0, -tg.inf, tg.nan]))
+    tensor([False,  True, False], bool)
+    """
     return (x == x) & (x - x != 0)
 
 
 @pointwise(kernel=np.logical_and)
 def logical_and(a, b):
-    """Whether both are true, elementwise; a number is, unless it is 0."""
+    """Whether both are true, elementwise; a number is, unless it is 0.
+
+    >>> tg.logical_and(tg.tensor([True, True]), tg.tensor([1.5, 0.0]))
+    tensor([ True, False], bool)
+    """
     return (a != 0) & (b != 0)
 
 
 @pointwise(kernel=np.logical_or)
 def logical_or(a, b):
-    """Whether either is true, elementwise; a number is, unless it is 0."""
+    """Whether either is true, elementwise; a number is, unless it is 0.
+
+    >>> tg.logical_or(tg.tensor([False, False]), tg.tensor([1.5, 0.0]))
+    tensor([ True, False], bool)
+    """
     return (a != 0) | (b != 0)
 
 
 @pointwise(kernel=np.logical_xor)
 def logical_xor(a, b):
-    """Whether one of two is true and the other not, elementwise."""
+    """Whether one of two is true and the other not, elementwise.
+
+    >>> tg.logical_xor(tg.tensor([True, True]), tg.tensor([True, False]))
+    tensor([False,  True], bool)
+    """
     return (a != 0) != (b != 0)
 
 
 @pointwise(kernel=np.logical_not)
 def logical_not(x):
-    """Whether it is false, elementwise; a number is, if it is 0."""
+    """Whether it is false, elementwise; a number is, if it is 0.
+
+    >>> tg.logical_not(tg.tensor([2.0, 0.0]))
+    tensor([False,  True], bool)
+    """
     return x == 0
 
 
 @pointwise(kernel=np.array)
 def clone(x):
-    """The same values in memory of their own, with their gradient."""
+    """The same values in memory of their own, with their gradient.
+
+    >>> x = tg.ones(2, requires_grad=True)
+    >>> y = x.clone()
+    >>> y.requires_grad, np.shares_memory(x.numpy(), y.numpy())
+    (True, False)
+    """
     return x
 
 
@@ -160,7 +216,6 @@ def detach(x):
 def astype(x, *, dtype):
     """Convert to a dtype; the gradient is converted back. None passes to integers.
 
-    >>> import tinygrad_rnn as tg
     >>> tg.astype(tg.tensor([1.7, -1.7]), tg.int32).tolist()
     [1, -1]
     """
@@ -177,7 +232,6 @@ def nan_to_num(
 ) -> Any:
     """Replace NaN by a number and infinities by the largest and smallest, or by those given.
 
-    >>> import tinygrad_rnn as tg
     >>> tg.nan_to_num(tg.tensor([float('nan'), 1.0])).tolist()
     [0.0, 1.0]
     """

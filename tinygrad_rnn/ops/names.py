@@ -32,6 +32,9 @@ def astype(x: Any, dtype: Any, *, copy: bool = True, device: Any = None) -> Any:
     """Convert to a dtype; the gradient is converted back. None passes to integers.
 
     With copy=False `x` itself if it has that dtype.
+
+    >>> tg.astype(tg.tensor([1.7, -1.7]), tg.int32)
+    tensor([ 1, -1], int32)
     """
     on_cpu("astype", device)
     dtype = np.dtype(dtype)
@@ -47,7 +50,12 @@ def _taken_as(x: Any, dtype: Any) -> Any:
 
 
 def sum(x: Any, axis: Any = None, keepdims: bool = False, dtype: Any = None) -> Any:
-    """Sum over `axis`, of the values as `dtype`; NumPy's pairwise summation."""
+    """Sum over `axis`, of the values as `dtype`; NumPy's pairwise summation.
+
+    >>> tg.sum(tg.tensor([[1, 2], [3, 4]]), axis=1, keepdims=True)
+    tensor([[3],
+            [7]], int64)
+    """
     y = reduce.sum(_taken_as(x, dtype), axis=axis, keepdims=keepdims)
     return _taken_as(y, dtype)
 
@@ -56,6 +64,9 @@ def prod(x: Any, axis: Any = None, keepdims: bool = False, dtype: Any = None) ->
     """Product over `axis`, of the values as `dtype`; gradients are right where factors are 0, too.
 
     Multiplied in pairs of pairs.
+
+    >>> tg.prod(tg.tensor([[1, 2], [3, 4]]), axis=1)
+    tensor([ 2, 12], int64)
     """
     return _taken_as(reduce.prod(_taken_as(x, dtype), axis=axis, keepdims=keepdims), dtype)
 
@@ -73,6 +84,9 @@ def max(x: Any, axis: Any = None, keepdims: bool = False, where: Any = None) -> 
     """Largest value over `axis`; NaN if one is there, ties share the gradient.
 
     Of those only where the boolean `where` holds: -inf, or the smallest integer, if nowhere.
+
+    >>> tg.max(tg.tensor([[1, 4], [3, 2]]), axis=1)
+    tensor([4, 3], int64)
     """
     if where is not None:
         x = choose(where, x, _limits(x.dtype)[0])
@@ -83,6 +97,9 @@ def min(x: Any, axis: Any = None, keepdims: bool = False, where: Any = None) -> 
     """Smallest value over `axis`; NaN if one is there, ties share the gradient.
 
     Of those only where the boolean `where` holds: inf, or the largest integer, if nowhere.
+
+    >>> tg.min(tg.tensor([[1, 4], [3, 2]]), axis=1)
+    tensor([1, 2], int64)
     """
     if where is not None:
         x = choose(where, x, _limits(x.dtype)[1])
@@ -94,7 +111,6 @@ def clip(x: Any, min: Any = None, max: Any = None) -> Any:
 
     The gradient goes to x between the bounds and on them, else to the bound that was taken.
 
-    >>> import tinygrad_rnn as tg
     >>> tg.clip(tg.tensor([-2.0, 0.5, 2.0]), -1.0, 1.0).tolist()
     [-1.0, 0.5, 1.0]
     """
@@ -108,6 +124,9 @@ def concat(arrays: Any, *more: Any, axis: int | None = 0) -> Any:
     """Join along an existing axis, all other sizes equal; with axis=None all flattened.
 
     The arrays one after the other, or in a list.
+
+    >>> tg.concat([tg.ones(2, 3), tg.zeros(1, 3)]).shape
+    (3, 3)
     """
     if isinstance(arrays, list | tuple):
         if len(more) > 1:
@@ -121,14 +140,24 @@ def concat(arrays: Any, *more: Any, axis: int | None = 0) -> Any:
 
 
 def flip(x: Any, axis: int | tuple[int, ...] | None = None) -> Any:
-    """Reverse the order along an axis, several, or all."""
+    """Reverse the order along an axis, several, or all.
+
+    >>> tg.flip(tg.tensor([[1, 2], [3, 4]]), axis=1)
+    tensor([[2, 1],
+            [4, 3]], int64)
+    """
     for a in axes_of("flip", axis, x.ndim):
         x = shape.flip(x, axis=a)
     return x
 
 
 def cumsum(x: Any, axis: int | None = None) -> Any:
-    """Running sum along one axis, or without it of all values in C order."""
+    """Running sum along one axis, or without it of all values in C order.
+
+    >>> tg.cumsum(tg.tensor([[1, 2], [3, 4]]), axis=0)
+    tensor([[1, 2],
+            [4, 6]], int64)
+    """
     x, axis = (reshape(x, shape=(-1,)), 0) if axis is None else (x, axis)
     return reduce.cumsum(x, axis=axis)
 
@@ -137,6 +166,9 @@ def cumprod(x: Any, axis: int | None = None) -> Any:
     """Running product along one axis, in log2(n) rounds, or without it of all values in C order.
 
     Gradients are right where factors are 0, too.
+
+    >>> tg.cumprod(tg.tensor([1, 2, 3]))
+    tensor([1, 2, 6], int64)
     """
     x, axis = (reshape(x, shape=(-1,)), 0) if axis is None else (x, axis)
     return reduce.cumprod(x, axis)
@@ -162,7 +194,6 @@ def cumulative_sum(
 
     With `include_initial` a 0 stands before it.
 
-    >>> import tinygrad_rnn as tg
     >>> tg.cumulative_sum(tg.tensor([1, 2, 3]), include_initial=True).tolist()
     [0, 1, 3, 6]
     """
@@ -175,20 +206,35 @@ def cumulative_prod(
     """Running product along an axis, which may be left out if there is only one; see `cumprod`.
 
     With `include_initial` a 1 stands before it.
+
+    >>> tg.cumulative_prod(tg.tensor([1, 2, 3]), include_initial=True)
+    tensor([1, 1, 2, 6], int64)
     """
     return _running("cumulative_prod", cumprod, 1, x, axis, dtype, include_initial)
 
 
 def matrix_transpose(x: Any) -> Any:
-    """Exchange the last two axes: `x.mT`."""
+    """Exchange the last two axes: `x.mT`.
+
+    >>> tg.matrix_transpose(tg.ones(5, 2, 3)).shape
+    (5, 3, 2)
+    """
     return swapaxes(x, -1, -2)
 
 
 def positive(x: Any) -> Any:
-    """The values as they are: `+x`."""
+    """The values as they are: `+x`.
+
+    >>> tg.positive(tg.tensor([1, -2]))
+    tensor([ 1, -2], int64)
+    """
     return x
 
 
 def reciprocal(x: Any) -> Any:
-    """One divided by it, elementwise: 1 / x; integers give float32."""
+    """One divided by it, elementwise: 1 / x; integers give float32.
+
+    >>> tg.reciprocal(tg.tensor([2, 4]))
+    tensor([0.5 , 0.25], float32)
+    """
     return div(1, x)

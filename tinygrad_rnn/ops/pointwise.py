@@ -24,7 +24,6 @@ __all__ = [
 def add(a, b):
     """Add elementwise: y = a + b.
 
-    >>> import tinygrad_rnn as tg
     >>> tg.add(tg.ones(3, 1), tg.ones(2)).shape
     (3, 2)
     """
@@ -43,7 +42,11 @@ def add_vjp_b(g):
 
 @pointwise(kernel=operator.sub)
 def sub(a, b):
-    """Subtract elementwise: y = a - b."""
+    """Subtract elementwise: y = a - b.
+
+    >>> tg.sub(tg.tensor([5, 7]), 2)
+    tensor([3, 5], int64)
+    """
     return a - b
 
 
@@ -59,7 +62,12 @@ def sub_vjp_b(g):
 
 @pointwise(kernel=operator.mul)
 def mul(a, b):
-    """Multiply elementwise: y = a b."""
+    """Multiply elementwise: y = a b.
+
+    >>> tg.mul(tg.tensor([1, 2]), tg.tensor([[3], [4]]))
+    tensor([[3, 6],
+            [4, 8]], int64)
+    """
     return a * b
 
 
@@ -75,7 +83,11 @@ def mul_vjp_b(g, a):
 
 @pointwise(kernel=np.divide, floats=True)
 def div(a, b):
-    """Divide elementwise: y = a / b; 1/0 is inf, 0/0 NaN."""
+    """Divide elementwise: y = a / b; 1/0 is inf, 0/0 NaN.
+
+    >>> tg.div(tg.tensor([1, 3]), 2)
+    tensor([0.5, 1.5], float32)
+    """
     return a / b
 
 
@@ -91,7 +103,11 @@ def div_vjp_b(g, y, b):
 
 @pointwise(kernel=operator.neg)
 def neg(x):
-    """Change the sign elementwise: y = -x."""
+    """Change the sign elementwise: y = -x.
+
+    >>> tg.neg(tg.tensor([1.0, -2.0]))
+    tensor([-1.,  2.], float32)
+    """
     return -x
 
 
@@ -102,7 +118,11 @@ def neg_vjp(g):
 
 @pointwise(kernel=np.power)
 def pow(a, b):
-    """Raise to a power elementwise: y = a^b; x^0 is 1 with gradient 0."""
+    """Raise to a power elementwise: y = a^b; x^0 is 1 with gradient 0.
+
+    >>> tg.pow(tg.tensor([2.0, 9.0]), tg.tensor([3.0, 0.5]))
+    tensor([8., 3.], float32)
+    """
     return a**b
 
 
@@ -120,7 +140,11 @@ def pow_vjp_b(g, y, a, b):
 
 @pointwise(kernel=np.abs)
 def abs(x):
-    """Absolute value elementwise; the subgradient at 0 is 0."""
+    """Absolute value elementwise; the subgradient at 0 is 0.
+
+    >>> tg.abs(tg.tensor([-2.0, 3.0]))
+    tensor([2., 3.], float32)
+    """
     return x if x >= 0 else -x
 
 
@@ -131,7 +155,11 @@ def abs_vjp(g, x):
 
 @pointwise(kernel=np.exp, floats=True)
 def exp(x):
-    """Exponential elementwise: y = e^x."""
+    """Exponential elementwise: y = e^x.
+
+    >>> tg.exp(tg.tensor([0.0, 1.0]))
+    tensor([1.    , 2.7183], float32)
+    """
     return scalar.exp(x)
 
 
@@ -142,7 +170,11 @@ def exp_vjp(g, y):
 
 @pointwise(kernel=np.log, floats=True)
 def log(x):
-    """Natural logarithm elementwise; -inf at 0, NaN below."""
+    """Natural logarithm elementwise; -inf at 0, NaN below.
+
+    >>> tg.log(tg.tensor([1.0, tg.e]))
+    tensor([0., 1.], float32)
+    """
     return math.log(x)
 
 
@@ -153,7 +185,11 @@ def log_vjp(g, x):
 
 @pointwise(kernel=np.log1p, floats=True)
 def log1p(x):
-    """log(1 + x) elementwise, accurate near 0."""
+    """log(1 + x) elementwise, accurate near 0.
+
+    >>> tg.log1p(tg.tensor([0.0, 1e-10]))
+    tensor([0.e+00, 1.e-10], float32)
+    """
     return math.log1p(x)
 
 
@@ -164,7 +200,11 @@ def log1p_vjp(g, x):
 
 @pointwise(kernel=np.log2, floats=True)
 def log2(x):
-    """Logarithm to base 2 elementwise; -inf at 0, NaN below."""
+    """Logarithm to base 2 elementwise; -inf at 0, NaN below.
+
+    >>> tg.log2(tg.tensor([1.0, 8.0]))
+    tensor([0., 3.], float32)
+    """
     return log(x) * 1.4426950408889634  # 1 / log 2
 
 
@@ -175,7 +215,11 @@ def log2_vjp(g, x):
 
 @pointwise(kernel=np.log10, floats=True)
 def log10(x):
-    """Logarithm to base 10 elementwise; -inf at 0, NaN below."""
+    """Logarithm to base 10 elementwise; -inf at 0, NaN below.
+
+    >>> tg.log10(tg.tensor(2.0))
+    tensor(0.30103, float32)
+    """
     return log(x) * 0.4342944819032518  # 1 / log 10
 
 
@@ -186,7 +230,11 @@ def log10_vjp(g, x):
 
 @pointwise(kernel=np.expm1, floats=True)
 def expm1(x):
-    """e^x - 1 elementwise, accurate near 0."""
+    """e^x - 1 elementwise, accurate near 0.
+
+    >>> tg.expm1(tg.tensor([0.0, 1e-10]))
+    tensor([0.e+00, 1.e-10], float32)
+    """
     return math.expm1(x)
 
 
@@ -197,7 +245,11 @@ def expm1_vjp(g, y):
 
 @pointwise(kernel=np.sqrt, floats=True)
 def sqrt(x):
-    """Square root elementwise; the gradient at 0 is infinite."""
+    """Square root elementwise; the gradient at 0 is infinite.
+
+    >>> tg.sqrt(tg.tensor([4.0, 2.0]))
+    tensor([2.    , 1.4142], float32)
+    """
     return math.sqrt(x)
 
 
@@ -208,7 +260,11 @@ def sqrt_vjp(g, y):
 
 @pointwise(kernel=np.square)
 def square(x):
-    """Square elementwise: y = x^2."""
+    """Square elementwise: y = x^2.
+
+    >>> tg.square(tg.tensor([-3, 2]))
+    tensor([9, 4], int64)
+    """
     return x * x
 
 
@@ -219,7 +275,11 @@ def square_vjp(g, x):
 
 @pointwise(kernel=np.tanh, floats=True)
 def tanh(x):
-    """Hyperbolic tangent, elementwise."""
+    """Hyperbolic tangent, elementwise.
+
+    >>> tg.tanh(tg.tensor([0.0, 1.0, 100.0]))
+    tensor([0.    , 0.7616, 1.    ], float32)
+    """
     return scalar.tanh(x)
 
 
@@ -230,7 +290,11 @@ def tanh_vjp(g, y):
 
 @pointwise(kernel=np.maximum)
 def maximum(a, b):
-    """Larger of two, elementwise; NaN wins and passes the gradient to both, a tie half to each."""
+    """Larger of two, elementwise; NaN wins and passes the gradient to both, a tie half to each.
+
+    >>> tg.maximum(tg.tensor([1.0, 5.0]), 3.0)
+    tensor([3., 5.], float32)
+    """
     return a if (a > b or a != a) else b
 
 
@@ -246,7 +310,11 @@ def maximum_vjp_b(g, a, b):
 
 @pointwise(kernel=np.minimum)
 def minimum(a, b):
-    """Smaller of two, elementwise; NaN wins and passes the gradient to both, a tie half to each."""
+    """Smaller of two, elementwise; NaN wins and passes the gradient to both, a tie half to each.
+
+    >>> tg.minimum(tg.tensor([1.0, 5.0]), 3.0)
+    tensor([1., 3.], float32)
+    """
     return a if (a < b or a != a) else b
 
 

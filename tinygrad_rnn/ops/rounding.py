@@ -26,7 +26,11 @@ def _of_floats(kernel: Any) -> Callable[[Any], Any]:
 
 @pointwise(kernel=_of_floats(np.floor))
 def floor(x):
-    """Largest whole number that is not larger, elementwise."""
+    """Largest whole number that is not larger, elementwise.
+
+    >>> tg.floor(tg.tensor([1.7, -1.7]))
+    tensor([ 1., -2.], float32)
+    """
     return np.floor(x)
 
 
@@ -37,7 +41,11 @@ def floor_vjp(g):
 
 @pointwise(kernel=_of_floats(np.ceil))
 def ceil(x):
-    """Smallest whole number that is not smaller, elementwise."""
+    """Smallest whole number that is not smaller, elementwise.
+
+    >>> tg.ceil(tg.tensor([1.2, -1.2]))
+    tensor([ 2., -1.], float32)
+    """
     return np.ceil(x)
 
 
@@ -48,7 +56,11 @@ def ceil_vjp(g):
 
 @pointwise(kernel=_of_floats(np.trunc))
 def trunc(x):
-    """Whole part elementwise: the nearest whole number towards 0."""
+    """Whole part elementwise: the nearest whole number towards 0.
+
+    >>> tg.trunc(tg.tensor([1.7, -1.7]))
+    tensor([ 1., -1.], float32)
+    """
     return np.trunc(x)
 
 
@@ -61,7 +73,6 @@ def trunc_vjp(g):
 def round(x):
     """Nearest whole number elementwise; halves go to the even one.
 
-    >>> import tinygrad_rnn as tg
     >>> tg.round(tg.tensor([0.5, 1.5, 2.5])).tolist()
     [0.0, 2.0, 2.0]
     """
@@ -75,7 +86,11 @@ def round_vjp(g):
 
 @pointwise(kernel=np.sign)
 def sign(x):
-    """Sign elementwise: -1, 0 or 1; NaN stays NaN."""
+    """Sign elementwise: -1, 0 or 1; NaN stays NaN.
+
+    >>> tg.sign(tg.tensor([-3.0, 0.0, 2.0]))
+    tensor([-1.,  0.,  1.], float32)
+    """
     return where(x > 0, 1, where(x < 0, -1, x))
 
 
@@ -86,7 +101,11 @@ def sign_vjp(g):
 
 @pointwise(kernel=np.floor_divide)
 def floor_divide(a, b):
-    """Quotient rounded down, elementwise: `a // b`."""
+    """Quotient rounded down, elementwise: `a // b`.
+
+    >>> tg.floor_divide(tg.tensor([7, -7]), 2)
+    tensor([ 3, -4], int64)
+    """
     return a // b
 
 
@@ -104,7 +123,6 @@ def floor_divide_vjp_b(g):
 def remainder(a, b):
     """What is left of a / b rounded down, elementwise: `a % b`, with the sign of b.
 
-    >>> import tinygrad_rnn as tg
     >>> tg.remainder(tg.tensor([-3, 3]), 2).tolist()
     [1, 1]
     """
@@ -123,13 +141,21 @@ def remainder_vjp_b(g, a, b):
 
 @pointwise(kernel=np.signbit, free=["x"])
 def signbit(x):
-    """Whether its sign is minus, elementwise: true for -0.0 and for -NaN, too."""
+    """Whether its sign is minus, elementwise: true for -0.0 and for -NaN, too.
+
+    >>> tg.signbit(tg.tensor([0.0, -0.0]))
+    tensor([False,  True], bool)
+    """
     return math.copysign(1.0, x) < 0
 
 
 @pointwise(kernel=np.copysign, floats=True)
 def copysign(a, b):
-    """The size of a with the sign of b, elementwise; the subgradient at a = 0 is 0."""
+    """The size of a with the sign of b, elementwise; the subgradient at a = 0 is 0.
+
+    >>> tg.copysign(tg.tensor([1.0, 2.0]), tg.tensor([-1.0, 0.0]))
+    tensor([-1.,  2.], float32)
+    """
     return math.copysign(a, b)
 
 
@@ -145,7 +171,11 @@ def copysign_vjp_b(g):
 
 @primitive(shape=elementwise("nextafter"), floats=True)
 def nextafter(a, b):
-    """The next number after a on the way to b, elementwise; as good as a, so is its gradient."""
+    """The next number after a on the way to b, elementwise; as good as a, so is its gradient.
+
+    >>> (tg.nextafter(tg.tensor([1.0]), tg.tensor([2.0])) - 1).item() == tg.finfo(tg.float32).eps
+    True
+    """
     return np.nextafter(a, b)
 
 

@@ -37,7 +37,6 @@ def _by_rows(name: str, x: Any, axis: int, kernel: Any) -> Any:
 def softmax(x, *, axis=-1):
     """y = e^x / sum e^x along one axis, shifted by the maximum.
 
-    >>> import tinygrad_rnn as tg
     >>> tg.softmax(tg.tensor([[0.0, 0.0], [1000.0, 0.0]])).tolist()
     [[0.5, 0.5], [1.0, 0.0]]
     """
@@ -53,7 +52,6 @@ def softmax_vjp(g, y, *, axis):
 def log_softmax(x, *, axis=-1):
     """y = x - log sum e^x along one axis, shifted by the maximum.
 
-    >>> import tinygrad_rnn as tg
     >>> tg.log_softmax(tg.zeros(2)).exp().tolist()
     [0.5, 0.5]
     """
@@ -78,7 +76,6 @@ def _cross_entropy_shape(x: Spec, target: Spec) -> tuple[int, ...]:
 def softmax_cross_entropy(x, target):
     """y = log sum e^x - x[target] over the last axis: logits (..., k), class numbers (...).
 
-    >>> import tinygrad_rnn as tg
     >>> tg.softmax_cross_entropy(tg.zeros(2, 4), tg.tensor([1, 3])).tolist()
     [1.3862943649291992, 1.3862943649291992]
     """
@@ -115,7 +112,6 @@ def _normalize_shape(x: Spec, *, eps: float) -> tuple[int, ...]:
 def normalize(x, *, eps=1e-5):
     """y = (x - mean) / sqrt(var + eps) over the last axis (Ba, Kiros and Hinton 2016).
 
-    >>> import tinygrad_rnn as tg
     >>> tg.normalize(tg.tensor([[1.0, 3.0]]), eps=0.0).tolist()
     [[-1.0, 1.0]]
     """

@@ -31,7 +31,6 @@ def argmax(x, *, axis=None, keepdims=False):
 
     Without an axis the place in the flattened array.
 
-    >>> import tinygrad_rnn as tg
     >>> tg.argmax(tg.tensor([[1, 3], [5, 2]]), axis=1).tolist()
     [1, 0]
     """
@@ -41,20 +40,32 @@ def argmax(x, *, axis=None, keepdims=False):
 
 @primitive(shape=_placed("argmin"), dtype=np.int64)
 def argmin(x, *, axis=None, keepdims=False):
-    """Place of the smallest value along one axis, the first of equals; NaN counts as smallest."""
+    """Place of the smallest value along one axis, the first of equals; NaN counts as smallest.
+
+    >>> tg.argmin(tg.tensor([[1, 3], [5, 2]]), axis=1)
+    tensor([0, 1], int64)
+    """
     _placed("argmin")(x, axis=axis, keepdims=keepdims)
     return np.argmin(x, axis=axis, keepdims=keepdims)
 
 
 @primitive(shape=reduced("any"), dtype=bool)
 def any(x, *, axis=None, keepdims=False):
-    """Whether any value over `axis` is true: not 0."""
+    """Whether any value over `axis` is true: not 0.
+
+    >>> tg.any(tg.tensor([[0, 2], [0, 0]]), axis=1)
+    tensor([ True, False], bool)
+    """
     return np.any(x, axis=over("any", x, axis), keepdims=keepdims)
 
 
 @primitive(shape=reduced("all"), dtype=bool)
 def all(x, *, axis=None, keepdims=False):
-    """Whether all values over `axis` are true: not 0."""
+    """Whether all values over `axis` are true: not 0.
+
+    >>> tg.all(tg.tensor([[1, 2], [3, 0]]), axis=1)
+    tensor([ True, False], bool)
+    """
     return np.all(x, axis=over("all", x, axis), keepdims=keepdims)
 
 
@@ -69,7 +80,6 @@ def argsort(x, *, axis=-1, descending=False, stable=True):
 
     Always stable, whatever `stable` says: nothing would be faster.
 
-    >>> import tinygrad_rnn as tg
     >>> tg.argsort(tg.tensor([3, 1, 2])).tolist()
     [1, 2, 0]
     """
@@ -83,7 +93,6 @@ def argsort(x, *, axis=-1, descending=False, stable=True):
 def sort(x: Any, axis: int = -1, descending: bool = False, stable: bool = True) -> Any:
     """Put the values in order along one axis, always stably; each takes its gradient with it.
 
-    >>> import tinygrad_rnn as tg
     >>> tg.sort(tg.tensor([3, 1, 2])).tolist()
     [1, 2, 3]
     """
@@ -93,7 +102,6 @@ def sort(x: Any, axis: int = -1, descending: bool = False, stable: bool = True) 
 def topk(x: Any, k: int, axis: int = -1, largest: bool = True) -> tuple[Any, Any]:
     """The k largest (or smallest) values along one axis in order, and their indices.
 
-    >>> import tinygrad_rnn as tg
     >>> [x.tolist() for x in tg.topk(tg.tensor([3.0, 1.0, 2.0]), 2)]
     [[3.0, 2.0], [0, 2]]
     """
@@ -128,7 +136,6 @@ def searchsorted(x: Any, values: Any, side: str = "left", sorter: Any = None) ->
     x[i - 1] < v <= x[i] for side "left", x[i - 1] <= v < x[i] for "right". Without gradient.
     Raises ShapeError for an x of other than one axis.
 
-    >>> import tinygrad_rnn as tg
     >>> tg.searchsorted(tg.tensor([1, 3, 5]), tg.tensor([3, 4])).tolist()
     [1, 2]
     """

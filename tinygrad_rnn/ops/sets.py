@@ -42,7 +42,6 @@ def nonzero(x: Any) -> tuple[Any, ...]:
 
     Raises ShapeError for a single value, which has no axes.
 
-    >>> import tinygrad_rnn as tg
     >>> [x.tolist() for x in tg.nonzero(tg.tensor([[0, 1], [1, 0]]))]
     [[0, 1], [1, 0]]
     """
@@ -58,7 +57,6 @@ def nonzero(x: Any) -> tuple[Any, ...]:
 def count_nonzero(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """How many values over `axis` are not 0.
 
-    >>> import tinygrad_rnn as tg
     >>> tg.count_nonzero(tg.tensor([[0, 1], [2, 3]]), axis=1).tolist()
     [1, 2]
     """
@@ -73,7 +71,6 @@ def _like_first(x: Spec, values: Spec, *, invert: bool) -> tuple[int, ...]:
 def isin(x, values, *, invert=False):
     """Whether each is one of `values`, elementwise; with `invert`, whether it is none of them.
 
-    >>> import tinygrad_rnn as tg
     >>> tg.isin(tg.tensor([1, 2, 3]), [2, 3]).tolist()
     [False, True, True]
     """
@@ -100,7 +97,11 @@ def _unique(x: Any) -> tuple[Any, ...]:
 
 
 def unique_values(x: Any) -> Any:
-    """The different values in order; each takes the gradient of its first place; NaN is no NaN."""
+    """The different values in order; each takes the gradient of its first place; NaN is no NaN.
+
+    >>> tg.unique_values(tg.tensor([3, 1, 3]))
+    tensor([1, 3], int64)
+    """
     return take(reshape(x, shape=(-1,)), unique_part(x, part=_FIRST), axis=0)
 
 
@@ -130,7 +131,6 @@ class All(NamedTuple):
 def unique_counts(x: Any) -> Counts:
     """The different values in order, and how often each occurs.
 
-    >>> import tinygrad_rnn as tg
     >>> [x.tolist() for x in tg.unique_counts(tg.tensor([3, 1, 3]))]
     [[1, 3], [1, 2]]
     """
@@ -138,11 +138,19 @@ def unique_counts(x: Any) -> Counts:
 
 
 def unique_inverse(x: Any) -> Inverse:
-    """The different values in order, and for each place the number of its value among them."""
+    """The different values in order, and for each place the number of its value among them.
+
+    >>> [x.tolist() for x in tg.unique_inverse(tg.tensor([3, 1, 3]))]
+    [[1, 3], [1, 0, 1]]
+    """
     return Inverse(unique_values(x), unique_number(x))
 
 
 def unique_all(x: Any) -> All:
-    """The different values in order, where each stands first, their numbers, and counts."""
+    """The different values in order, where each stands first, their numbers, and counts.
+
+    >>> [x.tolist() for x in tg.unique_all(tg.tensor([3, 1, 3]))]
+    [[1, 3], [1, 0], [1, 0, 1], [1, 2]]
+    """
     first, counts = unique_part(x, part=_FIRST), unique_part(x, part=3)
     return All(take(reshape(x, shape=(-1,)), first, axis=0), first, unique_number(x), counts)

@@ -48,7 +48,6 @@ def _reshaped(x: Spec, *, shape: tuple[int, ...]) -> tuple[int, ...]:
 def reshape(x, *, shape):
     """Give the same values another shape, C order; one size may be -1.
 
-    >>> import tinygrad_rnn as tg
     >>> tg.reshape(tg.arange(6), (2, -1)).tolist()
     [[0, 1, 2], [3, 4, 5]]
     """
@@ -70,7 +69,6 @@ def _permuted(x: Spec, *, axes: tuple[int, ...]) -> tuple[int, ...]:
 def permute_dims(x, *, axes):
     """Reorder the axes: y.shape[k] = x.shape[axes[k]].
 
-    >>> import tinygrad_rnn as tg
     >>> tg.permute_dims(tg.ones(2, 3, 4), (2, 0, 1)).shape
     (4, 2, 3)
     """
@@ -96,7 +94,6 @@ def _broadcast_to(x: Spec, *, shape: tuple[int, ...]) -> tuple[int, ...]:
 def broadcast_to(x, *, shape):
     """Repeat along new axes and axes of size 1 until the shape fits.
 
-    >>> import tinygrad_rnn as tg
     >>> tg.broadcast_to(tg.tensor([1, 2]), (3, 2)).tolist()
     [[1, 2], [1, 2], [1, 2]]
     """
@@ -110,7 +107,12 @@ def broadcast_to_vjp(g, x_shape):
 
 @primitive(shape=lambda x, *, shape: shape)
 def sum_to(x, *, shape):
-    """Undo broadcasting: sum until `x` has `shape`."""
+    """Undo broadcasting: sum until `x` has `shape`.
+
+    >>> tg.sum_to(tg.ones(5, 2, 3), (2, 1))
+    tensor([[15.],
+            [15.]], float32)
+    """
     lead = x.ndim - len(shape)
     if x.shape[lead:] == shape:  # a bias, the commonest
         return np.add.reduce(x, axis=0 if lead == 1 else tuple(range(lead)))
@@ -135,7 +137,6 @@ def _flipped(x: Spec, *, axis: int) -> tuple[int, ...]:
 def flip(x, *, axis):
     """Reverse the order along one axis.
 
-    >>> import tinygrad_rnn as tg
     >>> tg.flip(tg.tensor([[1, 2], [3, 4]]), axis=1).tolist()
     [[2, 1], [4, 3]]
     """
@@ -163,7 +164,6 @@ def _concatenated(*xs: Spec, axis: int) -> tuple[int, ...]:
 def concat(*xs, axis=0):
     """Join along an existing axis; all other sizes must agree.
 
-    >>> import tinygrad_rnn as tg
     >>> tg.concat([tg.ones(2, 3), tg.zeros(1, 3)]).shape
     (3, 3)
     """
@@ -192,7 +192,6 @@ def _stacked(*xs: Spec, axis: int) -> tuple[int, ...]:
 def stack(*xs, axis=0):
     """Join along a new axis; all shapes must be equal.
 
-    >>> import tinygrad_rnn as tg
     >>> tg.stack([tg.ones(2), tg.zeros(2)]).tolist()
     [[1.0, 1.0], [0.0, 0.0]]
     """
@@ -211,7 +210,6 @@ def stack_vjp(g, *, axis):
 def swapaxes(x: Any, axis1: int, axis2: int) -> Any:
     """Exchange two axes.
 
-    >>> import tinygrad_rnn as tg
     >>> tg.swapaxes(tg.ones(2, 3, 4), 0, 2).shape
     (4, 3, 2)
     """
@@ -224,7 +222,6 @@ def swapaxes(x: Any, axis1: int, axis2: int) -> Any:
 def squeeze(x: Any, axis: int | tuple[int, ...] | None = None) -> Any:
     """Remove axes of size 1: those named, or all.
 
-    >>> import tinygrad_rnn as tg
     >>> tg.squeeze(tg.ones(2, 1, 3), axis=1).shape
     (2, 3)
     """
@@ -244,7 +241,6 @@ def squeeze(x: Any, axis: int | tuple[int, ...] | None = None) -> Any:
 def expand_dims(x: Any, axis: int = 0) -> Any:
     """Insert an axis of size 1.
 
-    >>> import tinygrad_rnn as tg
     >>> tg.expand_dims(tg.ones(2, 3), axis=1).shape
     (2, 1, 3)
     """

@@ -16,7 +16,11 @@ __all__ = [
 
 @pointwise(kernel=np.sin, floats=True)
 def sin(x):
-    """Sine elementwise, x in radians."""
+    """Sine elementwise, x in radians.
+
+    >>> tg.sin(tg.tensor([0.0, tg.pi / 2]))
+    tensor([0., 1.], float32)
+    """
     return math.sin(x)
 
 
@@ -27,7 +31,11 @@ def sin_vjp(g, x):
 
 @pointwise(kernel=np.cos, floats=True)
 def cos(x):
-    """Cosine elementwise, x in radians."""
+    """Cosine elementwise, x in radians.
+
+    >>> tg.cos(tg.tensor([0.0, tg.pi]))
+    tensor([ 1., -1.], float32)
+    """
     return math.cos(x)
 
 
@@ -38,7 +46,11 @@ def cos_vjp(g, x):
 
 @pointwise(kernel=np.tan, floats=True)
 def tan(x):
-    """Tangent elementwise, x in radians."""
+    """Tangent elementwise, x in radians.
+
+    >>> tg.tan(tg.tensor([0.0, tg.pi / 4]))
+    tensor([0., 1.], float32)
+    """
     return math.tan(x)
 
 
@@ -49,7 +61,11 @@ def tan_vjp(g, y):
 
 @pointwise(kernel=np.arcsin, floats=True)
 def asin(x):
-    """Inverse sine elementwise; NaN beyond -1 and 1."""
+    """Inverse sine elementwise; NaN beyond -1 and 1.
+
+    >>> tg.asin(tg.tensor([0.0, 1.0]))
+    tensor([0.    , 1.5708], float32)
+    """
     return math.asin(x)
 
 
@@ -60,7 +76,11 @@ def asin_vjp(g, x):
 
 @pointwise(kernel=np.arccos, floats=True)
 def acos(x):
-    """Inverse cosine elementwise; NaN beyond -1 and 1."""
+    """Inverse cosine elementwise; NaN beyond -1 and 1.
+
+    >>> tg.acos(tg.tensor([1.0, -1.0]))
+    tensor([0.    , 3.1416], float32)
+    """
     return math.acos(x)
 
 
@@ -71,7 +91,11 @@ def acos_vjp(g, x):
 
 @pointwise(kernel=np.arctan, floats=True)
 def atan(x):
-    """Inverse tangent elementwise, in radians."""
+    """Inverse tangent elementwise, in radians.
+
+    >>> tg.atan(tg.tensor([0.0, 1.0, 1e30]))
+    tensor([0.    , 0.7854, 1.5708], float32)
+    """
     return math.atan(x)
 
 
@@ -82,7 +106,11 @@ def atan_vjp(g, x):
 
 @pointwise(kernel=np.arctan2, floats=True)
 def atan2(a, b):
-    """Angle of the point (b, a) elementwise, from -pi to pi; its subgradient at (0, 0) is 0."""
+    """Angle of the point (b, a) elementwise, from -pi to pi; its subgradient at (0, 0) is 0.
+
+    >>> tg.atan2(tg.tensor([1.0, -1.0]), tg.tensor([1.0, -1.0]))
+    tensor([ 0.7854, -2.3562], float32)
+    """
     return math.atan2(a, b)
 
 
@@ -100,7 +128,11 @@ def atan2_vjp_b(g, a, b):
 
 @pointwise(kernel=np.hypot, floats=True)
 def hypot(a, b):
-    """Length of the vector (a, b) elementwise, without overflow."""
+    """Length of the vector (a, b) elementwise, without overflow.
+
+    >>> tg.hypot(tg.tensor([3.0, 3e30]), tg.tensor([4.0, 4e30]))
+    tensor([5.e+00, 5.e+30], float32)
+    """
     return math.hypot(a, b)
 
 
@@ -116,7 +148,11 @@ def hypot_vjp_b(g, y, b):
 
 @pointwise(kernel=np.sinh, floats=True)
 def sinh(x):
-    """Hyperbolic sine elementwise: (e^x - e^-x) / 2."""
+    """Hyperbolic sine elementwise: (e^x - e^-x) / 2.
+
+    >>> tg.sinh(tg.tensor([0.0, 1.0]))
+    tensor([0.    , 1.1752], float32)
+    """
     return math.sinh(x)
 
 
@@ -127,7 +163,11 @@ def sinh_vjp(g, x):
 
 @pointwise(kernel=np.cosh, floats=True)
 def cosh(x):
-    """Hyperbolic cosine elementwise: (e^x + e^-x) / 2."""
+    """Hyperbolic cosine elementwise: (e^x + e^-x) / 2.
+
+    >>> tg.cosh(tg.tensor([0.0, 1.0]))
+    tensor([1.    , 1.5431], float32)
+    """
     return math.cosh(x)
 
 
@@ -138,7 +178,11 @@ def cosh_vjp(g, x):
 
 @pointwise(kernel=np.arcsinh, floats=True)
 def asinh(x):
-    """Inverse hyperbolic sine elementwise."""
+    """Inverse hyperbolic sine elementwise.
+
+    >>> tg.asinh(tg.tensor([0.0, 1.0]))
+    tensor([0.    , 0.8814], float32)
+    """
     return math.asinh(x)
 
 
@@ -149,7 +193,11 @@ def asinh_vjp(g, x):
 
 @pointwise(kernel=np.arccosh, floats=True)
 def acosh(x):
-    """Inverse hyperbolic cosine elementwise; NaN below 1."""
+    """Inverse hyperbolic cosine elementwise; NaN below 1.
+
+    >>> tg.acosh(tg.tensor([1.0, 2.0]))
+    tensor([0.   , 1.317], float32)
+    """
     return math.acosh(x)
 
 
@@ -160,7 +208,11 @@ def acosh_vjp(g, x):
 
 @pointwise(kernel=np.arctanh, floats=True)
 def atanh(x):
-    """Inverse hyperbolic tangent elementwise; NaN beyond -1 and 1."""
+    """Inverse hyperbolic tangent elementwise; NaN beyond -1 and 1.
+
+    >>> tg.atanh(tg.tensor([0.0, 0.5]))
+    tensor([0.    , 0.5493], float32)
+    """
     return math.atanh(x)
 
 

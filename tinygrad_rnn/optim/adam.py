@@ -25,7 +25,6 @@ class Adam(RuleOptimizer):
     greatest v so far (Reddi, Kale and Kumar, ICLR 2018). The bias is that of each
     parameter's own number of updates, as in PyTorch.
 
-    >>> import tinygrad_rnn as tg
     >>> p = tg.tensor([1.0], requires_grad=True)
     >>> optimizer = tg.optim.Adam([p], lr=0.1)
     >>> for _ in range(2):
@@ -85,7 +84,6 @@ class Adam(RuleOptimizer):
 class AdamW(Adam):
     """Adam with decoupled weight decay: Loshchilov and Hutter, ICLR 2019.
 
-    >>> import tinygrad_rnn as tg
     >>> p = tg.tensor([1.0], requires_grad=True)
     >>> optimizer = tg.optim.AdamW([p], lr=0.1, weight_decay=0.1)
     >>> for _ in range(2):
@@ -125,7 +123,6 @@ class NAdam(RuleOptimizer):
     mu = beta_1 (1 - 0.96^(t momentum_decay) / 2), mu' that of the next update, and the
     bias is the product of all mu: Dozat, ICLR workshop 2016.
 
-    >>> import tinygrad_rnn as tg
     >>> p = tg.tensor([1.0], requires_grad=True)
     >>> optimizer = tg.optim.NAdam([p], lr=0.1)
     >>> for _ in range(2):
@@ -196,7 +193,6 @@ class RAdam(RuleOptimizer):
     K - 2 t beta_2^t / (1 - beta_2^t); up to k = 5 a step without v, p = p - lr m^:
     Liu et al., ICLR 2020.
 
-    >>> import tinygrad_rnn as tg
     >>> p = tg.tensor([1.0], requires_grad=True)
     >>> optimizer = tg.optim.RAdam([p], lr=0.1)
     >>> for _ in range(2):
@@ -255,7 +251,6 @@ class RAdam(RuleOptimizer):
 class Adamax(RuleOptimizer):
     """m as Adam's; u = max(beta_2 u, |g| + eps); p = p - lr m^ / u: Kingma and Ba, ICLR 2015.
 
-    >>> import tinygrad_rnn as tg
     >>> p = tg.tensor([1.0], requires_grad=True)
     >>> optimizer = tg.optim.Adamax([p], lr=0.1)
     >>> for _ in range(2):

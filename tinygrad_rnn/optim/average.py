@@ -34,7 +34,6 @@ class AveragedWeights:
     weights as they are. With decay=None all updates count alike, a = a + (p - a) / n, which is
     stochastic weight averaging (Izmailov et al., UAI 2018).
 
-    >>> import tinygrad_rnn as tg
     >>> w = tg.tensor([0.0], requires_grad=True)
     >>> average = AveragedWeights([w], decay=0.5)
     >>> for value in (1.0, 2.0, 4.0):

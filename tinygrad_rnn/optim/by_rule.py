@@ -25,7 +25,6 @@ class RuleOptimizer(Optimizer):
     NumPy's functions. Before it, g is turned about if `maximize`, and `weight_decay` p is
     added to g; or taken off p, times lr, if decoupled.
 
-    >>> import numpy as np, tinygrad_rnn as tg
     >>> class Sign(tg.optim.RuleOptimizer):
     ...     def __init__(self, params, lr=1e-3):
     ...         super().__init__(params, lr=lr, weight_decay=0.0, maximize=False)

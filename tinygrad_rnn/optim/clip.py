@@ -62,7 +62,6 @@ def clip_grad_norm_(
     (sum |g|^p)^(1/p), the greatest |g| where p is infinite. A norm that is not finite raises
     AnomalyError and leaves the gradients untouched, unless `error_if_nonfinite` is False.
 
-    >>> import tinygrad_rnn as tg
     >>> w = tg.tensor([3.0, 4.0], requires_grad=True)
     >>> (0.5 * w * w).sum().backward()
     >>> clip_grad_norm_([w], 1.0)
@@ -96,7 +95,6 @@ def clip_grad_value_(params: Iterable[Tensor] | Tensor, clip_value: float) -> fl
 
     Returns the norm before clipping.
 
-    >>> import tinygrad_rnn as tg
     >>> w = tg.tensor([3.0, 0.1], requires_grad=True)
     >>> (0.5 * w * w).sum().backward()
     >>> norm = clip_grad_value_([w], 1.0)

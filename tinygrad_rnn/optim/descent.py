@@ -17,7 +17,6 @@ class SGD(RuleOptimizer):
 
     PyTorch's definition (Sutskever et al., ICML 2013, differ in where lr stands).
 
-    >>> import tinygrad_rnn as tg
     >>> w = tg.tensor([1.0], requires_grad=True)
     >>> (w * w).sum().backward()
     >>> SGD([w], lr=0.25).step()

@@ -20,7 +20,6 @@ class SkipNonFinite:
     first. Clip before it with `clip_grad_norm_(..., error_if_nonfinite=False)`. It has a state
     dict, for checkpoints.
 
-    >>> import tinygrad_rnn as tg
     >>> w = tg.tensor([1.0], requires_grad=True)
     >>> careful = SkipNonFinite(tg.optim.SGD([w], lr=0.5))
     >>> for factor in (1.0, float("inf"), 1.0):

@@ -29,7 +29,6 @@ class LBFGS(Optimizer):
     runs backward and returns the loss. With line_search_fn="strong_wolfe" t satisfies the
     strong Wolfe conditions, else it is lr (at first min(1, 1 / |g|_1) lr).
 
-    >>> import tinygrad_rnn as tg
     >>> w = tg.tensor([-1.0, 2.0], dtype="float64", requires_grad=True)
     >>> optimizer = LBFGS([w], line_search_fn="strong_wolfe", max_iter=100)
     >>> def closure():

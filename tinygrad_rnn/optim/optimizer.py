@@ -26,7 +26,6 @@ class Optimizer(ABC):
     whose options take the place of the arguments. Every option can be read and set,
     for all as `optimizer.lr = 1e-3`, for one group as `param_groups[0]["lr"] = 1e-3`.
 
-    >>> import tinygrad_rnn as tg
     >>> body, head = tg.nn.Linear(3, 4), tg.nn.Linear(4, 1)
     >>> groups = [{"params": body.parameters()}, {"params": head.parameters(), "lr": 0.1}]
     >>> optimizer = tg.optim.Adam(groups, lr=1e-3, weight_decay=0.01)

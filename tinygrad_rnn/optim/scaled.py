@@ -14,7 +14,6 @@ class Adagrad(RuleOptimizer):
 
     Duchi, Hazan and Singer, JMLR 12 (2011); v begins at initial_accumulator_value.
 
-    >>> import tinygrad_rnn as tg
     >>> p = tg.tensor([1.0], requires_grad=True)
     >>> optimizer = tg.optim.Adagrad([p], lr=0.1)
     >>> for _ in range(2):
@@ -69,7 +68,6 @@ class Adadelta(RuleOptimizer):
 
     p = p - lr d: Zeiler, arXiv 1212.5701 (2012).
 
-    >>> import tinygrad_rnn as tg
     >>> p = tg.tensor([1.0], requires_grad=True)
     >>> optimizer = tg.optim.Adadelta([p])
     >>> for _ in range(2):
@@ -135,7 +133,6 @@ class RMSprop(RuleOptimizer):
     `centered` subtracts the square of g's running mean from v (Graves, arXiv 1308.0850,
     2013); with `momentum`, p = p - lr m, m = momentum m + g / (sqrt v + eps).
 
-    >>> import tinygrad_rnn as tg
     >>> p = tg.tensor([1.0], requires_grad=True)
     >>> optimizer = tg.optim.RMSprop([p], lr=0.01)
     >>> for _ in range(2):

@@ -14,7 +14,6 @@ class Best:
     `train.Run(..., best=best)`. `best.loss` and `best.epoch` are those of the best so far. A loss
     that is NaN is never the best.
 
-    >>> import tinygrad_rnn as tg
     >>> model = tg.nn.Linear(1, 1, bias=False)
     >>> best = Best(model)
     >>> for epoch, loss in enumerate([0.5, 0.2, 0.3]):

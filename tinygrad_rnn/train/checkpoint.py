@@ -36,7 +36,7 @@ def save(
     on. Call it between updates: gradients are not kept. Raises CheckpointError, the
     files untouched, for what cannot be stored or written.
 
-    >>> import tempfile, tinygrad_rnn as tg
+    >>> import tempfile
     >>> model = tg.nn.LSTM(2, 3)
     >>> optimizer = tg.optim.Adam(model.parameters())
     >>> path = Path(tempfile.mkdtemp()) / "run.safetensors"
@@ -66,6 +66,13 @@ def load(path: str | os.PathLike[str], *, strict: bool = True, **parts: Any) -> 
     they are: `load(path, strict=False, model=model)` takes the weights alone. Where the
     newest file is missing or damaged the one before it is taken, with a RuntimeWarning that names
     both. Raises CheckpointError, with all parts as they were, for anything that does not fit.
+
+    >>> import tempfile
+    >>> path = tempfile.mkdtemp() + "/run.safetensors"
+    >>> _ = save(path, model=tg.nn.GRU(2, 3))
+    >>> load(path, model=tg.nn.LSTM(2, 3))
+    Traceback (most recent call last):
+    tinygrad_rnn.errors.CheckpointError: train.load ...: nothing was loaded; ...
     """
     where = f"train.load {os.fspath(path)}"
     _check_parts(where, parts)

@@ -86,6 +86,14 @@ def fit(
     A loop of your own is as short with `train.Run`. Raises DataError
     for empty or non-finite data, AnomalyError when gradients stop being finite: in the first
     update, or after more than `skip` in a row, which are left out and counted.
+
+    >>> from tinygrad_rnn import train
+    >>> x = np.linspace(-1, 1, 20, dtype=np.float32).reshape(20, 1)
+    >>> model = tg.nn.Linear(1, 1)
+    >>> pairs = x, 3 * x
+    >>> found = train.fit(model, pairs, pairs, epochs=20, lr=0.3, progress=False, eager=True)
+    >>> found.history[-1].val_loss < 0.1
+    True
     """
     _check("train", *train)
     _check("val", *val)
@@ -160,7 +168,14 @@ def _one_epoch(
 
 
 def evaluate(model: nn.Module, data: tuple[Array, Array], loss: Pass = nn.mse_loss) -> float:
-    """Loss over all rows, in evaluation mode and without recording."""
+    """Loss over all rows, in evaluation mode and without recording.
+
+    >>> from tinygrad_rnn import train
+    >>> model = tg.nn.Linear(2, 1)
+    >>> x = np.ones((5, 2), np.float32)
+    >>> train.evaluate(model, (x, model(tg.tensor(x)).numpy()))
+    0.0
+    """
     return _validate(model, data, lambda x, y: loss(model(x), y))
 
 

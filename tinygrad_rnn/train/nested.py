@@ -86,7 +86,6 @@ def detach(state: Any) -> Any:
     Tensors, also in tuples, named tuples, lists and dicts (ordered ones stay so); None stays
     None. Raises TypeError for anything else.
 
-    >>> import tinygrad_rnn as tg
     >>> h, c = detach((tg.ones(2, requires_grad=True) * 2, tg.zeros(2)))
     >>> h.requires_grad
     False

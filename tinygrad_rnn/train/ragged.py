@@ -85,7 +85,6 @@ def bucketed(
     each has one length only. The same generator state gives the same batches. Raises
     DataError for lengths that are not a list of whole numbers from 1.
 
-    >>> import tinygrad_rnn as tg
     >>> lengths = [5, 1, 5, 1, 3, 3]
     >>> sorted(sorted(lengths[n] for n in rows) for rows in bucketed(lengths, 2, tg.Generator(0)))
     [[1, 1], [3, 3], [5, 5]]

@@ -22,7 +22,6 @@ class Reader(nn.Module):
     or each unit's "mean" or "max" over the steps. `lengths` (N,) are of ragged batches; what
     stands beyond them counts nowhere.
 
-    >>> import tinygrad_rnn as tg
     >>> Reader("gru", 3, 2, hidden=4, pooling="mean")(tg.zeros(7, 5, 3), tg.tensor([7] * 5)).shape
     (5, 2)
     """

@@ -40,7 +40,6 @@ def recompute(
     `run` does something else the second time, or something was written to since; CaptureError
     inside a jitted function, which would keep all steps: jit `run` instead.
 
-    >>> import tinygrad_rnn as tg
     >>> lstm = tg.nn.LSTM(1, 8)
     >>> y, (h, c) = recompute(lstm, tg.ones(100, 2, 1))
     >>> y.sum().backward()

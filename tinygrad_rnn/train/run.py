@@ -27,7 +27,7 @@ class Run:
     for settings that are not those of the file, naming them, ValueError for numbers that are no
     counts.
 
-    >>> import tempfile, tinygrad_rnn as tg
+    >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "run.safetensors"
     >>> w = tg.nn.Linear(1, 1)
     >>> for updates in (2, 5):

@@ -52,7 +52,6 @@ def tbptt(
     (a state kept in a module, say), naming what was kept and the steps it reaches;
     CaptureError inside a jitted function, which cannot update between windows: jit `run`.
 
-    >>> import tinygrad_rnn as tg
     >>> cell = tg.nn.GRUCell(1, 4)
     >>> def run(x, h):
     ...     loss = 0.0

@@ -1,6 +1,5 @@
 """Diagrams: the unrolled graph, the graph rolled back up, and the gradient flowing through it.
 
->>> import tinygrad_rnn as tg
 >>> from tinygrad_rnn import nn, viz
 >>> y, _ = nn.LSTM(3, 4)(tg.ones(6, 2, 3))
 >>> print(viz.unrolled(y.sum(), level="op").summary())
@@ -130,7 +129,6 @@ def unrolled(
     exist; the diagram raises RenderError where there is no Graphviz, or thousands of ops do
     not repeat and their layout takes longer than 20 s.
 
-    >>> import tinygrad_rnn as tg
     >>> cell = tg.nn.GRUCell(3, 4)
     >>> h = tg.zeros(2, 4)
     >>> for x_t in tg.ones(50, 2, 3):
@@ -181,7 +179,6 @@ def rolled(
     heading says how many steps a cell stands for. Options as in `unrolled`, but for "value"
     and "grad", of which a cell has many.
 
-    >>> import tinygrad_rnn as tg
     >>> y, _ = tg.nn.RNN(3, 4)(tg.ones(9, 2, 3))
     >>> "× 9 steps" in rolled(y.sum()).svg
     True
@@ -237,7 +234,6 @@ def gradient_flow(
     `viz.record()` noted, given as `flow`. `.table()` has the figures as arrays. Other
     options as in `unrolled`. Raises GraphError for a freed graph or one that is no loss.
 
-    >>> import tinygrad_rnn as tg
     >>> y, _ = tg.nn.RNN(3, 4)(tg.ones(9, 2, 3))
     >>> gradient_flow(y[-1].sum()).table().states["RNN.l0.h"]["norm"].shape
     (9,)

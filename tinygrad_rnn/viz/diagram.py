@@ -24,6 +24,11 @@ class Diagram:
     """A picture of a graph; made by `viz.unrolled`, `viz.rolled` and `viz.gradient_flow`.
 
     Graphviz draws: its program `dot` on PATH, or the extra `render`, which brings the engine.
+
+    >>> x = tg.tensor([1.0, 2.0], requires_grad=True, name="x")
+    >>> diagram = tg.viz.unrolled((x * x).sum())
+    >>> print(diagram.summary())
+    unrolled: 3 vertices, 3 edges, 0 steps, 1 kinds of column
     """
 
     forms: tuple[str, ...] = FORMS
@@ -86,7 +91,6 @@ class Diagram:
         Raises RenderError for another suffix, a PNG over 32,767 pixels, or where no engine is
         installed or one takes longer than `seconds`; the DOT file is written then.
 
-        >>> import tinygrad_rnn as tg
         >>> y, _ = tg.nn.RNN(3, 4)(tg.ones(9, 2, 3))
         >>> tg.viz.rolled(y.sum()).save("rolled.gif")
         Traceback (most recent call last):
@@ -147,7 +151,12 @@ class TooLarge(RenderError):
 
 
 class GradientDiagram(Diagram):
-    """A diagram with the figures behind it; `.save("bptt.gif")` or `.webp` makes it a film."""
+    """A diagram with the figures behind it; `.save("bptt.gif")` or `.webp` makes it a film.
+
+    >>> w = tg.tensor([2.0], requires_grad=True, name="w")
+    >>> tg.viz.gradient_flow((w * w).sum()).table().totals["w"]
+    4.0
+    """
 
     forms = (*FORMS, ".gif", ".webp")
 

@@ -133,7 +133,10 @@ def _waiting() -> Iterator[None]:
 
 
 def clear_jit_cache() -> None:
-    """Delete all generated kernels, on disk and in memory; what is in use goes on working."""
+    """Delete all generated kernels, on disk and in memory; what is in use goes on working.
+
+    >>> tg.clear_jit_cache()
+    """
     with _lock:
         _loaded.clear()
         shutil.rmtree(folder(), ignore_errors=True)

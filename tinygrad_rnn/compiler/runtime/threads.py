@@ -28,6 +28,10 @@ def set_num_threads(n: int) -> None:
     The rows of a batch are shared out over them; the same n gives the same bits. With 1, BLAS
     has one thread, too, while such a function runs. Calls that are running in other threads go
     on with what they began with.
+
+    >>> tg.set_num_threads(1)
+    >>> num_threads()
+    1
     """
     if isinstance(n, bool) or not isinstance(n, int) or n < 1:
         raise ValueError(f"set_num_threads: n must be a whole number from 1, got {n!r}")

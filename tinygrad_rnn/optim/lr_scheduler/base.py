@@ -16,6 +16,15 @@ class LRScheduler(ABC):
 
     A class says in `get_lr` what the rates are now; `base_lrs` are those that the groups
     had before any schedule. The rates live in the optimiser: save and load its state too.
+
+    >>> class Halving(tg.optim.lr_scheduler.LRScheduler):
+    ...     def get_lr(self):
+    ...         return [rate / 2**self.last_epoch for rate in self.base_lrs]
+    >>> optimizer = tg.optim.SGD([tg.nn.Parameter(tg.zeros(2))], lr=0.4)
+    >>> schedule = Halving(optimizer)
+    >>> schedule.step()
+    >>> schedule.get_last_lr()
+    [0.2]
     """
 
     def __init__(self, optimizer: Optimizer):

@@ -60,7 +60,6 @@ class _Combined(LRScheduler):
 class SequentialLR(_Combined):
     """One schedule after the other: the next begins, from the base rate, at each milestone.
 
-    >>> import tinygrad_rnn as tg
     >>> from tinygrad_rnn.optim.lr_scheduler import ExponentialLR, LinearWarmup
     >>> opt = tg.optim.SGD([tg.tensor([1.0], requires_grad=True)], lr=1.0)
     >>> warm, decay = LinearWarmup(opt, 2, 0.5), ExponentialLR(opt, 0.5)
@@ -105,7 +104,6 @@ class SequentialLR(_Combined):
 class ChainedScheduler(_Combined):
     """Step several schedules together; the factors of those that multiply combine.
 
-    >>> import tinygrad_rnn as tg
     >>> optimizer = tg.optim.SGD([tg.tensor([0.0], requires_grad=True)], lr=1.0)
     >>> from tinygrad_rnn.optim.lr_scheduler import LinearWarmup, StepLR
     >>> parts = LinearWarmup(optimizer, steps=2, start_factor=0.5), StepLR(optimizer, 3, 0.1)

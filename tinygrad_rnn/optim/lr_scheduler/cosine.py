@@ -14,7 +14,6 @@ class CosineAnnealingLR(LRScheduler):
     lr = eta_min + (base - eta_min) (1 + cos(pi t / T_max)) / 2, without restarts; computed
     from the rate of the step before, so that it goes along with other schedules.
 
-    >>> import tinygrad_rnn as tg
     >>> optimizer = tg.optim.SGD([tg.tensor([0.0], requires_grad=True)], lr=1.0)
     >>> schedule = tg.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=4)
     >>> rates = []
@@ -49,7 +48,6 @@ class CosineAnnealingWarmRestarts(LRScheduler):
     Each time it takes T_mult times as many steps. `step(epoch)` sets the position, which may be
     a fraction: epoch + batch / batches.
 
-    >>> import tinygrad_rnn as tg
     >>> optimizer = tg.optim.SGD([tg.tensor([0.0], requires_grad=True)], lr=1.0)
     >>> schedule = tg.optim.lr_scheduler.CosineAnnealingWarmRestarts(optimizer, T_0=2, T_mult=2)
     >>> rates = []

@@ -54,7 +54,6 @@ class OneCycleLR(_Cycling):
     the way up, and what is left of the steps leads to the end. By cosines, or lines
     ("linear"). A step past the last raises ValueError.
 
-    >>> import tinygrad_rnn as tg
     >>> optimizer = tg.optim.SGD([tg.tensor([0.0], requires_grad=True)], lr=1.0)
     >>> schedule = tg.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=1.0, total_steps=5)
     >>> rates = []
@@ -146,7 +145,6 @@ class CyclicLR(_Cycling):
     times gamma at every step with "exp_range"; or what `scale_fn` gives for the number of the
     cycle, or of the step if scale_mode is "iterations".
 
-    >>> import tinygrad_rnn as tg
     >>> optimizer = tg.optim.SGD([tg.tensor([0.0], requires_grad=True)], lr=1.0)
     >>> from tinygrad_rnn.optim.lr_scheduler import CyclicLR
     >>> schedule = CyclicLR(optimizer, base_lr=0.1, max_lr=1.0, step_size_up=2)

@@ -11,7 +11,6 @@ from .base import LRScheduler
 class StepLR(LRScheduler):
     """Multiply by gamma every step_size steps.
 
-    >>> import tinygrad_rnn as tg
     >>> opt = tg.optim.SGD([tg.tensor([1.0], requires_grad=True)], lr=1.0)
     >>> schedule = StepLR(opt, step_size=2, gamma=0.5)
     >>> for _ in range(5): schedule.step()
@@ -32,7 +31,6 @@ class StepLR(LRScheduler):
 class MultiStepLR(LRScheduler):
     """Multiply by gamma at each of the milestones.
 
-    >>> import tinygrad_rnn as tg
     >>> optimizer = tg.optim.SGD([tg.tensor([0.0], requires_grad=True)], lr=1.0)
     >>> schedule = tg.optim.lr_scheduler.MultiStepLR(optimizer, milestones=[1, 3], gamma=0.1)
     >>> rates = []
@@ -56,7 +54,6 @@ class MultiStepLR(LRScheduler):
 class ExponentialLR(LRScheduler):
     """Multiply by gamma at every step.
 
-    >>> import tinygrad_rnn as tg
     >>> optimizer = tg.optim.SGD([tg.tensor([0.0], requires_grad=True)], lr=1.0)
     >>> schedule = tg.optim.lr_scheduler.ExponentialLR(optimizer, gamma=0.5)
     >>> rates = []
@@ -78,7 +75,6 @@ class ExponentialLR(LRScheduler):
 class ConstantLR(LRScheduler):
     """Multiply by factor until total_iters steps are done.
 
-    >>> import tinygrad_rnn as tg
     >>> optimizer = tg.optim.SGD([tg.tensor([0.0], requires_grad=True)], lr=1.0)
     >>> schedule = tg.optim.lr_scheduler.ConstantLR(optimizer, factor=0.5, total_iters=2)
     >>> rates = []
@@ -106,7 +102,6 @@ class ConstantLR(LRScheduler):
 class LinearLR(LRScheduler):
     """Change the factor linearly from start_factor to end_factor in total_iters steps.
 
-    >>> import tinygrad_rnn as tg
     >>> opt = tg.optim.SGD([tg.tensor([1.0], requires_grad=True)], lr=1.0)
     >>> schedule = LinearLR(opt, start_factor=0.5, total_iters=2)
     >>> rates = [opt.lr]
@@ -145,7 +140,6 @@ class LinearLR(LRScheduler):
 class LinearWarmup(LinearLR):
     """Raise the factor linearly from start_factor to 1 in `steps` steps.
 
-    >>> import tinygrad_rnn as tg
     >>> optimizer = tg.optim.SGD([tg.tensor([0.0], requires_grad=True)], lr=1.0)
     >>> schedule = tg.optim.lr_scheduler.LinearWarmup(optimizer, steps=4, start_factor=0.2)
     >>> rates = []
@@ -163,7 +157,6 @@ class LinearWarmup(LinearLR):
 class LambdaLR(LRScheduler):
     """Multiply the base rate by what a function, or one for each group, gives for the step.
 
-    >>> import tinygrad_rnn as tg
     >>> optimizer = tg.optim.SGD([tg.tensor([0.0], requires_grad=True)], lr=1.0)
     >>> schedule = tg.optim.lr_scheduler.LambdaLR(optimizer, lambda epoch: 1 / (1 + epoch))
     >>> rates = []

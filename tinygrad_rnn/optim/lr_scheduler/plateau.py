@@ -16,7 +16,6 @@ class ReduceLROnPlateau(LRScheduler):
     + threshold. After that `cooldown` steps do not count. The rate does not fall below
     min_lr, and a change of no more than eps is not made.
 
-    >>> import tinygrad_rnn as tg
     >>> optimizer = tg.optim.SGD([tg.tensor([0.0], requires_grad=True)], lr=1.0)
     >>> schedule = tg.optim.lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.5, patience=1)
     >>> for loss in (3.0, 2.0, 2.0, 2.0):

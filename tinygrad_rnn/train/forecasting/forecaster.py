@@ -16,7 +16,6 @@ class Forecaster(nn.Module):
     and added after, so that the net sees shapes and not heights, and goes on where
     a growing series has never been (Kim et al., ICLR 2022, normalise alike).
 
-    >>> import tinygrad_rnn as tg
     >>> Forecaster("lstm", season=4, horizon=3, hidden=8)(tg.zeros(2, 12)).shape
     (2, 3)
     """

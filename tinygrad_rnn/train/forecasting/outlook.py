@@ -22,7 +22,6 @@ class Outlook(nn.Module):
     The first forecast is the mean, the others are the quantiles. A step's own covariates go
     through a small net shared by all steps (Wen et al., 2017, arXiv:1711.11053).
 
-    >>> import tinygrad_rnn as tg
     >>> Outlook("gru", (1, 0, 2), season=4, lookback=8, horizon=3)(tg.zeros(5, 11, 3)).shape
     (5, 3, 1, 4)
     """

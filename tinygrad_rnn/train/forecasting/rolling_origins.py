@@ -73,6 +73,13 @@ def judge_rolling(
     The last forecast ends with the series. With `refit` the model is fitted anew at every origin,
     as ETS and Theta always are (not with `classic` False). Checkpoints go to `folder`.
     Raises DataError where too little is left to learn from.
+
+    >>> from tinygrad_rnn import train
+    >>> model = train.RecurrentForecaster(3, season=4, lookback=8, updates=2, members=1)
+    >>> y = np.arange(60.0) + np.tile([0.0, 5.0, 0.0, -5.0], 15)
+    >>> judged = judge_rolling(model, y, origins=2, classic=False)
+    >>> judged.best, judged.truth.shape
+    ('seasonal naive x growth', (1, 2, 3))
     """
     if not isinstance(model, RecurrentForecaster):
         raise DataError(f"judge_rolling: model must be a RecurrentForecaster, got {kind(model)}")

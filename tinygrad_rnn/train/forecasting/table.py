@@ -55,6 +55,14 @@ def read_table(
     `timezone`, else in UTC; those without are taken to be in `timezone`. Newest first is reversed.
     The columns in `future` may go on in rows where all others are empty, which stay NaN there.
     Raises DataError naming file, line, column, what was expected and what to do.
+
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "sales.csv"
+    >>> rows = ["month;sold", "2001-01;1,5", "2001-02;2", "2001-03;4"]
+    >>> _ = path.write_text(os.linesep.join(rows))
+    >>> frame = read_table(path, decimal=",").frame
+    >>> frame["sold"].tolist(), frame.index.freqstr
+    ([1.5, 2.0, 4.0], 'MS')
     """
     if not isinstance(path, str | os.PathLike):
         raise DataError(f"read_table: path must name a CSV file, got {kind(path)}")

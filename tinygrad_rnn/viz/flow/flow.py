@@ -28,7 +28,15 @@ NOTHING = Measured(0.0, 0.0, 1.0, 0)
 
 
 class Flow(Figures):
-    """The figures of one sweep; `record` or `gradient_flow` fills it."""
+    """The figures of one sweep; `record` or `gradient_flow` fills it.
+
+    >>> w = tg.tensor([2.0], requires_grad=True, name="w")
+    >>> loss = (w * w).sum()
+    >>> with tg.viz.record() as flow:
+    ...     loss.backward()
+    >>> tg.viz.gradient_flow(loss, flow=flow).table().totals["w"]
+    4.0
+    """
 
     def __init__(self) -> None:
         super().__init__()  # of edges, of totals by key of a node or leaf, of groups

@@ -25,7 +25,6 @@ from .gate import Gate
 def record() -> Iterator[Flow]:
     """Measure the gradients of the `backward()` call inside; draw them with `viz.gradient_flow`.
 
-    >>> import tinygrad_rnn as tg
     >>> from tinygrad_rnn import viz
     >>> w = tg.tensor([2.0], requires_grad=True, name="w")
     >>> loss = (w * w).sum()

@@ -12,7 +12,6 @@ SCORING = (*VIEWS, *PRODUCTS, "sum", "add", "sub", "div", "where", "tanh", "stac
 def attentions(graph: Graph) -> dict[int, int]:
     """Every op that belongs to one, and the op whose value is what was attended to.
 
-    >>> import tinygrad_rnn as tg
     >>> from tinygrad_rnn.viz.graph.building import collect
     >>> past, w = tg.ones(5, 2, 4), tg.nn.Parameter(tg.ones(4, 4).numpy())
     >>> keys = past @ w

@@ -35,6 +35,12 @@ class Film:
 
     `.arrays` has the numbers by name of a state: "update" (F,), "step" (T,) and "norm"
     (F, T), NaN where a frame has no such step or no path leads there.
+
+    >>> net, x = tg.nn.RNN(3, 4), tg.ones(6, 2, 3)
+    >>> with tg.viz.film(every=1, share=None) as film:
+    ...     (net(x)[0] ** 2).mean().backward()
+    >>> film.arrays["RNN.l0.h"]["step"].tolist()
+    [0, 1, 2, 3, 4, 5]
     """
 
     def __init__(self) -> None:
@@ -97,7 +103,6 @@ def film(every: int = 10, share: float | None = 0.05) -> Iterator[Film]:
     passed (None: none is). So a film of compiled training has fewer frames, at multiples of
     `every` all the same.
 
-    >>> import tinygrad_rnn as tg
     >>> net, x = tg.nn.RNN(3, 4), tg.ones(6, 2, 3)
     >>> with film(every=2, share=None) as seen:
     ...     for _ in range(5):

@@ -27,6 +27,10 @@ class Heatmap:
     """Heat maps on one time axis; made by `viz.heatmap` and by a film.
 
     `.arrays` holds the numbers, by name; `.figure` is matplotlib's.
+
+    >>> y, _ = tg.nn.RNN(3, 4)(tg.ones(9, 2, 3))
+    >>> tg.viz.heatmap((y**2).mean(), "h").arrays["RNN.l0.h"]["value"].shape
+    (9, 2, 4)
     """
 
     def __init__(self, shown: Sequence[Panel], arrays: Mapping[str, Any], title: str):
@@ -82,7 +86,6 @@ def heatmap(source: Any, what: str | Sequence[str] = "states", sequence: int = 0
     is found, or no loss of a step; RenderError where matplotlib, of the extra `examples`, is
     not installed and a picture is asked for.
 
-    >>> import tinygrad_rnn as tg
     >>> y, _ = tg.nn.LSTM(3, 4)(tg.ones(9, 2, 3))
     >>> heatmap((y ** 2).mean(), "h").arrays["LSTM.l0.h"]["gradient"].shape
     (9, 2, 4)
