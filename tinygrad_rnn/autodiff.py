@@ -7,9 +7,10 @@ import numpy as np
 
 from .errors import CaptureError, DTypeError, GraphError, ShapeError, user_line
 from .graph import Node, Variable, key_of, leading_to
+from .hooks import run_hooks
 from .op import local
 from .recording import constant
-from .sweep import Sweep, run_hooks
+from .sweep import Sweep
 from .switches import grad_enabled
 
 

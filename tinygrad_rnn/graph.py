@@ -11,7 +11,8 @@ import numpy as np
 
 from .conversion import supported
 from .errors import DTypeError, GraphError
-from .op import Array, Op, Plan, Traced, local
+from .op import Array, Op, Traced, local
+from .rules import Plan
 
 FREED: tuple[Any, ...] = ("freed",)  # stands where a node's saved values were
 count = itertools.count(1).__next__  # sequence numbers; atomic under the interpreter's lock

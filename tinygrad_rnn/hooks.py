@@ -5,6 +5,8 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from .errors import GraphError
 
 _count = itertools.count().__next__  # atomic under the interpreter's lock
@@ -58,3 +60,18 @@ def retain_grad(self: Any) -> None:
         raise GraphError("retain_grad: this tensor does not require a gradient")
     if self._node is not None:  # which must not keep the tensor alive
         self._node.extra = {**(self._node.extra or {}), "retain": weakref.ref(self)}
+
+
+def run_hooks(hooks: dict[int, Any], g: Any, lift: Callable[[Any, Any], Any], graph: bool) -> Any:
+    """Show `g` to each hook in turn; what a hook returns takes its place."""
+    for hook in tuple(hooks.values()):
+        seen = g if graph else lift(g, None)
+        changed = hook(seen)
+        if changed is not None:
+            if getattr(changed, "shape", None) != g.shape or changed.dtype != g.dtype:
+                raise GraphError(
+                    f"gradient hook: must return None or a tensor of shape {g.shape} and dtype "
+                    f"{g.dtype}, got {getattr(changed, 'shape', type(changed).__name__)}"
+                )
+            g = changed if graph else np.array(changed.numpy())
+    return g

@@ -16,9 +16,7 @@ Called on plain arrays an op runs its kernel; a `Traced` value among the
 arguments (a Tensor) takes the call over and records it; a recorder set on
 `local.now` takes every call, whatever its arguments.
 
-A gradient rule names what it reads: `g` the cotangent, `y` the output, any
-input by its name, `<input>_shape` and `<input>_dtype`, and the op's attributes.
-Nothing else is kept for the backward pass.
+`inputs.py` says what fits, `rules.py` what gradient rules read.
 """
 
 import functools
@@ -26,12 +24,20 @@ import inspect
 import threading
 from collections.abc import Callable, Sequence
 from types import FunctionType
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from .errors import DTypeError, ShapeError, kind
+from .inputs import (
+    Spec as Spec,
+    broadcast as broadcast,
+    elementwise as elementwise,
+    foreign,
+    of_one_dtype,
+)
 from .kernels import scalar as scalar
+from .rules import Plan, Rule, declared, planned
 
 __all__ = ["Op", "Spec", "broadcast", "elementwise", "pointwise", "primitive", "scalar"]
 Array = np.ndarray[Any, Any]
@@ -80,63 +86,6 @@ class _Local(threading.local):
 
 
 local = _Local()
-
-
-class Spec(NamedTuple):
-    """Shape and dtype of an array that need not exist.
-
-    >>> tg.op.Spec((2, 3), tg.float32).ndim
-    2
-    """
-
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-
-    @property
-    def ndim(self) -> int:
-        return len(self.shape)
-
-
-class Deferred:
-    """A contribution to a gradient, put together with its like in one op.
-
-    `x[t]` in a loop gives T slices of one gradient, a shared weight T products:
-    the sweep collects them and calls `op(*pieces)` once (`keys=` the keys and
-    `shape=` the whole, if pieces have keys), so a slice costs O(slice) and T
-    products become one.
-    """
-
-    __slots__ = ("key", "op", "piece")
-
-    def __init__(self, op: "Op", piece: tuple[Any, ...], key: Any = None):
-        self.op, self.piece, self.key = op, piece, key
-
-
-class Rule(NamedTuple):
-    """One gradient rule: for which input, what it reads, how it runs on arrays."""
-
-    fn: Callable[..., Any]  # written in ops: differentiable
-    kernel: Callable[..., Any]  # the same on plain arrays
-    reads: tuple[str, ...]  # positional parameters after g
-    attrs: tuple[str, ...]  # keyword-only parameters: attributes of the op
-
-
-class Step(NamedTuple):
-    """One rule of a plan, its reads resolved."""
-
-    input: int
-    kernel: Callable[..., Any]
-    attrs: tuple[str, ...]
-    places: tuple[int, ...] | None  # what it reads, where those are saved values
-    sources: tuple[tuple[str, int], ...]  # the same in general: ("saved"|"shape"|"dtype", i)
-    fn: Callable[..., Any]  # the kernel in ops
-
-
-class Plan(NamedTuple):
-    """What the sweep does for one pattern of inputs that need a gradient."""
-
-    steps: tuple[Step, ...]
-    keep: tuple[int, ...]  # which of inputs + [y] are saved, -1 for y
 
 
 class Op:
@@ -195,7 +144,7 @@ class Op:
             if a is None:  # NumPy's sum of None is None
                 raise self._no_array(a)
         for a in args:  # NumPy's tanh of another library's tensor is that library's
-            if a.__class__ is not np.ndarray and _foreign(a):
+            if a.__class__ is not np.ndarray and foreign(a):
                 raise self._no_array(a)
         try:
             return self.plain(*args, **attrs)
@@ -252,75 +201,21 @@ class Op:
         """Declare the gradient rule `<op>_vjp`, or `<op>_vjp_<input>` for one of several."""
         if fn is None:
             return lambda f: self.vjp(f, kernel=kernel)
-        head = f"{self.name}_vjp"
-        name = fn.__name__.removeprefix(head).removeprefix("_") or self.inputs[0]
-        if not fn.__name__.startswith(head) or name not in self.inputs:
-            raise ValueError(f"name the rule {head} or {head}_<input>, not {fn.__name__}")
-        parameters = list(inspect.signature(fn).parameters.values())[1:]
-        by_place = tuple(p.name for p in parameters if p.kind is not p.KEYWORD_ONLY)
-        by_name = tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
-        known = {"y", *(i + end for i in self.inputs for end in ("", "_shape", "_dtype"))}
-        unknown = [*(set(by_place) - known), *(set(by_name) - {*self.defaults, "wanted"})]
-        if unknown:
-            raise ValueError(
-                f"{fn.__name__}: cannot read {', '.join(sorted(unknown))}; after the cotangent a "
-                f"rule reads y, inputs ({', '.join(self.inputs)}), <input>_shape, <input>_dtype, "
-                "and after * attributes of the op"
-            )
-        self.rules[name] = Rule(fn, kernel or fn, by_place, by_name)
+        self.rules.update([declared(fn, kernel, self.name, self.inputs, self.defaults)])
         return fn
 
     def plan(self, mask: int) -> Plan:
         """Which rules run, and what they read, when the inputs in `mask` need a gradient."""
         plan = self._plans.get(mask)
         if plan is None:
-            plan = self._plans[mask] = self._make_plan(mask)
+            plan = planned(self.rules, self.inputs, self.variadic, mask)
+            self._plans[mask] = plan
         return plan
-
-    def _make_plan(self, mask: int) -> Plan:
-        steps = []
-        keep: list[int] = []
-        for k, name in enumerate(self.inputs):
-            if not mask >> k & 1 or name not in self.rules:
-                continue
-            sources = []
-            for read in self.rules[name].reads:
-                base = read.removesuffix("_shape").removesuffix("_dtype")
-                if read in self.inputs or read == "y":
-                    i = -1 if read == "y" else self.inputs.index(read)
-                    if i not in keep:
-                        keep.append(i)
-                    sources.append(("saved", keep.index(i)))
-                else:
-                    sources.append((read[len(base) + 1 :], self.inputs.index(base)))
-            simple = not self.variadic and all(kind == "saved" for kind, _ in sources)
-            places = tuple([i for _, i in sources]) if simple else None
-            rule = self.rules[name]
-            steps.append(Step(k, rule.kernel, rule.attrs, places, tuple(sources), rule.fn))
-        return Plan(tuple(steps), tuple(keep))
 
     def promote(self, values: list[Any]) -> list[Any]:
         """Bring the inputs to one dtype: integers follow floats, two floats must agree."""
         names = self.inputs[:1] * len(values) if self.variadic else self.inputs
-        own = [n not in self.free for n in names]
-        pairs = zip(values, own, strict=True)
-        dtypes = {v.dtype for v, mine in pairs if mine and isinstance(v, np.ndarray)}
-        floats = {d for d in dtypes if d.kind == "f"}
-        if len(floats) > 1:
-            raise DTypeError(
-                f"{self.name}: inputs are {' and '.join(sorted(map(str, floats)))}; "
-                "convert one with .astype(...)"
-            )
-        weak = any(isinstance(v, float) for v, mine in zip(values, own, strict=True) if mine)
-        target = next(iter(floats), None)
-        if target is None and (self.floats or weak):
-            target = np.dtype(np.float32)
-        if target is None:
-            return values
-        return [
-            v.astype(target) if mine and isinstance(v, np.ndarray) and v.dtype != target else v
-            for v, mine in zip(values, own, strict=True)
-        ]
+        return of_one_dtype(self.name, values, [n not in self.free for n in names], self.floats)
 
     def explain(self, values: Sequence[Any], attrs: dict[str, Any], error: Exception) -> Exception:
         """Turn a kernel's error into one that names the op and the shapes that came."""
@@ -338,40 +233,6 @@ class Op:
 
     def __repr__(self) -> str:
         return f"<op {self.name}{self.__signature__}>"
-
-
-def _foreign(a: Any) -> bool:
-    """Whether this is another library's array; what is no array at all, a kernel refuses."""
-    return hasattr(a, "__dlpack__") and not isinstance(a, np.ndarray | np.generic)
-
-
-def broadcast(name: str, *shapes: tuple[int, ...]) -> tuple[int, ...]:
-    """Shape that `shapes` broadcast to, or a ShapeError in the name of op `name`.
-
-    >>> tg.op.broadcast("add", (3, 1), (2,))
-    (3, 2)
-    """
-    try:
-        return np.broadcast_shapes(*shapes)
-    except ValueError:
-        came = " and ".join(map(str, shapes))
-        raise ShapeError(
-            f"{name}: shapes {came} do not broadcast; counted from the right, "
-            "each pair of sizes must be equal or one of them 1"
-        ) from None
-
-
-def elementwise(name: str) -> Callable[..., tuple[int, ...]]:
-    """The shape rule of an op whose inputs broadcast.
-
-    >>> tg.op.elementwise("add")(tg.op.Spec((3, 1), tg.float32), tg.op.Spec((2,), tg.float32))
-    (3, 2)
-    """
-
-    def shape(*specs: Spec, **attrs: Any) -> tuple[int, ...]:
-        return broadcast(name, *(s.shape for s in specs))
-
-    return shape
 
 
 def pointwise(

@@ -13,9 +13,11 @@ import numpy as np
 
 from .errors import AnomalyError, GraphError, ShapeError, kind
 from .graph import FREED, Node, check_intact, key_of
-from .op import Array, Deferred, Op, local
+from .hooks import run_hooks
+from .op import Array, Op, local
 from .ops.indexing import index, put_slices
 from .ops.shape import sum_to
+from .rules import Deferred
 
 # Products of steps are summed when their pieces have this many rows together: enough for a
 # product at full speed, few enough to be in the cache still (all at the end: 1.15 times as long)
@@ -281,21 +283,6 @@ class Sweep:
             else:
                 values.append(self.lift(v, node.inputs[i]))
         return tuple(values)
-
-
-def run_hooks(hooks: dict[int, Any], g: Any, lift: Callable[[Any, Any], Any], graph: bool) -> Any:
-    """Show `g` to each hook in turn; what a hook returns takes its place."""
-    for hook in tuple(hooks.values()):
-        seen = g if graph else lift(g, None)
-        changed = hook(seen)
-        if changed is not None:
-            if getattr(changed, "shape", None) != g.shape or changed.dtype != g.dtype:
-                raise GraphError(
-                    f"gradient hook: must return None or a tensor of shape {g.shape} and dtype "
-                    f"{g.dtype}, got {getattr(changed, 'shape', type(changed).__name__)}"
-                )
-            g = changed if graph else np.array(changed.numpy())
-    return g
 
 
 def _misfit(node: Node, k: int, c: Any) -> GraphError:

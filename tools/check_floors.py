@@ -17,6 +17,8 @@ FLOORS = {
     "words": 0,
     "storage": 1,
     "kernels": 1,
+    "inputs": 1,
+    "rules": 1,
     "op": 2,
     "states": 2,
     "ops": 3,

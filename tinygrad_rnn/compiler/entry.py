@@ -11,8 +11,9 @@ from typing import Any
 
 from ..errors import GraphError
 from ..graph import Node, count
-from ..op import Array, Deferred, local, primitive
+from ..op import Array, local, primitive
 from ..recording import constant, versions_of
+from ..rules import Deferred
 from ..tensors import Tensor
 from .aliases import share_version
 from .arguments import static

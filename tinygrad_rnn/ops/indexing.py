@@ -8,7 +8,8 @@ import numpy as np
 
 from ..errors import DTypeError, ShapeError
 from ..kernels import scatter
-from ..op import Deferred, Spec, primitive
+from ..op import Spec, primitive
+from ..rules import Deferred
 from .shape import one_axis
 
 __all__ = ["chunk", "embedding", "one_hot", "split", "take", "take_along_axis", "unstack"]

@@ -7,7 +7,8 @@ import numpy as np
 
 from ..errors import ShapeError
 from ..kernels import gemm
-from ..op import Deferred, Spec, broadcast, primitive
+from ..op import Spec, broadcast, primitive
+from ..rules import Deferred
 from .shape import broadcast_to, reshape
 
 __all__ = ["linear", "matmul", "outer"]

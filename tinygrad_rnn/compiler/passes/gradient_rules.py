@@ -8,7 +8,8 @@ that is .6 ms in place of 2.3.
 from collections.abc import Callable
 from typing import Any
 
-from ...op import OPS, Deferred, Op, Rule
+from ...op import OPS, Op
+from ...rules import Deferred, Rule
 from ..capture import Symbol, Tape, trace
 from ..ir import Instr, Operand, Value
 

@@ -14,7 +14,8 @@ import numpy as np
 
 from ...graph import Node, key_of
 from ...kernels.measure import Measured
-from ...op import Array, Deferred, Op
+from ...op import Array, Op
+from ...rules import Deferred
 from ..graph.arrivals import groups_of, is_carried, value_of, whole_of
 from ..graph.graph import Edge, Graph, Vertex
 from ..graph.losses import edge_key, other_losses, reached

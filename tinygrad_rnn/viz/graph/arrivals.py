@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from ...op import Array, Deferred
+from ...op import Array
 from ...ops.shape import sum_to
+from ...rules import Deferred
 from .graph import Edge, Graph, Shape
 from .series import Row
 
