@@ -9,6 +9,8 @@ import pytest
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import abs, exp, log1p, where
+from tinygrad_rnn.compiler.lowering.table import lower
+from tinygrad_rnn.errors import CompilerWarning
 from tinygrad_rnn.op import OPS, pointwise, primitive, scalar, scalar as written
 from tinygrad_rnn.testing import check_jit
 
@@ -162,3 +164,41 @@ def test_a_gradient_rule_that_reads_another_number(monkeypatch: Any) -> None:
     for _ in range(2):
         assert check_jit(fast, *learnable())
         monkeypatch.setattr(f"{__name__}.SLOPE", 0.7)
+
+
+def with_gap(x: Any) -> Any:
+    return x[:, :1] * 2
+
+
+def counted(x: Any) -> Any:
+    return numpy.rint(x).astype(int)
+
+
+WRONG: list[tuple[Any, type[Exception], str]] = [
+    (with_gap, tg.ShapeError, r"with_gap: its kernel gave shape \(2, 1\), its shape rule \(2, 3\)"),
+    (counted, tg.DTypeError, "counted: its kernel gave int64, where float64 is declared"),
+]
+
+
+@pytest.mark.parametrize("outside", [False, True])
+@pytest.mark.parametrize(("kernel", "error", "match"), WRONG)
+def test_a_declaration_that_is_wrong_is_named(
+    kernel: Any, error: type[Exception], match: str, outside: bool
+) -> None:
+    op = primitive(shape=lambda x: x.shape)(kernel)
+    fast = over_steps(tg.tanh if outside else op)
+    run = tg.jit(lambda x, W: op(fast(x, W)[0])) if outside else fast
+    with pytest.raises(error, match=match):
+        run(*given())
+
+
+def test_a_row_whose_lines_are_no_python_runs_op_by_op() -> None:
+    @primitive(shape=lambda x: x.shape)
+    def twice(x):
+        """2 x."""
+        return x * 2
+
+    lower(twice)(lambda code, instr: ["this is no Python"])
+    fast = over_steps(twice)
+    with pytest.warns(CompilerWarning, match="a loop runs op by op"):
+        assert check_jit(fast, *given())

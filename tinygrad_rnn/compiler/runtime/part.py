@@ -37,7 +37,7 @@ class Eager:
     """An instruction outside of loops: its op's eager kernel, with what can be looked up before."""
 
     def __init__(self, instr: Instr):
-        self.instr, self.kernel, self.attrs = instr, instr.op.kernel, instr.attrs
+        self.instr, self.kernel, self.attrs = instr, interpret.kernel_of(instr), instr.attrs
         self.out = id(instr.out)
         self.args: list[tuple[bool, Any]] = [
             (True, id(a)) if isinstance(a, Value) else (False, a) for a in instr.inputs

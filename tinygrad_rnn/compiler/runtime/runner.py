@@ -177,14 +177,14 @@ class Runner:
         return all(in_parallel(self.call, calls, self.blas))
 
     def _compile(self, arguments: tuple[Any, ...]) -> bool:
-        """Compile the kernel; if Numba refuses it the loop runs op by op, and slowly."""
+        """Compile the kernel; if that fails the loop runs op by op, and slowly."""
         self.failed = ground.shaken()
         if self.failed:
             return False
         dtypes = {a.dtype for a in self.kernel.arguments}
         try:
             self.call, self.seconds = cache.ready(self.kernel.source, arguments, dtypes)
-        except numba.core.errors.NumbaError as error:
+        except (numba.core.errors.NumbaError, SyntaxError) as error:  # a row's lines, perhaps
             self.failed = f"Numba refuses the kernel: {str(error).splitlines()[0]}"
             warnings.warn(
                 f"tg.jit has a defect: {self.failed}. Results are right, but a loop runs op by "
