@@ -201,7 +201,7 @@ def test_the_rate_is_that_by_lag_over_all_losses(kind, bias):
         flow = sweep.sweep(loss, found, s)
         norms = [
             [flow.total_of(v).norm for t, v in members if t <= s]
-            for members in flow.states().values()
+            for members in found.states.values()
         ]
         joint = np.hypot.reduce(norms, axis=0)[::-1]
         curves.append(np.log(joint[:21] / joint[0]))

@@ -8,7 +8,6 @@ import pytest
 import tinygrad_rnn as tg
 from tinygrad_rnn import nn, optim, viz
 from tinygrad_rnn.errors import GraphError
-from tinygrad_rnn.viz.flow.flow import Flow
 from tinygrad_rnn.viz.graph.building import collect
 from tinygrad_rnn.viz.page import filming
 
@@ -124,9 +123,7 @@ def two_ways():
 def test_the_short_way_finds_the_states_of_the_graph(loss):
     """Without making a graph: the same names, steps and nodes."""
     loss = loss()
-    flow = Flow()
-    flow.graph = collect(loss)
-    wanted = {n: sorted((t, v.key) for t, v in m) for n, m in flow.states().items()}
+    wanted = {n: sorted((t, v.key) for t, v in m) for n, m in collect(loss).states.items()}
     assert {n: sorted(m) for n, m in filming.states_below(loss).items()} == wanted
 
 

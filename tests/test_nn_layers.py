@@ -103,7 +103,7 @@ def test_figures_of_a_row_equal_the_tape_s(second):
         assert found.norm == pytest.approx(np.linalg.norm(whole[v.step]), rel=1e-12)
         assert found.largest == pytest.approx(np.abs(whole[v.step]).max(), rel=1e-12)
         for e, part in zip(graph.into[v.number], np.split(whole[v.step], 2, axis=1), strict=True):
-            assert flow.of_edge(graph, e).norm == pytest.approx(np.linalg.norm(part), rel=1e-12)
+            assert flow.of_edge(e).norm == pytest.approx(np.linalg.norm(part), rel=1e-12)
         norms = sorted(float(c.value) for c in told[v.number])
         wanted = sorted(np.linalg.norm(p) for p in np.split(whole[v.step], 2, axis=1))
         np.testing.assert_allclose(norms, wanted, rtol=1e-12)

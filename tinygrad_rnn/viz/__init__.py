@@ -32,7 +32,7 @@ from .page import bptt as _bptt, exhibits as _exhibits, page as _page
 from .page.filming import Film as Film, film as film
 from .page.heat import Heatmap as Heatmap, heatmap as heatmap
 from .paint import dot as _dot
-from .paint.flowing import Flowing, Measured
+from .paint.gradient import Flowing, Measured
 from .paint.rolled import paint_rolled, roll_up
 from .paint.unrolled import paint
 from .pausing import paused
@@ -47,7 +47,7 @@ def _recorded(loss: Any, flow: Any, who: str) -> Graph:
         raise GraphError(
             f"{who}: flow must be what `with viz.record() as flow:` gave, got {type(flow).__name__}"
         )
-    if flow.graph is None:
+    if not flow.graph.vertices:
         raise GraphError(
             f"{who}: the flow given holds nothing; call loss.backward() inside record()"
         )
@@ -143,7 +143,7 @@ def unrolled(
         return slots(v.found, steps, max_steps, who)
 
     def written(v: View) -> Text:
-        return _numbers.with_numbers(output, v.shown, v.text, who)
+        return _numbers.with_numbers(output, v.graph, v.shown, v.text, who)
 
     def picture(v: View, chosen: list[Slot], text: Text) -> Picture:
         return paint(Grid(v.found, chosen, text, v.direction), "unrolled graph")
@@ -247,7 +247,7 @@ def gradient_flow(
         return slots(v.found, steps, max_steps, who)
 
     def flowing(v: View, chosen: list[Slot]) -> Flowing:
-        written = _numbers.with_numbers(loss, v.shown, v.text, who, blocked)
+        written = _numbers.with_numbers(loss, graph, v.shown, v.text, who, blocked)
         return Flowing(v, chosen, written, figures)
 
     def page() -> _page.Page:
@@ -268,13 +268,14 @@ def gradient_flow(
 
         views = shown(base) + _finer(drawn, who, params, (direction, show), cut, finer)
         empty = _page.Page(views, base.below())
-        return _exhibits.filled(empty, loss, graph, from_step, flow)
+        recorded = None if flow is None else flow.traces
+        return _exhibits.filled(empty, loss, graph, blocked, recorded)
 
     base = flowing(drawn, cut(drawn))
     film_of = _film_of(base, loss, graph, None if flow is not None else blocked, who)
     words = [summary("gradient flow", drawn), *_figures.summary(figures.table)]
     return GradientDiagram(
-        base.whole,
+        lambda: base.below(base.gradient()),
         "\n".join(words),
         lambda: _dot.unplaced(drawn.found, base.text),
         page,

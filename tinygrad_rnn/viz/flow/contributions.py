@@ -8,12 +8,10 @@ import numpy as np
 from ...graph import Node
 from ...kernels.measure import Measured, measure_all
 from ...op import Array
-from ..graph.arrivals import value_of, whole_of
 from ..graph.graph import Edge, Graph, nodes_below
-from ..graph.losses import edge_key
 from ..graph.series import Row, by_whole
 from ..layout.labels import low
-from .gate import Gate
+from .gate import Gate, value_of, whole_of
 from .sweep import own_sweep
 
 FEW = 4  # numbers that are written out; of more the norm is
@@ -56,7 +54,7 @@ PARTS = ("stack", "concat")  # each operand gets its own part
 class Contribution(NamedTuple):
     """What one edge adds to the gradient of its source: dL/dsource += ..."""
 
-    edge: Any  # as `losses.edge_key` names it
+    edge: Any  # its key
     source: int  # vertices of the graph
     target: int
     formula: str  # "∂L/∂S₁ += ∂L/∂S₂ · Ws"
@@ -81,7 +79,7 @@ class _Teller(Gate):
     def __init__(self, root: Node, graph: Graph, blocked: Collection[int]):
         super().__init__(blocked)
         self.graph = graph
-        self.edges = {edge_key(graph, e): e for e in graph.edges}
+        self.edges = {e.key: e for e in graph.edges}
         self.series = by_whole(self.edges)  # by edge
         self.nodes = {n.seq: n for n in nodes_below(root)}
         self.slices = frozenset(v.key for v in graph.vertices if v.op == "index")

@@ -98,16 +98,15 @@ class Scale:
 def scale_of(flow: Flow) -> Scale:
     """The scale of a flow: largest total among the states of the last step, or of all vertices."""
     graph = flow.graph
-    assert graph is not None
 
     def usable(m: Measured | None) -> bool:
         return m is not None and m.norm > 0 and math.isfinite(m.norm)
 
     latest = []
-    for members in flow.states().values():
+    for members in graph.states.values():
         totals = [flow.total_of(v) for _, v in reversed(members)]
         latest += [m.norm for m in totals if m is not None and usable(m)][:1]
-    edges = [m for e in graph.edges if (m := flow.of_edge(graph, e)) is not None and usable(m)]
+    edges = [m for e in graph.edges if (m := flow.of_edge(e)) is not None and usable(m)]
     if not latest:
         found = [flow.total_of(v) for v in graph.vertices]
         latest = [m.norm for m in found if m is not None and usable(m)]

@@ -6,23 +6,22 @@ several edges, their sum is held until the last has come.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from ...graph import Node, key_of
+from ...graph import key_of
 from ...kernels.measure import Measured
 from ...op import Array, Op
 from ...rules import Deferred
-from ..graph.arrivals import groups_of, is_carried, value_of, whole_of
 from ..graph.graph import Edge, Graph, Vertex
-from ..graph.losses import edge_key, other_losses, reached
+from ..graph.losses import other_losses, reached
 from ..graph.series import Row, by_whole
-from ..graph.values import Values
 from .figures import TERMS, Figures
-from .gate import Gate
+from .gate import Gate, value_of, whole_of
+from .kept import Traces
 from .rates import Rate, fit, groups, loss_steps
 
 NOTHING = Measured(0.0, 0.0, 1.0, 0)
@@ -41,15 +40,12 @@ class Flow(Figures):
 
     def __init__(self) -> None:
         super().__init__()  # of edges, of totals by key of a node or leaf, of groups
-        self.graph: Graph | None = None
+        self.graph = Graph([], [], 0)  # that of the sweep, once it begins
         self.from_step: int | None = None  # the only one whose loss is let through
         # by step: what its loss alone sends to the states, where several losses enter
         self.by_loss: dict[int | None, dict[int, Measured]] = {}
         self._alone: dict[Any, Any] = {}  # the edge, or group, that is all of a sum or a total
-        # of named nodes in steps: the arrays themselves, for heat maps
-        self.values: dict[Any, Array] = {}
-        self.gradients: dict[Any, Array] = {}
-        self._shown: set[Any] = set()
+        self.traces: Traces | None = None  # the arrays themselves, for heat maps
         self.slices: set[int] = set()  # keys of index nodes of which we must see the gradient
         self._special: dict[Any, list[Any]] = defaultdict(list)  # edge: groups; none if blocked
         self._series = by_whole(())  # of nodes and edges
@@ -65,8 +61,8 @@ class Flow(Figures):
         self.graph, self.from_step = graph, from_step
         edges: dict[Any, list[int]] = defaultdict(list)
         for e in graph.edges:
-            for group in groups_of(graph, e):
-                edges[group].append(edge_key(graph, e))
+            for group in _sums_of(graph, e):
+                edges[group].append(e.key)
                 if group[0] == "parameter" and group[2] is not None:
                     self._steps[group[1]].add(group[2])
         known: dict[tuple[int, ...], Any] = {}  # what comes over the same edges is summed once
@@ -88,27 +84,6 @@ class Flow(Figures):
             self._special[name]  # so that `passes` looks twice
         self._find_alone(graph)
 
-    def show(self, root: Node) -> None:
-        """Keep the values of all named nodes in steps, and their gradients as they pass."""
-        assert self.graph is not None
-        values = Values(root)
-        named = set()
-        for v in self.graph.vertices:
-            if v.name and v.step is not None:
-                named |= {u.key for u in (v, self.activation(v)) if u is not None}
-        carried = {v.key for members in self.states().values() for _, v in members}
-        self._shown = {k for k in named | carried if isinstance(k, Row) or k > 0}  # no leaves
-        self.values = {key: values.of(key) for key in self._shown}
-
-    def activation(self, v: Vertex) -> Vertex | None:
-        """The sigmoid or tanh that alone reads a piece of a chunk: the gate itself."""
-        assert self.graph is not None
-        out = self.graph.outof[v.number]
-        if v.op != "index" or len(out) != 1:
-            return None
-        reader = self.graph.vertices[out[0].target]
-        return reader if reader.op in ("sigmoid", "tanh") else None
-
     def _find_alone(self, graph: Graph) -> None:
         """Find what need not be noted: it is just what comes over one edge."""
         for v in graph.vertices:
@@ -118,7 +93,7 @@ class Flow(Figures):
             single = len(out) == 1 and v.number != graph.output
             # zeros around a slice count in the total, not on the edge
             if single and out[0][0].op != "index":
-                self._alone[v.key] = edge_key(graph, out[0][1])
+                self._alone[v.key] = out[0][1].key
             if v.op == "index" and not isinstance(v.key, Row):
                 own = v.key << 32
                 if single and own not in self._special and v.key in self._alone:
@@ -131,14 +106,11 @@ class Flow(Figures):
     def total(self, node: Any, g: Any) -> None:
         """A node's whole cotangent, where it is not just what came over its only edge."""
         key = node.seq
-        if key in self._shown:
-            self.gradients[key] = g
+        if self.traces is not None:
+            self.traces.total(node, g)
         for row in self._series.get(key, ()):
-            part = row.part(g)
-            if row in self._shown:
-                self.gradients[row] = part
             if row not in self._alone:
-                self.note(row, part)
+                self.note(row, row.part(g))
         if key not in self._alone or (node.extra is not None and "hooks" in node.extra):
             self._alone.pop(key, None)
             self._alone.pop(key << 32, None)  # a slice hands on what the hook made of it
@@ -228,22 +200,22 @@ class Flow(Figures):
         """The steps that send a gradient to a parameter."""
         return sorted(self._steps[v.number])
 
-    def of_edge(self, graph: Graph, e: Edge) -> Measured | None:
+    def of_edge(self, e: Edge) -> Measured | None:
         """An edge's own contribution, None where none flowed."""
-        return self._of(edge_key(graph, e)) if self._leads_to(graph.vertices[e.target]) else None
+        return self._of(e.key) if self._leads_to(self.graph.vertices[e.target]) else None
 
-    def of_edges(self, graph: Graph, edges: Sequence[Edge]) -> Measured | None:
+    def of_edges(self, edges: Sequence[Edge]) -> Measured | None:
         """What edges of one source into one column contribute together.
 
         Where only some of those into a step are given, the largest of them stands for the sum.
         """
-        if len(edges) == 1 or not any(self._leads_to(graph.vertices[e.target]) for e in edges):
-            return self.of_edge(graph, edges[0]) if edges else None
-        source, step = graph.vertices[edges[0].source], graph.vertices[edges[0].target].step
-        into = [e for e in graph.outof[source.number] if graph.vertices[e.target].step == step]
-        if len(into) == len(edges):
-            return self._of(("to", source.number, step))
-        found = [m for e in edges if (m := self.of_edge(graph, e)) is not None]
+        targets = [self.graph.vertices[e.target] for e in edges]
+        if len(edges) > 1 and any(self._leads_to(v) for v in targets):
+            source, step = edges[0].source, targets[0].step
+            readers = [self.graph.vertices[e.target] for e in self.graph.outof[source]]
+            if sum(v.step == step for v in readers) == len(edges):
+                return self._of(("to", source, step))
+        found = [m for e in edges if (m := self.of_edge(e)) is not None]
         return max(found, key=lambda m: m.norm, default=None)
 
     def of_vertex(self, v: Vertex, step: int | None) -> Measured | None:
@@ -251,51 +223,18 @@ class Flow(Figures):
         part = self.part_of(v, step) if step is not None else None
         return part or self.total_of(v)
 
-    def states(self) -> dict[str, list[tuple[int, Vertex]]]:
-        """The carried states by name: (step, vertex) as recorded, against time if it ran so.
-
-        In a step where several bear the name, masked and not, the one carried on counts.
-        """
-        return self._states
-
-    @cached_property
-    def _states(self) -> dict[str, list[tuple[int, Vertex]]]:
-        assert self.graph is not None
-        alike: dict[str, dict[int, Vertex]] = defaultdict(dict)
-        carried: set[tuple[str, int]] = set()
-        ordinals: dict[Any, int] = defaultdict(int)
-        for v in self.graph.vertices:
-            if v.kind != "op" or v.step is None:
-                continue
-            name = f"{v.scope}.{v.name or v.op}" if v.scope else v.name or v.op
-            if not v.name:
-                ordinals[name, v.step] += 1
-                name += f" {ordinals[name, v.step]}, unnamed"
-            goes_on = any(is_carried(self.graph, e) for e in self.graph.outof[v.number])
-            if goes_on or (name, v.step) not in carried:
-                alike[name][v.step] = v
-            if goes_on:
-                carried.add((name, v.step))
-        names = {name for name, _ in carried}
-        return {
-            name: sorted(found.items(), key=lambda item: item[1].number)
-            for name, found in alike.items()
-            if name in names and len(found) > 1
-        }
-
     @cached_property
     def loss_steps(self) -> dict[str, int | None]:
         """For each state the step whose loss alone tells its rate."""
-        assert self.graph is not None
         if self.from_step is not None:
-            return dict.fromkeys(self.states(), self.from_step)
-        return loss_steps(self.graph, self.states())
+            return dict.fromkeys(self.graph.states, self.from_step)
+        return loss_steps(self.graph)
 
     @cached_property
     def alone(self) -> dict[str, list[Measured | None]]:
         """What that one loss sends to each member of a state, along time."""
         found = {}
-        for name, members in self.states().items():
+        for name, members in self.graph.states.items():
             figures = self.by_loss.get(self.loss_steps[name])
             found[name] = [
                 self.total_of(v) if figures is None else figures.get(v.key) for _, v in members
@@ -304,9 +243,25 @@ class Flow(Figures):
 
     def rates(self) -> dict[str, Rate]:
         """How the gradient fades from step to step; states that feed each other have one rate."""
-        assert self.graph is not None
         found = {}
-        for group in groups(self.graph, self.states()):
+        for group in groups(self.graph):
             step = self.loss_steps[group[0]]
-            found.update(dict.fromkeys(group, fit(group, self.states(), self.alone, step)))
+            found.update(dict.fromkeys(group, fit(group, self.graph.states, self.alone, step)))
         return found
+
+
+def _sums_of(graph: Graph, e: Edge) -> Iterator[Any]:
+    """The sums a contribution belongs to.
+
+    A parameter's in one step, a state's from all other steps, any op's from one column. What
+    goes to all steps of a series at once belongs to none.
+    """
+    a, b = graph.vertices[e.source], graph.vertices[e.target]
+    if isinstance(b.key, Row) and not isinstance(e.key, Row):
+        return
+    if a.kind == "parameter":
+        yield "parameter", a.number, b.step
+    if graph.is_carried(e):
+        yield "carried", a.number, a.step
+    if a.kind == "op" and a.step != b.step:
+        yield "to", a.number, b.step

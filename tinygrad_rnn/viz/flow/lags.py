@@ -13,13 +13,10 @@ from ...errors import GraphError
 from ...graph import Node, leading_to
 from ...kernels.measure import Measured, measure_all
 from ...op import Array
-from ..graph.arrivals import whole_of
-from ..graph.graph import Graph, nodes_below
+from ..graph.graph import Graph, Members, nodes_below
 from ..graph.losses import Entry, edges_but_of, entries, reached
 from ..graph.series import by_whole
-from .flow import Flow
-from .gate import Gate
-from .rates import Members
+from .gate import Gate, whole_of
 from .stacked import Stacked
 from .sweep import own_sweep
 
@@ -66,10 +63,7 @@ def lags_of(root: Node, graph: Graph) -> dict[str, Lags]:
 
     Raises GraphError where no loss enters the steps.
     """
-    flow = Flow()
-    flow.graph = graph
-    states = flow.states()
-    found = entries(graph)
+    states, found = graph.states, entries(graph)
     losses = sorted({entry.step for entry in found if entry.step is not None})
     if not losses or not states:
         raise GraphError(

@@ -9,18 +9,22 @@ import numpy as np
 from ...errors import GraphError
 from ...graph import FREED, Node
 from ...op import Array
-from ..graph.graph import Vertex, nodes_below, roots_of
-from ..graph.series import Row, find_series
+from ..graph.graph import Graph, Vertex, nodes_below, roots_of
 from ..graph.values import Values
 from ..layout.labels import Text
-from .gate import Gate
+from .kept import Kept
 from .sweep import own_sweep
 
 MOST = 4
 
 
 def with_numbers(
-    output: Any, shown: Collection[str], text: Text, who: str, blocked: Collection[int] = ()
+    output: Any,
+    graph: Graph,
+    shown: Collection[str],
+    text: Text,
+    who: str,
+    blocked: Collection[int] = (),
 ) -> Text:
     """What is written in boxes, and below it the numbers asked for in `shown`.
 
@@ -34,7 +38,9 @@ def with_numbers(
     if "value" in shown:
         tables.append(("value", Values(*roots).of))
     if "grad" in shown:
-        tables.append(("grad", gradients_of(roots, who, blocked)))
+        if len(roots) > 1 or math.prod(roots[0].shape) != 1:
+            raise GraphError(f"{who}: show='grad' needs one output that is a single value")
+        tables.append(("grad", gradients_of(roots[0], graph, MOST, blocked).get))
     if not tables:
         return text
 
@@ -59,36 +65,9 @@ def written(a: Array) -> str:
 
 
 def gradients_of(
-    roots: list[Node], who: str, blocked: Collection[Any], most: int = MOST
-) -> Callable[[Any], Array | None]:
-    """Tells, by key, the whole gradient of each node, leaf and row of at most so many numbers."""
-    if len(roots) > 1 or math.prod(roots[0].shape) != 1:
-        raise GraphError(f"{who}: show='grad' needs one output that is a single value")
-    watch = _Totals(roots[0], blocked, most)
-    for leaf, g, _ in own_sweep(roots[0], watch=watch).leaves():
-        watch.found[-id(leaf)] = np.asarray(g)
-    return watch.of
-
-
-class _Totals(Gate):
-    """Keeps every node's whole gradient where it is small."""
-
-    def __init__(self, root: Node, blocked: Collection[Any], most: int):
-        super().__init__(blocked)
-        self.most = most
-        self.found: dict[int, Array] = {}
-        nodes = nodes_below(root)
-        self.slices = frozenset(n.seq for n in nodes if n.op.name == "index")
-        self.series = find_series(nodes, [root])
-
-    def total(self, node: Any, g: Any) -> None:
-        """A node's gradient has arrived whole."""
-        a = np.asarray(g)
-        if a.size <= self.most or node.seq in self.series:
-            self.found[node.seq] = a.copy()
-
-    def of(self, key: Any) -> Array | None:
-        """What was kept under a key."""
-        if isinstance(key, Row):
-            return key.part(self.found[key.of]) if key.of in self.found else None
-        return self.found.get(key)
+    root: Node, graph: Graph, most: int, blocked: Collection[Any] = ()
+) -> dict[Any, Array]:
+    """By key the whole gradient of every vertex of at most so many numbers."""
+    kept = Kept((v.key for v in graph.vertices if math.prod(v.shape) <= most), blocked)
+    kept.end(own_sweep(root, watch=kept).leaves())
+    return kept.gradients

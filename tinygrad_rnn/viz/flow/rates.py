@@ -16,10 +16,9 @@ from typing import NamedTuple
 import numpy as np
 
 from ...kernels.measure import Measured
-from ..graph.graph import Graph, Vertex
+from ..graph.graph import Graph, Members, Vertex
 from ..graph.losses import entries
 
-Members = Sequence[tuple[int, Vertex]]  # (step, vertex) as recorded
 _POINTS = 300  # of which the slopes of all pairs are taken
 _AHEAD = 4  # steps within which states must reach each other to be one
 
@@ -35,14 +34,14 @@ class Rate(NamedTuple):
     stop: str = ""  # why no farther: "absent", "zero", "vanished" or "not finite"
 
 
-def loss_steps(graph: Graph, states: Mapping[str, Members]) -> dict[str, int | None]:
+def loss_steps(graph: Graph) -> dict[str, int | None]:
     """For each state the step whose loss alone tells its rate: one that its last member reaches.
 
     That of the last member's own step where there is one, else the last recorded.
     """
     found = entries(graph)
     chosen: dict[str, int | None] = {}
-    for name, members in states.items():
+    for name, members in graph.states.items():
         step, last = members[-1]
         reached = _ahead(graph, last, None)
         steps = [e.step for e in found if e.step is not None and e.source in reached]
@@ -50,8 +49,9 @@ def loss_steps(graph: Graph, states: Mapping[str, Members]) -> dict[str, int | N
     return chosen
 
 
-def groups(graph: Graph, states: Mapping[str, Members]) -> list[tuple[str, ...]]:
+def groups(graph: Graph) -> list[tuple[str, ...]]:
     """The states that feed each other, as h and c of an LSTM do; layers do not."""
+    states = graph.states
     names = {v.number: name for name, members in states.items() for _, v in members}
     feeds: dict[str, set[str]] = {}
     for name, members in states.items():

@@ -19,6 +19,7 @@ from ..graph.graph import Graph, Vertex, nodes_below, root_of
 from ..graph.losses import edges_but_of, entries, reached
 from .flow import Flow
 from .gate import Gate
+from .kept import Traces
 
 
 @contextmanager
@@ -51,22 +52,21 @@ class _Recorder:
 
     def start(self, output: Any) -> "_Recorder":
         """A sweep begins at `output`; what is to watch it."""
-        if self.flow.graph is not None:
+        if self.flow.graph.vertices:
             raise GraphError("viz.record: takes one backward() call, this is the second")
         self.flow.begin(collect(output, "viz.record"))
-        self.flow.show(output.node)
+        self.flow.traces = Traces(self.flow.graph, output.node)
         follow_losses(self.flow, output.node)
         return self
 
 
 def follow_losses(flow: Flow, root: Node) -> None:
     """Where losses of several steps enter, measure what one alone sends to each state."""
-    assert flow.graph is not None
     found = entries(flow.graph)
     if len({entry.step for entry in found}) < 2:
         return
     by_step: dict[int, list[Vertex]] = {}
-    for name, members in flow.states().items():
+    for name, members in flow.graph.states.items():
         step = flow.loss_steps[name]
         if step is not None:
             by_step.setdefault(step, []).extend(v for _, v in members)
@@ -99,11 +99,8 @@ def own_sweep(root: Node, stacked: bool = False, **how: Any) -> Sweep:
     return run
 
 
-def sweep(loss: Any, graph: Graph, from_step: int | None, shown: bool = False) -> Flow:
-    """Run a backward sweep of our own, which leaves every `.grad` and saved value alone.
-
-    `shown`: keep the arrays of what is named, for heat maps.
-    """
+def sweep(loss: Any, graph: Graph, from_step: int | None) -> Flow:
+    """Run a backward sweep of our own, which leaves every `.grad` and saved value alone."""
     root = root_of(loss, "viz.gradient_flow")
     if any(n.saved is FREED for n in nodes_below(root)):
         raise GraphError(
@@ -112,8 +109,6 @@ def sweep(loss: Any, graph: Graph, from_step: int | None, shown: bool = False) -
         )
     flow = Flow()
     flow.begin(graph, from_step)
-    if shown:
-        flow.show(root)
     if from_step is None:
         follow_losses(flow, root)
     flow.end(own_sweep(root, watch=flow).leaves())

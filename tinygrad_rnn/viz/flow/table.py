@@ -37,9 +37,8 @@ class Table(NamedTuple):
 def tabulate(flow: Flow, scale: Scale) -> Table:
     """All figures of a flow as arrays."""
     graph = flow.graph
-    assert graph is not None
     states = {}
-    for name, members in flow.states().items():
+    for name, members in graph.states.items():
         whole = [flow.total_of(v) for _, v in members]
         states[name] = _columns([t for t, _ in members], whole, scale)
         states[name]["carried"] = _norms([flow.carried_to(v) for _, v in members])
@@ -76,7 +75,7 @@ def _edges(flow: Flow, graph: Graph, scale: Scale) -> dict[str, Array]:
     for e in graph.edges:
         a, b = graph.vertices[e.source], graph.vertices[e.target]
         if a.kind in ("op", "parameter"):
-            m = flow.of_edge(graph, e)
+            m = flow.of_edge(e)
             step = -1 if b.step is None else b.step
             ends = (a.name or a.op, b.name or b.op, e.place, b.op, step)
             rows.append((*ends, *(m or NOTHING), scale.fate(m)))

@@ -175,7 +175,7 @@ class _Builder:
             axis, edge = self.series[p.seq].axis, node.seq << 32 | k
             return [(self._row(p, t, None), Row(edge, t, axis)) for t in range(p.shape[axis])]
         source = self._source(node, k, step)
-        return [] if source is None else [(source, None)]
+        return [] if source is None else [(source, node.seq << 32 | k)]
 
     def _source(self, node: Node, k: int, step: int | None) -> int | None:
         """The vertex of a node's operand; None for a number, unless a state begins with it."""

@@ -11,7 +11,6 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from heapq import heappop, heappush
 
-from .arrivals import is_carried
 from .attention import PRODUCTS, VIEWS, attentions
 from .columns import sections_of
 from .graph import ACTIVATIONS, Edge, Graph, Vertex
@@ -105,7 +104,7 @@ def units(graph: Graph, labels: bool = False) -> Graph:
 
 def cells(graph: Graph) -> Graph:
     """One vertex for what each module with states does in a step, and one for what follows."""
-    names = {_state(graph.vertices[e.source]) for e in graph.edges if is_carried(graph, e)}
+    names = {_state(graph.vertices[e.source]) for e in graph.edges if graph.is_carried(e)}
     scopes = {scope for _, scope, _ in names}
     # what goes on around another cell, before and after it, is no cell of its own
     around = {s for s in scopes for o in scopes if s != o and (not s or o.startswith(f"{s}."))}
@@ -120,7 +119,7 @@ def cells(graph: Graph) -> Graph:
     for v in folded.vertices:
         v.op = "attention" if not v.name and attended.intersection(v.parts) else v.op
     for e in folded.edges:
-        if any(is_carried(graph, o) for o in e.origin):
+        if any(graph.is_carried(o) for o in e.origin):
             source = graph.vertices[e.origin[0].source]
             e.via = source.name or source.op
     return folded

@@ -4,16 +4,19 @@ Numbers are given in the order of recording, never from `id()`, so that the same
 graph gives the same picture in another process.
 """
 
-import functools
-from collections import Counter
+import math
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from ...errors import GraphError
 from ...graph import Node
 from ...tensors import Tensor
+from .series import Row
 
 Shape = tuple[int, ...]
+Members = list[tuple[int, "Vertex"]]  # of a state or a name: (step, vertex)
 ACTIVATIONS = ("tanh", "sigmoid", "relu", "gelu", "silu", "softplus", "elu", "leaky_relu")
 
 
@@ -44,6 +47,12 @@ class Vertex:
         if self.head < 0:
             self.head = self.number
 
+    @property
+    def title(self) -> str:
+        """Its name, or its op's, behind that of the module: `LSTM.l0.h`."""
+        name = self.name or self.op
+        return f"{self.scope}.{name}" if self.scope else name
+
 
 @dataclass(slots=True)
 class Edge:
@@ -56,7 +65,7 @@ class Edge:
     label: str = ""  # a parameter that acts along it
     via: str = ""  # in a folded graph: the state that runs here, where a box has several
     origin: "tuple[Edge, ...]" = ()  # in a folded graph: the edges it stands for
-    key: Any = None  # how the sweep knows it, where it is not by its target and place
+    key: Any = None  # how the sweep knows it: its consumer's number and the operand's, or a Row
 
     def between(self, source: int, target: int) -> "Edge":
         """The same with other ends; `dataclasses.replace` takes three times as long."""
@@ -92,7 +101,44 @@ class Graph:
             if a.kind == "op" and a.name and None not in (a.step, b.step) and a.step != b.step
         }
 
-    @functools.cached_property
+    def is_carried(self, e: Edge) -> bool:
+        """Whether an edge takes a state, no single number, from one step to another."""
+        a, b = self.vertices[e.source], self.vertices[e.target]
+        if a.kind != "op" or a.step is None or b.step is None or a.step == b.step:
+            return False
+        if isinstance(a.key, Row):  # made of a state
+            return False
+        return bool(a.name) or math.prod(a.shape) > 1
+
+    @cached_property
+    def states(self) -> "dict[str, Members]":
+        """The carried states by name, each as recorded: against time if it ran so.
+
+        In a step where several bear the name, masked and not, the one carried on counts.
+        """
+        alike: dict[str, dict[int, Vertex]] = defaultdict(dict)
+        carried: set[tuple[str, int]] = set()
+        ordinals: dict[Any, int] = defaultdict(int)
+        for v in self.vertices:
+            if v.kind != "op" or v.step is None:
+                continue
+            name = v.title
+            if not v.name:
+                ordinals[name, v.step] += 1
+                name += f" {ordinals[name, v.step]}, unnamed"
+            goes_on = any(self.is_carried(e) for e in self.outof[v.number])
+            if goes_on or (name, v.step) not in carried:
+                alike[name][v.step] = v
+            if goes_on:
+                carried.add((name, v.step))
+        names = {name for name, _ in carried}
+        return {
+            name: sorted(found.items(), key=lambda item: item[1].number)
+            for name, found in alike.items()
+            if name in names and len(found) > 1
+        }
+
+    @cached_property
     def ambiguous(self) -> set[str]:
         """Names that several parameters bear: `weight`, of two layers."""
         count = Counter(v.name for v in self.vertices if v.kind == "parameter")

@@ -9,7 +9,7 @@ from collections.abc import Container, Iterable
 from typing import Any, NamedTuple
 
 from ...errors import GraphError
-from .graph import Edge, Graph, Vertex
+from .graph import Graph, Vertex
 
 LINEAR = {"add", "sub", "neg", "sum", "mean", "concat", "stack", "reshape", "index"}
 
@@ -20,11 +20,6 @@ class Entry(NamedTuple):
     step: int | None  # None: from outside the steps, of something that steps read too
     edge: Any  # as the sweep knows it: a number, or a Row of a series
     source: int  # vertex
-
-
-def edge_key(graph: Graph, e: Edge) -> Any:
-    """One number for an edge: the consumer's sequence number and the operand's."""
-    return graph.vertices[e.target].key << 32 | e.place if e.key is None else e.key
 
 
 def entries(graph: Graph) -> list[Entry]:
@@ -38,7 +33,7 @@ def entries(graph: Graph) -> list[Entry]:
         if of_no_step and len(inward) == len(graph.outof[v.number]):
             loss.add(v.number)
         else:
-            found += [Entry(v.step, edge_key(graph, e), v.number) for e in inward]
+            found += [Entry(v.step, e.key, v.number) for e in inward]
     return found[::-1]
 
 
@@ -60,7 +55,7 @@ def reached(graph: Graph, blocked: Container[Any]) -> set[int]:
     found, stack = {graph.output}, [graph.output]
     while stack:
         for e in graph.into[stack.pop()]:
-            if e.source not in found and edge_key(graph, e) not in blocked:
+            if e.source not in found and e.key not in blocked:
                 found.add(e.source)
                 stack.append(e.source)
     return found

@@ -8,7 +8,6 @@ from collections.abc import Callable, Hashable, Iterable
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from ..graph.arrivals import is_carried
 from ..graph.columns import MANY, Columns
 from ..graph.elide import Slot
 from ..graph.graph import Edge, Vertex
@@ -174,7 +173,7 @@ class Grid:
             port = self.entries[kind, -self._side(e), self._operand(e)]
             # whatever the first step reads, what most of them read it is
             entering[kind][port][name_of(v)] += v.kind == "op"
-            if is_carried(graph, e):
+            if graph.is_carried(e):
                 made[self.columns.columns[ca].signature].add(i)
         for c in self.columns.columns:
             named = {i for i, v in enumerate(c.members) if (v.name, v.scope) in graph.carried}

@@ -16,7 +16,6 @@ from ...errors import RenderError
 from ..flow.contributions import Contribution, numbers
 from ..flow.table import brief
 from ..graph.graph import Graph
-from ..graph.losses import edge_key
 from ..layout import engine
 from ..layout.picture import Box, Line, Picture, Text, text_width
 from ..paint import dot
@@ -34,7 +33,7 @@ def stops(
 
     Raises RenderError where there would be more than MOST.
     """
-    line_of = {edge_key(graph, e): k for k, line in enumerate(picture.lines) for e in line.edges}
+    line_of = {e.key: k for k, line in enumerate(picture.lines) for e in line.edges}
     # a weight without a box of its own is told with what it multiplies
     by_target = {e.target: k for k, line in enumerate(picture.lines) for e in line.edges}
     lines = [line_of.get(c.edge, by_target.get(c.target)) for c in told]

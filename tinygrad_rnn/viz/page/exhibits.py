@@ -1,18 +1,18 @@
 """What a page shows beside the graph: heat maps of states through time, tensors of its boxes."""
 
+from collections.abc import Collection
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
 from ...errors import GraphError
 from ...op import Array
-from ..flow.flow import Flow
+from ..flow.kept import Traces
 from ..flow.numbers import gradients_of
-from ..flow.sweep import sweep
 from ..graph.graph import Graph, root_of, roots_of
-from ..graph.losses import other_losses
 from ..graph.values import Values
-from .heat import of_flow
+from .heat import of_traces, traced
 from .page import Page
 
 MOST = 1_024  # numbers of one tensor, and of all together, that a page holds
@@ -21,32 +21,24 @@ STATES = 8  # heat maps
 
 
 def filled(
-    page: Page, output: Any, graph: Graph, from_step: int | None = None, flow: Flow | None = None
+    page: Page,
+    output: Any,
+    graph: Graph,
+    blocked: Collection[Any] = (),
+    recorded: Traces | None = None,
 ) -> Page:
     """A page with heat maps and tensors, as far as the graph still has them."""
-    gradient = page.below is not None
-    try:
-        maps = _maps(output, graph, from_step, flow, gradient)
-    except GraphError:  # freed, several outputs, or no states: nothing to show
-        maps = []
-    try:
-        tensors = {} if flow is not None else _tensors(page, output, graph, from_step, gradient)
-    except GraphError:
-        tensors = {}
+    maps, tensors, gradient = [], {}, page.below is not None
+    with suppress(GraphError):  # freed, several outputs, or no states: nothing to show
+        maps = _maps(recorded or traced(root_of(output, "viz"), graph, gradient, blocked))
+    with suppress(GraphError):
+        tensors = {} if recorded else _tensors(page, output, graph, gradient, blocked)
     return page._replace(maps=maps, tensors=tensors)
 
 
-def _maps(
-    output: Any, graph: Graph, from_step: int | None, flow: Flow | None, gradient: bool
-) -> list[dict[str, Any]]:
+def _maps(traces: Traces) -> list[dict[str, Any]]:
     """Units by steps of each state, of the first sequence of a batch."""
-    if flow is None and gradient:
-        flow = sweep(output, graph, from_step, shown=True)
-    elif flow is None:
-        flow = Flow()
-        flow.graph = graph
-        flow.show(root_of(output, "viz"))
-    heat = of_flow(flow, "states", 0)
+    heat = of_traces(traces, "states", 0)
     found = []
     for panel in heat.panels[: 2 * STATES]:
         if panel.cells.size <= BUDGET // 4:
@@ -58,13 +50,12 @@ def _maps(
 
 
 def _tensors(
-    page: Page, output: Any, graph: Graph, from_step: int | None, gradient: bool
+    page: Page, output: Any, graph: Graph, gradient: bool, blocked: Collection[Any]
 ) -> dict[int, dict[str, Any]]:
     """The values and gradients of all that is drawn, by the vertex each stands for."""
     roots = roots_of(output, "viz")
     values = Values(*roots)
-    blocked = () if from_step is None else other_losses(graph, from_step)
-    grad_of = gradients_of(roots, "viz", blocked, MOST) if gradient else lambda key: None
+    gradients = gradients_of(roots[0], graph, MOST, blocked) if gradient else {}
     shown = {b.vertex for v in page.views for b in v.picture.boxes if b.vertex >= 0}
     found, left = {}, BUDGET
     for number in sorted(shown):
@@ -76,8 +67,8 @@ def _tensors(
                 "columns": v.shape[-1] if v.shape else 1,
                 "value": _plain(values.of(v.key)),
             }
-            if (g := grad_of(v.key)) is not None:
-                found[number]["gradient"] = _plain(g)
+            if v.key in gradients:
+                found[number]["gradient"] = _plain(gradients[v.key])
     return found
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from ...errors import GraphError
 from ...graph import Node
 from ...op import Array, local
-from ..flow.flow import Flow
+from ..flow.kept import Kept
 from ..graph.building import collect
 from ..graph.graph import nodes_below
 from . import panels
@@ -189,33 +189,17 @@ class _Camera:
         self.arm()
 
 
-class _Shot:
-    """Notes the gradients of the states in one sweep."""
+class _Shot(Kept):
+    """Takes the norms of the states' gradients in one sweep."""
 
     def __init__(self, camera: _Camera, output: Any):
         clock = time.process_time()
-        self.camera = camera
-        self.states = states_below(output)
-        self.keys = {key for members in self.states.values() for _, key in members}
-        self.slices = frozenset(self.keys)
-        self.gradients: dict[int, Any] = {}
+        self.camera, self.states = camera, states_below(output)
+        super().__init__(key for members in self.states.values() for _, key in members)
         self.spent = time.process_time() - clock
 
-    def total(self, node: Any, g: Any) -> None:
-        """A node's whole cotangent."""
-        if node.seq in self.keys:
-            self.gradients[node.seq] = np.asarray(g)
-
-    def passes(self, node: Any, k: int, c: Any) -> Any:
-        """A contribution: not looked at."""
-        return c
-
-    def joined(self, key: int, op: Any, parts: list[Any]) -> Any:
-        """The sum of deferred terms."""
-        return op(*parts)
-
     def end(self, leaves: Any) -> None:
-        """The sweep is over: take the norms."""
+        """The sweep is over."""
         clock = time.process_time()
         found = {}
         for name, members in self.states.items():
@@ -252,9 +236,8 @@ def states_below(output: Any) -> Mapping[str, Sequence[tuple[int, int]]]:
     named = _named_states(nodes)
     if named is not None:
         return named
-    flow = Flow()
-    flow.graph = collect(output, "viz.film")
-    return {name: [(t, v.key) for t, v in members] for name, members in flow.states().items()}
+    states = collect(output, "viz.film").states
+    return {name: [(t, v.key) for t, v in members] for name, members in states.items()}
 
 
 def _named_states(nodes: Sequence[Node]) -> dict[str, list[tuple[int, int]]] | None:

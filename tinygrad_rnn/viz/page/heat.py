@@ -1,7 +1,7 @@
 """Heat maps through time: units by steps, and the triangle of losses by steps."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -9,18 +9,19 @@ from typing import Any
 import numpy as np
 
 from ...errors import GraphError, RenderError
+from ...graph import Node
 from ...op import Array
 from ..diagram import write_whole
 from ..flow.flow import Flow
+from ..flow.kept import Traces, activation
 from ..flow.lags import Lags, lags_of
-from ..flow.sweep import sweep
+from ..flow.sweep import own_sweep
 from ..graph.building import collect
-from ..graph.graph import Vertex, root_of
+from ..graph.graph import Graph, Members, Vertex, root_of
 from . import panels
 from .panels import Panel
 
 FORMS = (".svg", ".png", ".pdf")
-Members = list[tuple[int, Vertex]]
 
 
 class Heatmap:
@@ -98,38 +99,39 @@ def heatmap(source: Any, what: str | Sequence[str] = "states", sequence: int = 0
                 "viz.heatmap: 'lag' sweeps the graph, which a flow no longer has; call "
                 "viz.heatmap(loss, 'lag') before loss.backward()"
             )
-        if source.graph is None:
+        if source.traces is None:
             raise GraphError(
                 "viz.heatmap: the flow given holds nothing; call loss.backward() inside record()"
             )
-        return of_flow(source, what, sequence)
+        return of_traces(source.traces, what, sequence)
     root = root_of(source, "viz.heatmap")
     graph = collect(source, "viz.heatmap")
     if what == "lag":
         return _triangle(lags_of(root, graph))
-    if source.size == 1:
-        return of_flow(sweep(source, graph, None, shown=True), what, sequence)
-    flow = Flow()
-    flow.graph = graph
-    flow.show(root)
-    return of_flow(flow, what, sequence)
+    return of_traces(traced(root, graph, source.size == 1), what, sequence)
 
 
-def of_flow(flow: Flow, what: str | Sequence[str], sequence: int) -> Heatmap:
-    """Values and gradients of some named vertices, from a flow that kept them."""
+def traced(root: Node, graph: Graph, gradient: bool, blocked: Collection[Any] = ()) -> Traces:
+    """The values in a graph, and in a sweep of its own the gradients."""
+    traces = Traces(graph, root, blocked)
+    if gradient:
+        own_sweep(root, watch=traces)
+    return traces
+
+
+def of_traces(traces: Traces, what: str | Sequence[str], sequence: int) -> Heatmap:
+    """Values and gradients of some named vertices."""
     shown: list[Panel] = []
     arrays: dict[str, dict[str, Array]] = {}
-    for name, members in _chosen(flow, what).items():
+    for name, members in _chosen(traces.graph, what).items():
         ordered = sorted(members, key=lambda member: member[0])
         steps = np.array([t for t, _ in ordered])
         found = {"step": steps}
         if what != "grad":
-            found["value"] = np.stack([flow.values[v.key] for _, v in ordered])
-        if flow.gradients:
-            like = flow.values[ordered[0][1].key]
-            found["gradient"] = np.stack(
-                [flow.gradients.get(v.key, np.full_like(like, np.nan)) for _, v in ordered]
-            )
+            found["value"] = np.stack([traces.values[v.key] for _, v in ordered])
+        if traces.gradients:
+            nothing = np.full_like(traces.values[ordered[0][1].key], np.nan)
+            found["gradient"] = np.stack([traces.gradients.get(v.key, nothing) for _, v in ordered])
         arrays[name] = found
         shown += _panels(name, found, sequence)
     return Heatmap(shown, arrays, _title(arrays, sequence))
@@ -167,16 +169,20 @@ def _title(arrays: Mapping[str, dict[str, Array]], sequence: int) -> str:
     return f"{len(first['step'])} steps{batch}"
 
 
-def _chosen(flow: Flow, what: str | Sequence[str]) -> dict[str, Members]:
+def _chosen(graph: Graph, what: str | Sequence[str]) -> dict[str, Members]:
     """The vertices asked for, by name; GraphError with the names that exist if there are none."""
-    states, named = flow.states(), _named(flow)
+    states, named = graph.states, _named(graph)
     if isinstance(what, str) and what in ("states", "grad"):
-        found = {name: list(members) for name, members in states.items()}
+        found = states
     elif isinstance(what, str) and what == "gates":
-        found = {name: _activated(flow, m) for name, m in named.items() if name not in states}
+        found = {
+            name: [(t, activation(graph, v)) for t, v in members]
+            for name, members in named.items()
+            if name not in states
+        }
     else:
         wanted = [what] if isinstance(what, str) else list(what)
-        known = named | {name: list(members) for name, members in states.items()}
+        known = named | states
         found = {}
         for word in wanted:
             fit = {n: m for n, m in known.items() if word in (n, n.rpartition(".")[2])}
@@ -201,20 +207,13 @@ def _unknown(word: str, known: Mapping[str, Any]) -> GraphError:
     )
 
 
-def _named(flow: Flow) -> dict[str, Members]:
+def _named(graph: Graph) -> dict[str, Members]:
     """The named vertices of the steps, the last of a name in each step."""
-    assert flow.graph is not None
     found: dict[str, dict[int, Vertex]] = {}
-    for v in flow.graph.vertices:
+    for v in graph.vertices:
         if v.kind == "op" and v.name and v.step is not None:
-            name = f"{v.scope}.{v.name}" if v.scope else v.name
-            found.setdefault(name, {})[v.step] = v
+            found.setdefault(v.title, {})[v.step] = v
     return {name: list(by_step.items()) for name, by_step in found.items()}
-
-
-def _activated(flow: Flow, members: Members) -> Members:
-    """Gates behind their sigmoid or tanh, where a piece of a chunk bears the name."""
-    return [(t, flow.activation(v) or v) for t, v in members]
 
 
 def _triangle(found: Mapping[str, Lags]) -> Heatmap:

@@ -13,7 +13,9 @@ from ..layout.picture import shorten
 WIDTH = 9.6  # inches: 1,280 pixels at 133 dots an inch
 DOTS = 133
 DECADES = 12  # of a logarithmic scale at most, down from the largest
-_ENDS = ((0.45, -0.06, -0.13), (0.45, 0.14, 0.08))  # OKLab of blue and red, equally dark
+# lightness falls on both sides of white in a straight line of OKLab (Ottosson 2020)
+ABOUT_ZERO = ("#00599e", "#3d80b6", "#7ca7cc", "#b9cee1", "#f5f5f5",
+              "#e4c2bc", "#cf8f84", "#b75c4e", "#9b1f14")  # fmt: skip
 _NOTHING, _ZERO, _BAD = "#ffffff", "#d9d9d9", "#d100a0"  # absent, exactly 0, not finite
 
 
@@ -61,7 +63,7 @@ def figure(panels: Sequence[Panel], title: str = "") -> Any:
 
 
 def _paint(ax: Any, panel: Panel) -> Any:
-    from matplotlib.colors import LogNorm, Normalize
+    from matplotlib.colors import LinearSegmentedColormap, LogNorm, Normalize
     from matplotlib.ticker import MaxNLocator
 
     cells, steps = np.asarray(panel.cells, np.float64), panel.steps
@@ -70,7 +72,7 @@ def _paint(ax: Any, panel: Panel) -> Any:
     if panel.scale == "value":
         norm: Any = Normalize(-largest, largest)
         shown = np.ma.masked_invalid(cells)
-        colours: Any = diverging()
+        colours: Any = LinearSegmentedColormap.from_list("about zero", ABOUT_ZERO)
     else:
         least = max(float(finite[finite > 0].min(initial=largest)), largest * 10.0**-DECADES)
         least = min(least, largest / 10)
@@ -130,35 +132,6 @@ def _plain(name: str) -> str:
     """A name of which mathematics reads nothing but letters and numbers; "value" if it has none."""
     words = "".join(c if c.isalnum() else " " for c in name[:40]).split()
     return "\\ ".join(words) or "value"
-
-
-def diverging() -> Any:
-    """Blue over white to red: lightness falls in a straight line on both sides of 0.
-
-    Straight in OKLab (Ottosson 2020), so that equal steps look equal; blue against red is
-    told apart with any of the common colour blindnesses.
-    """
-    from matplotlib.colors import ListedColormap
-
-    white = np.array([0.97, 0.0, 0.0])
-    part = np.linspace(0, 1, 128)[:, None]
-    sides = [white + part * (np.array(end) - white) for end in _ENDS]
-    return ListedColormap(oklab_to_srgb(np.concatenate([sides[0][::-1], sides[1]])), "diverging")
-
-
-def oklab_to_srgb(lab: Array) -> Array:
-    """Colours (n, 3) from OKLab to sRGB between 0 and 1 (Ottosson, 2020).
-
-    >>> oklab_to_srgb(np.array([[1.0, 0.0, 0.0]])).round(3).tolist()
-    [[1.0, 1.0, 1.0]]
-    """
-    to_lms = np.array([[1, 0.3963377774, 0.2158037573], [1, -0.1055613458, -0.0638541728],
-                       [1, -0.0894841775, -1.2914855480]])  # fmt: skip
-    to_rgb = np.array([[4.0767416621, -3.3077115913, 0.2309699292],
-                       [-1.2684380046, 2.6097574011, -0.3413193965],
-                       [-0.0041960863, -0.7034186147, 1.7076147010]])  # fmt: skip
-    linear = np.clip((lab @ to_lms.T) ** 3 @ to_rgb.T, 0, 1)
-    return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
 
 
 def written(fig: Any, form: str) -> bytes:
