@@ -17,7 +17,7 @@ from ..op import local
 from ..switches import Switch
 from ..tensors import Tensor
 from . import explain as words
-from .arguments import flatten
+from .arguments import each, flatten
 from .audit import audited
 from .entry import Entry
 from .guards import Guards
@@ -120,10 +120,11 @@ class Jitted:
 
     def _capture(self, key: Any, leaves: list[Any], short: Any, places: dict[int, int]) -> Entry:
         failed = next(iter(self._entries.get(short, ())), None)
-        words = self._recordings.note(key, failed, self._varying.lines(key))
+        parts = key[0], *each(key[1:])
+        words = self._recordings.note(parts, failed, self._varying.lines(key))
         if words:
             warnings.warn(f"tg.jit: {self!r} {words}", CaptureWarning, stacklevel=4)
-        entry = Entry(self.fn, leaves, key[1:], places.values())
+        entry = Entry(self.fn, leaves, parts[1:], places.values())
         if entry.moments and not self._warned:
             self._warned = True
             warnings.warn(

@@ -2,7 +2,8 @@
 
 import inspect
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from itertools import repeat
 from operator import is_
 from typing import Any
 
@@ -18,6 +19,7 @@ from .ir import Value
 from .places import LARGE, PLAIN, SMALL_ARRAY
 
 DICTS = (dict, OrderedDict)
+ALIKE = "alike"  # begins the part of a key that stands for several tensors of one kind
 _TENSORS = {Tensor}
 Rebuild = Callable[[list[Tensor], list[Any]], Any]
 
@@ -82,10 +84,8 @@ def flatten(value: Any, leaves: list[Any], shape: list[Any]) -> None:
     elif kind is tuple or kind is list or (isinstance(value, tuple) and contains(kind)):
         shape.append((kind, len(value)))
         if len(value) > 1 and {*map(type, value)} == _TENSORS:
-            leaves += value  # a list of inputs: .1 us each, by calls .2
-            shape += [
-                (v._array.shape, v._array.dtype.char, v._leaf or v._node is not None) for v in value
-            ]
+            leaves += value
+            shape += _kinds(value)
             return
         for v in value:
             flatten(v, leaves, shape)
@@ -98,6 +98,32 @@ def flatten(value: Any, leaves: list[Any], shape: list[Any]) -> None:
     else:
         leaves.append(value)
         shape.append(static(value))
+
+
+def _kinds(tensors: Sequence[Tensor]) -> list[Any]:
+    """The parts of a key for a list of inputs: one for all, where they are of one kind.
+
+    .1 us a tensor; a part for each took .2, hashing and comparing them not counted.
+    """
+    like = tensors[0]
+    shape, dtype, leaf = like._array.shape, like._array.dtype, like._leaf
+    for v in tensors:
+        a = v._array
+        if a.shape != shape or a.dtype is not dtype or v._leaf is not leaf or v._node is not None:
+            break
+    else:
+        return [(ALIKE, len(tensors), (shape, dtype.char, leaf))]
+    kinds = [(v._array.shape, v._array.dtype.char, v.requires_grad) for v in tensors]
+    return [(ALIKE, len(kinds), kinds[0])] if kinds.count(kinds[0]) == len(kinds) else kinds
+
+
+def each(key: Iterable[Any]) -> Iterator[Any]:
+    """The parts of a key, one for every leaf and container."""
+    for part in key:
+        if part[0] is ALIKE:
+            yield from repeat(part[2], part[1])
+        else:
+            yield part
 
 
 def rebuilt(shape: Iterator[Any], leaves: Iterator[Any], made: list[Any]) -> Any:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..tensors import Tensor
-from .arguments import contains
+from .arguments import contains, each
 from .guards import Guards
 from .places import PLAIN, Content, Fixed, Group, Slots, Space, Whole
 from .surroundings import is_open
@@ -25,7 +25,7 @@ _CONTAINERS = (list, dict, set, OrderedDict, defaultdict, deque)
 def general(key: Any, leaves: Sequence[Any]) -> Any:
     """The key with the class of an object in place of the object; None if there is none."""
     rest, found, some = iter(leaves), [key[0]], False
-    for part in key[1:]:
+    for part in each(key[1:]):
         leaf = None if contains(part[0]) else next(rest)
         if isinstance(part[0], type) and part[-1] == id(leaf) and _kind(leaf):
             found.append(("an object", part[0]))

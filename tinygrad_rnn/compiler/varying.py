@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from .arguments import contains
+from .arguments import ALIKE, contains, each
 from .entry import Entry
 from .floats import FLOATS
 
@@ -48,9 +48,12 @@ class Varying:
         }
 
     def lines(self, key: Any) -> dict[int, str]:
-        """Where the values of floats are asked for, by place in the key."""
+        """Where the values of floats are asked for, by place among `each` of the key's parts."""
         known = self._known.get(_structure(key))
-        return known.asked if known else {}
+        if known is None or not known.asked:
+            return {}
+        places = [0, *[k for k, part in enumerate(key[1:], 1) for _ in each([part])]]
+        return {n: known.asked[k] for n, k in enumerate(places) if k in known.asked}
 
 
 def _structure(key: Any) -> tuple[Any, ...]:
@@ -61,7 +64,9 @@ def _structure(key: Any) -> tuple[Any, ...]:
 def _kind(part: Any) -> Any:
     if not isinstance(part, tuple):
         return part
-    return part if contains(part[0]) else part[0] if isinstance(part[0], type) else None
+    if contains(part[0]):
+        return part
+    return part[:2] if part[0] is ALIKE else part[0] if isinstance(part[0], type) else None
 
 
 def _floats(key: Sequence[Any]) -> Iterator[tuple[int, int]]:
@@ -72,4 +77,4 @@ def _floats(key: Sequence[Any]) -> Iterator[tuple[int, int]]:
             continue
         if part[0] in FLOATS:
             yield k, leaf
-        leaf += 1
+        leaf += part[1] if part[0] is ALIKE else 1
