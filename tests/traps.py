@@ -279,6 +279,10 @@ TRAPS: dict[str, tuple[str, str]] = {
     # modules with parameters
     "mode": ("m = nn.Dropout(0.5)\ndef f(x): return m(x)", "m.eval()"),
     "mode-behind-an-object": ("o = Plain(m=nn.Dropout(0.5))\ndef f(x): return o.m(x)", "o.m.eval()"),
+    "dict-behind-a-cached-function": ("import functools\nfrom collections import OrderedDict\n"
+                                      "@functools.lru_cache\ndef config(): return OrderedDict(k=2.0)\n"
+                                      "config()\ndef g(c, x): return x * c['k']\n"
+                                      "def f(x): return g(config(), x)", "config()['k'] = 3.0"),
     "mode-behind-a-cached-function": ("import functools\n@functools.lru_cache\ndef model(): "
                                       "return nn.Dropout(0.5)\nmodel()\ndef f(x): return model()(x)",
                                       "model().eval()"),

@@ -72,6 +72,25 @@ class Group:
         self.fixed: list[Fixed] = []
         self.wholes: list[Whole] = []
         self.contents: list[Content] = []
+        self._aside: tuple[list[Fixed], list[Whole]] = [], []
+
+    def set_aside(self, start: Any) -> None:
+        """Let go of the start itself, which what is found in it would keep alive."""
+        self._aside = (
+            [f._replace(owner=None) for f in self.fixed if f.owner is start],
+            [w._replace(owner=None) for w in self.wholes if w.owner is start],
+        )
+        self.fixed = [f for f in self.fixed if f.owner is not start]
+        self.wholes = [w for w in self.wholes if w.owner is not start]
+
+    def lasts(self) -> bool:
+        """Whether the start is still alive, or always was; then it takes its places again."""
+        start = self.start and self.start()
+        if start is not None:
+            self.fixed += [f._replace(owner=start) for f in self._aside[0]]
+            self.wholes += [w._replace(owner=start) for w in self._aside[1]]
+            self._aside = [], []
+        return start is not None or self.start is None
 
 
 MISSING = object()

@@ -83,6 +83,7 @@ class Surroundings:
         self.groups.append(self._here)
         self._follow(value, what)
         self._walk()
+        self._here.set_aside(value)
         self._here = self.groups[0]
 
     def made(self, value: Any) -> None:
@@ -94,11 +95,13 @@ class Surroundings:
         return self._known.get(id(value)) is value
 
     def lasting(self) -> list[Group]:
-        """The groups whose start is still alive, once the capture is over."""
+        """The groups whose start is still alive, once the capture is over; no other is kept."""
         self._known.clear()
         for space in [s for _, s in self._spaces.values() if s.wanted]:
             space.absent |= self._attributes - space.seen.keys()
-        return [g for g in self.groups if g.start is None or g.start() is not None]
+        self._spaces.clear()  # what is no more had symbols: a partial, an OrderedDict of states
+        self.groups = [g for g in self.groups if g.lasts()]
+        return self.groups
 
     # names -----------------------------------------------------------------------------
 
