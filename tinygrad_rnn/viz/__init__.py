@@ -117,7 +117,8 @@ def unrolled(
     """Draw the graph of `output`, a tensor or several, unrolled over time, time to the right.
 
     `level`: "op" draws every op, "gate" a weighted sum with its activation as one box, "cell"
-    one box a step and layer; "auto" the finest that has no more than 15 boxes a step.
+    one box a step and layer; "auto" the finest that has no more than 15 boxes a step and of
+    which four steps are no wider than 1,280 pixels.
     `params`: "stub" draws a parameter beside each use, "node" once, "hide" never, "edges"
     writes a weight on the edge that it acts along, as textbooks do.
     `steps`: "auto" shows all up to `max_steps`, else the first and last three; "all", a

@@ -1,12 +1,19 @@
-"""What is to be drawn: a graph's columns at one level of detail, and how."""
+"""What is to be drawn: a graph's columns at one level of detail, and how.
+
+The level that nobody chose is the finest at which a step has at most 15 boxes, and four steps
+are no wider than 1,280 pixels.
+"""
 
 from collections import Counter
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from ..errors import GraphError
+from ..errors import GraphError, RenderError
 from .graph.columns import Columns, arrange
+from .graph.elide import slots
 from .graph.fold import cells, units
 from .graph.graph import Graph, Vertex
+from .layout.grid import Grid
 from .layout.labels import check_show, lines_of
 
 OPTIONS = {
@@ -14,8 +21,10 @@ OPTIONS = {
     "direction": ("auto", "up", "down", "right"),
     "level": ("auto", "op", "gate", "cell"),
 }
-LEVELS = ("cell", "gate", "op")  # from coarse to fine
-MANY = 15  # boxes of a step, from which on its gates are drawn, and from as many gates its cells
+FOLDS: dict[str, Callable[[Graph], Graph]] = {"cell": cells, "gate": units, "op": lambda g: g}
+LEVELS = tuple(FOLDS)  # from coarse to fine
+MANY = 15  # boxes of a step that are read at a glance
+WIDE = 1_280 * 0.75 / 4  # points of a step, gutter included, of which four fill 1,280 pixels
 UNFOUND = 30  # ops without steps that are worth a word on how to say them
 
 
@@ -46,25 +55,36 @@ def view(graph: Graph, who: str, level: str, params: str, direction: str, show: 
     if params == "edges" and level in ("op", "cell"):
         raise GraphError(f"{who}: params='edges' draws gates; leave level out, got {level!r}")
     stepped = any(v.step is not None for v in graph.vertices)
-    drawn = _at_level(graph, level, params, stepped)
-    shown = check_show(who, show, drawn.level)
     if direction == "auto":
         direction = "up" if stepped else "right"
-    if params in ("auto", "edges"):
-        params = "stub" if stepped else "node"
-    return View(graph, arrange(drawn, params), shown, direction)
 
+    def seen(drawn: Graph) -> View:
+        plain = params in ("auto", "edges")
+        found = arrange(drawn, ("stub" if stepped else "node") if plain else params)
+        return View(graph, found, check_show(who, show, drawn.level), direction)
 
-def _at_level(graph: Graph, level: str, params: str, stepped: bool) -> Graph:
-    """The graph op by op, or folded: on request, or where a step has too many ops to be read."""
     if params == "edges":
-        return units(graph, labels=True)
-    if level == "auto":
-        if not stepped or params != "auto" or _largest(graph) <= MANY:
-            return graph
-        gates = units(graph)
-        return gates if _largest(gates) <= MANY else cells(graph)
-    return {"op": lambda g: g, "gate": units, "cell": cells}[level](graph)
+        return seen(units(graph, labels=True))
+    if level == "auto" and stepped and params == "auto":
+        for finer_level in LEVELS[:0:-1]:
+            drawn = FOLDS[finer_level](graph)
+            if _largest(drawn) <= MANY and _fits(finer := seen(drawn)):
+                return finer
+        level = "cell"
+    return seen(FOLDS[level if level != "auto" else "op"](graph))
+
+
+def _fits(drawn: View) -> bool:
+    """Whether four steps fit a screen."""
+    found = drawn.found
+    alone = [s._replace(shown=s.shown and found.columns[s.first].step is not None)
+             for s in slots(found, "auto", 4, "")]  # fmt: skip
+    try:
+        grid = Grid(found, alone, drawn.text, drawn.direction)
+    except RenderError:  # without an engine to lay it out, the number of boxes decides
+        return True
+    steps = [p.width + grid.routes.gutter(i) for i, p in enumerate(grid.shown) if p]
+    return max(steps) <= WIDE
 
 
 def _largest(graph: Graph) -> int:
