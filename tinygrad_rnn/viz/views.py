@@ -61,7 +61,7 @@ def view(graph: Graph, who: str, level: str, params: str, direction: str, show: 
     def seen(drawn: Graph) -> View:
         plain = params in ("auto", "edges")
         found = arrange(drawn, ("stub" if stepped else "node") if plain else params)
-        return View(graph, found, check_show(who, show, drawn.level), direction)
+        return View(graph, found, check_show(who, show, drawn), direction)
 
     if params == "edges":
         return seen(units(graph, labels=True))

@@ -49,23 +49,21 @@ class _Roles:
 
     def weights_in(self, parts: Collection[int]) -> str:
         """The names of the weights that act in a unit, as one writes them: `Wx, Wh`."""
-        found = [
-            self.graph.vertices[e.source].name
-            for k in sorted(parts)
-            for e in self.graph.into[k]
-            if (e.target, e.place) in self.acting and k in self.products
-        ]
-        return ", ".join(name for name in dict.fromkeys(found) if name)
+        found = [self.weight(k) for k in sorted(self.products.intersection(parts))]
+        return ", ".join(name.removesuffix(".weight") for name in dict.fromkeys(found) if name)
 
     def acts_along(self, e: Edge) -> str:
         """The name of the weight that acts on what comes over an edge."""
         if e.target not in self.products or (e.target, e.place) in self.acting:
             return ""
-        other = next(o for o in self.graph.into[e.target] if (o.target, o.place) in self.acting)
+        return self.weight(e.target)
+
+    def weight(self, product: int) -> str:
+        """The name of a product's weight; a layer's `weight` goes by the layer."""
+        other = next(e for e in self.graph.into[product] if (product, e.place) in self.acting)
         source = self.graph.vertices[other.source]
         while source.kind != "parameter":
             source = self.graph.vertices[self.graph.into[source.number][0].source]
-        # a layer's `weight` goes by the layer
         return ".".join(source.path.split(".")[-2:]) if source.name == "weight" else source.name
 
 
@@ -95,7 +93,7 @@ def units(graph: Graph, labels: bool = False) -> Graph:
     heads_of = set(attended.values())
     for v in folded.vertices:
         v.op = "attention" if v.head in heads_of else v.op
-        if len(v.parts) > 1 and v.head not in heads_of:
+        if roles.products.intersection(v.parts) and v.head not in heads_of:
             v.note = roles.weights_in(v.parts)
     for e in folded.edges if labels else ():
         e.label = ", ".join(dict.fromkeys(w for o in e.origin if (w := roles.acts_along(o))))

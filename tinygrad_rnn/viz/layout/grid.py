@@ -233,6 +233,10 @@ class Grid:
         self.width = x + self.routes.gutter(len(self.slots))
         headed = self.framed and any(c.step is not None for c in self.columns.columns)
         self.top = HEADER * headed + self.routes.headroom() + self.margin
+        tops = [t for t, s in zip(self.tops, self.slots, strict=True)
+                if s.shown and self.columns.columns[s.first].step is not None]  # fmt: skip
+        lanes = bool(self.routes.headroom())  # a heading stands above them, else above the steps
+        self.heading = HEADER - 8 + (0.0 if lanes else min(tops, default=0.0))
         self.height = self.top + max(*bottoms, self.routes.lowest(), 0.0) + self.margin
 
     def _beside(self) -> None:

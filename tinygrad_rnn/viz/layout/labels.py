@@ -11,17 +11,18 @@ from .picture import Shape, shorten
 SHOWN = ("shape", "dtype", "saved", "value", "grad")
 SIGNS = {"add": "+", "sub": "−", "mul": "×", "div": "÷", "matmul": "·"}
 SYMBOLS = {"sigmoid": "σ"}
-_LONGEST, WEIGHTS = 28, 14  # characters of a line in a box, of the weights in a gate
+_LONGEST, WEIGHTS = 28, 11  # characters of a line in a box, of the weights in a gate
 _LOW = str.maketrans("0123456789-+t", "₀₁₂₃₄₅₆₇₈₉₋₊ₜ")
 _HIGH = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 
 Text = Callable[[Vertex, str], list[str]]
 
 
-def check_show(who: str, show: Any, level: str) -> tuple[str, ...]:
+def check_show(who: str, show: Any, graph: Graph) -> tuple[str, ...]:
     """The things to be shown, or GraphError naming those that exist; shapes of ops by default."""
     if isinstance(show, str) and show == "auto":
-        return ("shape",) if level == "op" else ()
+        shapes = graph.level == "op" and any(v.shape for v in graph.vertices)
+        return ("shape",) if shapes else ()
     single = isinstance(show, str) or not isinstance(show, Collection)
     given: tuple[str, ...] = (show,) if single else tuple(show)
     for word in given:
@@ -103,7 +104,7 @@ def lines_of(graph: Graph, v: Vertex, show: Collection[str], step: str) -> list[
             lines = [name_of(graph, v, step) if v.name else call]
         else:
             lines = [name_of(graph, v, step), call] if v.name else [call]
-            if not v.name and len(v.parts) > 1 and 0 < len(v.note) <= WEIGHTS:
+            if not v.name and v.op != "index" and 0 < len(v.note) <= WEIGHTS:
                 lines.append(v.note)  # which gate it is, its weights tell
     lines = [shorten(line, _LONGEST) for line in lines]
     if "shape" in show and not (v.kind == "constant" and not v.shape):
@@ -137,7 +138,7 @@ def expression(graph: Graph, v: Vertex, step: str) -> str:
     names = dict(v.numbers)
     for e in graph.into[v.number]:
         source = graph.vertices[e.source]
-        if source.name and not (source.kind == "constant" and not source.mark):
+        if source.name and (source.kind != "constant" or source.mark or source.start):
             other = "" if source.step is None else str(source.step)
             names[e.place] = shorten(name_of(graph, source, step if step == "t" else other), 10)
     if step == "t":  # what a cell reads of other steps is not of its own
@@ -146,7 +147,7 @@ def expression(graph: Graph, v: Vertex, step: str) -> str:
         return " ".join([v.op, *v.numbers.values()])
     plain = graph.level != "op" and v.op in ("add", "mul") and not v.numbers
     if plain or not names or (v.op != "pow" and len(names) < 2 and not v.numbers):
-        return SIGNS.get(v.op, v.op)
+        return v.op if v.op == "matmul" else SIGNS.get(v.op, v.op)  # a dot alone is overlooked
     a, b = names.get(0, "·"), names.get(1, "·")
     if v.op == "pow":
         return a + (b.translate(_HIGH) if b.lstrip("-").isdigit() else f"^{b}")

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from ..graph.elide import Slot
 from ..graph.graph import Edge
-from ..layout.grid import GAP, HEADER, Grid, Way
+from ..layout.grid import GAP, Grid, Way
 from ..layout.labels import facts_of, kind_of, shape_of
 from ..layout.picture import HEADING, SCOPE, SIZE, SMALL, Box, Line, Picture, Point, Text
 
@@ -42,7 +42,7 @@ def _column(grid: Grid, picture: Picture, i: int, s: Slot) -> None:
         box = Box((x0 + x1) / 2, (y0 + y1) / 2, x1 - x0, y1 - y0, "column", step=column.step,
                   title=f"t = {column.step}", name=f"s{i}", column=s.first)  # fmt: skip
         picture.boxes.append(box)
-        picture.texts.append(Text(box.x, HEADER - 8, box.title, HEADING))
+        picture.texts.append(Text(box.x, grid.heading, box.title, HEADING))
     for scope, x0, y0, x1, y1 in placed.frames:
         framed(picture, scope, *grid.moved(i, [(x0, y0), (x1, y1)]))
     for k, v in enumerate(column.members):
