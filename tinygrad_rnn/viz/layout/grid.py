@@ -143,6 +143,8 @@ class Grid:
             scopes = scopes if self.framed else dict.fromkeys(scopes, "")
             own = ports.get(kind, {})
             level = self.framed and self.direction != "right"
+            ways = highways(column, own, states[kind]) if level else Highways()
+            self._part(kind, own, ways)
             templates.append(
                 Template(
                     longest[kind],
@@ -155,10 +157,23 @@ class Grid:
                     self.direction,
                     close=self.close,
                     apart=APART[self.columns.graph.level],
-                    ways=highways(column, own, states[kind]) if level else Highways(),
+                    ways=ways,
                 )
             )
         return dict(zip(firsts, place(templates), strict=True))
+
+    def _part(self, kind: Hashable, ports: dict[Port, list[int]], ways: Highways) -> None:
+        """A state that runs straight along a chain fans out before its column, not in it."""
+        for k, *_ in ways.chains:
+            for port in [p for p, places in ports.items() if k in places and len(places) > 1]:
+                if port.leaves or any(port is into for into, *_ in ways.rails):
+                    continue
+                others = [q for q in ports.pop(port) if q != k]
+                for places in ([k], others):
+                    own = frozenset(o for o in port.key if o[0] in places)
+                    part = port._replace(key=own)
+                    ports[part] = places
+                    self.entries.update({(kind, port.side, o): part for o in own})
 
     def _states(self) -> dict[Hashable, States]:
         """By kind of column: the states that enter by each port, and which places hold one."""

@@ -52,23 +52,32 @@ def _fix_order(t: Template, graph: dict[str, Any]) -> None:
         ranks[y].append((float(x), name))
     ports, straight = t.names(), t.straight
     low = {out: into for into, out in _rails(t)}
+    turned: dict[str, float] = {}  # what a state enters and nothing else: to that end of its rank
     for row in ranks.values():
         row.sort()
         nodes = [name for _, name in row if name[0] == "n"]
-        for name, port in ports.items():
-            end = nodes[0 if port.side < 0 else -1] if nodes else ""
-            if [f"n{k}" for k in t.ports[port]] == [end] and name not in low:
-                straight.setdefault(name, end)
+        alone = {name: served for name, port in ports.items() if name not in low
+                 for served in [f"n{k}" for k in t.ports[port]]
+                 if len(t.ports[port]) == 1 and served in nodes}  # fmt: skip
+        for name, served in alone.items():
+            if served == nodes[0 if ports[name].side < 0 else -1]:
+                straight.setdefault(name, served)
+        for name, served in alone.items():
+            side = ports[name].side
+            taken = {ports[n].side for n, end in straight.items() if end in nodes}
+            if not ports[name].leaves and side not in taken and served not in straight.values():
+                straight[name], turned[served] = served, side / 2
     # what nothing joins stays above each other, else the ways out of one run through the next
     for _, row in sorted(ranks.items(), key=lambda r: float(r[0]), reverse=t.direction == "down"):
         bent = set(ports) - set(straight) - set(low)
         names = [n for _, n in row if n[0] == "n" or n in bent]
         names += [name for name, end in straight.items() if end in names]
         names += [out for out, into in low.items() if into in names]
-        side: dict[str, float] = {n: ports[n].side if n in ports else 0 for n in names}
-        side |= {f"n{k}": out.side / 2 for _, out, k in t.ways.rails if f"n{k}" in side}
-        if any(side.values()):
-            t.order.append(sorted(names, key=lambda n: side[n]))
+        sides: dict[str, float] = {n: ports[n].side if n in ports else 0 for n in names}
+        sides |= {name: end for name, end in turned.items() if name in sides}
+        sides |= {f"n{k}": out.side / 2 for _, out, k in t.ways.rails if f"n{k}" in sides}
+        if any(sides.values()):
+            t.order.append(sorted(names, key=lambda n: sides[n]))
 
 
 def _rails(t: Template) -> list[tuple[str, str]]:

@@ -85,7 +85,7 @@ class Routes:
         """The curve of a rail, given the right ends of the gutters and the columns' top."""
         if rail.near:
             middle = (start[0] + end[0]) / 2
-            return [start, (middle, start[1]), (middle, end[1]), end]
+            return rounded([start, (middle, start[1]), (middle, end[1]), end])
         if rail.above:
             y = top - 10.0 - BUS * self.lanes[True][rail.key]
         else:
