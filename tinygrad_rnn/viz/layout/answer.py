@@ -48,6 +48,7 @@ def placed(t: Template, graph: dict[str, Any]) -> Placed:
     _straighten(t, found)
     _turn_down(t, found)
     _keep_apart(t, found)
+    _go_round(t, found)
     found.frames = _frames(t, found.boxes)
     found.clusters = [_around(c, found.frames) for c in found.clusters]
     ways = [*found.edges, *found.branches.values()]
@@ -163,6 +164,29 @@ def _turn_down(t: Template, found: Placed) -> None:
         end = (at + out.side * BESIDE, level)
         found.ports[out] = end
         found.branches[out, k] = rounded([(x + out.side * w / 2, y), (at, y), (at, level), end])
+
+
+def _go_round(t: Template, found: Placed) -> None:
+    """A state that would run through a box on its way in passes below what it enters."""
+    for port, (at, level) in found.ports.items():
+        if port.leaves or len(t.ports[port]) > 1 or t.direction == "right":
+            continue
+        x, y, w, h = found.boxes[t.ports[port][0]]
+        below = y + (h / 2 + BESIDE) * (1 if t.direction == "up" else -1)
+        if _struck(found, port.side, at, level) and not _struck(found, port.side, x, below):
+            end = x + port.side * w / 4
+            found.ports[port] = end, below
+            found.branches[port, t.ports[port][0]] = _line(
+                (end, below), (end, y + (below > y) * h - h / 2)
+            )
+
+
+def _struck(found: Placed, side: int, x: float, level: float) -> bool:
+    """Whether a box stands at a level between a border and x."""
+    return any(
+        abs(by - level) < bh / 2 and side * (bx - side * bw / 2 - x) > 0
+        for bx, by, bw, bh in found.boxes
+    )
 
 
 def _line(a: Point, b: Point) -> list[Point]:

@@ -164,16 +164,15 @@ class Grid:
 
     def _part(self, kind: Hashable, ports: dict[Port, list[int]], ways: Highways) -> None:
         """A state that runs straight along a chain fans out before its column, not in it."""
-        for k, *_ in ways.chains:
-            for port in [p for p, places in ports.items() if k in places and len(places) > 1]:
-                if port.leaves or any(port is into for into, *_ in ways.rails):
-                    continue
-                others = [q for q in ports.pop(port) if q != k]
-                for places in ([k], others):
-                    own = frozenset(o for o in port.key if o[0] in places)
-                    part = port._replace(key=own)
-                    ports[part] = places
-                    self.entries.update({(kind, port.side, o): part for o in own})
+        starts, kept = {k for k, *_ in ways.chains}, {into for into, *_ in ways.rails}
+        fans = {p for p, places in ports.items() if not p.leaves and len(places) > 1
+                and starts.intersection(places) and p not in kept}  # fmt: skip
+        for (known, side, (k, operand)), port in list(self.entries.items()):
+            if known == kind and port in fans:
+                ports.pop(port, None)
+                part = port._replace(key=k)
+                ports[part] = [k]
+                self.entries[kind, side, (k, operand)] = part
 
     def _states(self) -> dict[Hashable, States]:
         """By kind of column: the states that enter by each port, and which places hold one."""
