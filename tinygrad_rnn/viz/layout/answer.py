@@ -49,6 +49,7 @@ def placed(t: Template, graph: dict[str, Any]) -> Placed:
     _turn_down(t, found)
     _keep_apart(t, found)
     _go_round(t, found)
+    _unwind(t, found)
     found.frames = _frames(t, found.boxes)
     found.clusters = [_around(c, found.frames) for c in found.clusters]
     ways = [*found.edges, *found.branches.values()]
@@ -179,6 +180,27 @@ def _go_round(t: Template, found: Placed) -> None:
             found.branches[port, t.ports[port][0]] = _line(
                 (end, below), (end, y + (below > y) * h - h / 2)
             )
+
+
+def _unwind(t: Template, found: Placed) -> None:
+    """What turns more than once on its way up a column goes beside all that stands between."""
+    for n, (s, e) in enumerate(t.edges):
+        moves = [b[0] - a[0] for a, b in pairwise(found.edges[n])]
+        moves = [m for m in moves if abs(m) > 1]
+        (xs, ys, ws, _), (xe, ye, we, he) = found.boxes[s], found.boxes[e]
+        level = ye + he / 2 + BESIDE
+        winds = sum(a * b < 0 for a, b in pairwise(moves)) > 1
+        if not winds or t.direction != "up" or t.clusters or ys < level:
+            continue
+        for side in (1, -1):
+            ends = [side * bx + bw / 2 for bx, by, bw, bh in found.boxes
+                    if level < by + bh / 2 and by - bh / 2 < ys]  # fmt: skip
+            at, end = side * (max(ends) + BESIDE + LANE), xe + side * we / 4
+            clear = not _struck(found, side, xs + side * ws / 2, ys)
+            if clear and not _struck(found, side, end, level):
+                corners = [(xs + side * ws / 2, ys), (at, ys), (at, level), (end, level)]
+                found.edges[n] = rounded([*corners, (end, ye + he / 2)])
+                break
 
 
 def _struck(found: Placed, side: int, x: float, level: float) -> bool:

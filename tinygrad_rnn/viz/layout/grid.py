@@ -3,17 +3,17 @@
 Each kind of column is laid out once, and stamped wherever it occurs.
 """
 
-from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from ..graph.columns import MANY, Columns
+from ..graph.columns import Columns
 from ..graph.elide import Slot
 from ..graph.graph import Edge, Vertex
-from .highways import Name, States, highways, name_of
+from .highways import highways
 from .labels import shape_of
 from .picture import Point
+from .ports import Ports
 from .request import place
 from .routes import Rail, Routes
 from .rows import rows_of
@@ -67,7 +67,7 @@ class Grid:
             for i, v in enumerate(columns.columns[s.first].members)
         }
         self.crossing = [e for e in columns.across if self._visible(e)]
-        self.entries = self._entries()
+        self.ports = Ports(columns, self.crossing)
         self.placed = self._templates()
         self.ways = self._ways()
         self._stamp()
@@ -78,51 +78,9 @@ class Grid:
         here, there = self.slots[a].shown, self.slots[b].shown
         return (here and there) or ((here or there) and abs(a - b) == 1)
 
-    # ports --------------------------------------------------------------------
-
-    def _side(self, e: Edge) -> int:
-        """The border an edge leaves by: right, unless it runs against time."""
-        return 1 if self.columns.where[e.source][0] < self.columns.where[e.target][0] else -1
-
-    def _operand(self, e: Edge) -> tuple[int, int]:
-        """Where an edge arrives in its column: place and operand; in a stack of all, anywhere."""
-        many = len(self.columns.graph.into[e.target]) > MANY
-        return self.columns.where[e.target][1], 0 if many else e.place
-
-    def _entries(self) -> dict[tuple[Hashable, int, tuple[int, int]], Port]:
-        """The port of each operand, by kind of column and side.
-
-        Operands that one state serves share a port. Where columns of a kind differ in that (the
-        first may read zeros twice), the grouping that most of them have counts for all.
-        """
-        together: dict[tuple[int, int, int, str], set[tuple[int, int]]] = defaultdict(set)
-        for e in self.crossing:
-            b = self.columns.where[e.target][0]
-            together[b, e.source, -self._side(e), e.via].add(self._operand(e))
-        groups: Counter[tuple[Hashable, int, str, frozenset[tuple[int, int]]]] = Counter(
-            (self.columns.columns[b].signature, side, via, frozenset(operands))
-            for (b, _, side, via), operands in together.items()
-        )
-        found: dict[tuple[Hashable, int, tuple[int, int]], Port] = {}
-        order = sorted(groups, key=lambda g: (-groups[g], len(g[3]), sorted(g[3])))
-        for kind, side, via, operands in order:
-            new = frozenset(o for o in operands if (kind, side, o) not in found)
-            found.update({(kind, side, o): Port(side, False, new, via) for o in new})
-        return found
-
     def _templates(self) -> dict[Hashable, Placed]:
         """One layout for each kind of column, all by Graphviz."""
-        ports: dict[Hashable, dict[Port, list[int]]] = defaultdict(dict)
-        for (kind, _, (j, _)), port in self.entries.items():
-            served = ports[kind].setdefault(port, [])
-            if j not in served:
-                served.append(j)
-        for e in self.crossing:
-            a, i = self.columns.where[e.source]
-            ports[self.columns.columns[a].signature][
-                Port(self._side(e), True, (i, e.via), e.via)
-            ] = [i]
-        states = self._states()
+        ports, states = self.ports.by_kind(), self.ports.states()
         longest: dict[Hashable, list[list[str]]] = {}
         firsts: dict[Hashable, int] = {}
         for s in self.slots:
@@ -144,7 +102,7 @@ class Grid:
             own = ports.get(kind, {})
             level = self.framed and self.direction != "right"
             ways = highways(column, own, states[kind]) if level else Highways()
-            self._part(kind, own, ways)
+            self.ports.part(kind, own, ways)
             templates.append(
                 Template(
                     longest[kind],
@@ -162,43 +120,6 @@ class Grid:
             )
         return dict(zip(firsts, place(templates), strict=True))
 
-    def _part(self, kind: Hashable, ports: dict[Port, list[int]], ways: Highways) -> None:
-        """A state that runs straight along a chain fans out before its column, not in it."""
-        starts, kept = {k for k, *_ in ways.chains}, {into for into, *_ in ways.rails}
-        fans = {p for p, places in ports.items() if not p.leaves and len(places) > 1
-                and starts.intersection(places) and p not in kept}  # fmt: skip
-        for (known, side, (k, operand)), port in list(self.entries.items()):
-            if known == kind and port in fans:
-                ports.pop(port, None)
-                part = port._replace(key=k)
-                ports[part] = [k]
-                self.entries[kind, side, (k, operand)] = part
-
-    def _states(self) -> dict[Hashable, States]:
-        """By kind of column: the states that enter by each port, and which places hold one."""
-        entering: dict[Hashable, dict[Port, Counter[Name]]] = defaultdict(
-            lambda: defaultdict(Counter)
-        )
-        made: dict[Hashable, set[int]] = defaultdict(set)
-        graph = self.columns.graph
-        for e in self.crossing:
-            (ca, i), (cb, _) = self.columns.where[e.source], self.columns.where[e.target]
-            v, kind = graph.vertices[e.source], self.columns.columns[cb].signature
-            port = self.entries[kind, -self._side(e), self._operand(e)]
-            # whatever the first step reads, what most of them read it is
-            entering[kind][port][name_of(v)] += v.kind == "op"
-            if graph.is_carried(e):
-                made[self.columns.columns[ca].signature].add(i)
-        for c in self.columns.columns:
-            named = {i for i, v in enumerate(c.members) if (v.name, v.scope) in graph.carried}
-            made[c.signature] |= named
-        return {
-            kind: States(
-                {p: n.most_common(1)[0][0] for p, n in entering.get(kind, {}).items()}, made[kind]
-            )
-            for kind in {*entering, *made}
-        }
-
     # ways between columns -----------------------------------------------------
 
     def _ways(self) -> list[Way]:
@@ -207,10 +128,10 @@ class Grid:
         found: dict[Any, Way] = {}
         for e in self.crossing:
             (ca, i), (cb, j) = self.columns.where[e.source], self.columns.where[e.target]
-            a, b, side = self.at[ca], self.at[cb], self._side(e)
+            a, b, sides = self.at[ca], self.at[cb], (self.ports.leaves(e), self.ports.enters(e))
             source, target = self.columns.columns[ca], self.columns.columns[cb]
-            out = Port(side, True, (i, e.via), e.via)
-            into = self.entries[target.signature, -side, self._operand(e)]
+            out = Port(sides[0], True, (i, e.via), e.via)
+            into = self.ports.entries[target.signature, sides[1], self.ports.operand(e)]
             # what comes from before the loop runs where inputs enter, what goes on where they leave
             key: tuple[Hashable, ...]
             if source.step is None:
@@ -219,7 +140,7 @@ class Grid:
                 key, above = ("to", e.target), up
             else:
                 key, above = ("skip", i, j, e.place, cb - ca, ca % (abs(cb - ca) + 1)), up
-            rail = Rail((a, b), (side, -side), key, above)
+            rail = Rail((a, b), sides, key, above)
             hidden = not self.slots[a].shown or not self.slots[b].shown
             name = (e.source if self.slots[a].shown else -1, b if hidden else cb, into)
             way = found.setdefault(name, Way(e.source, a, b, out, into, [], rail))

@@ -128,13 +128,13 @@ def _between(grid: Grid, w: Way) -> list[Point]:
         out = grid.moved(w.a, [*branch, *_straight(branch[-1], (border, branch[-1][1]))])
     if there:
         x, y = there.ports[w.into]
-        border = -grid.margin if side > 0 else there.width + grid.margin
+        border = -grid.margin if w.into.side < 0 else there.width + grid.margin
         into = grid.moved(w.b, [(border, y), *_straight((border, y), (x, y))])
     if not there:
         edge = grid.x[w.b] + (STUB if side > 0 else GAP - STUB)
         return [*out, *_straight(out[-1], (edge, out[-1][1]))]
     if not here:
-        edge = grid.x[w.a] + (GAP - STUB if side > 0 else STUB)
+        edge = grid.x[w.a] + (GAP - STUB if w.into.side < 0 else STUB)
         start = (edge, into[0][1])
         return [start, *_straight(start, into[0]), *into[1:]]
     ends = [*grid.x, grid.width]
