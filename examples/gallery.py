@@ -114,6 +114,7 @@ class Translator(nn.Module):
     def forward(self, source: Any, target: Any) -> Any:
         memory, _ = self.encoder(source)
         keys = memory.swapaxes(0, 1)  # (N, T, H)
+        keys.name = "keys"
         h, loss = memory[-1], 0.0
         word = tg.zeros(N, H)
         for y_t in target:

@@ -36,6 +36,12 @@ def placed(t: Template, graph: dict[str, Any]) -> Placed:
             for k in t.ports[port]
             if f"{name},{k}" in drawn
         },
+        {
+            (port, k): _point(drawn[f"{name},{k}"]["lp"])
+            for name, port in names.items()
+            for k in t.ports[port]
+            if "lp" in drawn.get(f"{name},{k}", ())
+        },
         [],
         [
             (cluster.words, *_point(f"{a},{d}"), *_point(f"{c},{b}"))
@@ -88,7 +94,7 @@ def _spread(t: Template, found: Placed) -> None:
     for k, those in ports.items():
         states = sorted({p.via for p in those})  # what goes up to the outputs above the states
         x, y, w, h = found.boxes[k]
-        gap = min(RAIL, 0.7 * h / len(states))
+        gap = min(RAIL, 0.8 * h / len(states))
         for port in those:
             level = y + gap * (states.index(port.via) - (len(states) - 1) / 2)
             side = x + port.side * w / 2, level
@@ -185,21 +191,23 @@ def _go_round(t: Template, found: Placed) -> None:
 def _unwind(t: Template, found: Placed) -> None:
     """What turns more than once on its way up a column goes beside all that stands between."""
     for n, (s, e) in enumerate(t.edges):
-        moves = [b[0] - a[0] for a, b in pairwise(found.edges[n])]
-        moves = [m for m in moves if abs(m) > 1]
-        (xs, ys, ws, _), (xe, ye, we, he) = found.boxes[s], found.boxes[e]
-        level = ye + he / 2 + BESIDE
+        moves = [b[0] - a[0] for a, b in pairwise(found.edges[n]) if abs(b[0] - a[0]) > 1]
+        (xs, ys, ws, hs), (xe, ye, we, he) = found.boxes[s], found.boxes[e]
+        low, high = ys + hs / 2 + BESIDE, ye + he / 2 + BESIDE
         winds = sum(a * b < 0 for a, b in pairwise(moves)) > 1
-        if not winds or t.direction != "up" or t.clusters or ys < level:
+        if not winds or t.direction != "up" or t.clusters or ys < high:
             continue
         for side in (1, -1):
-            ends = [side * bx + bw / 2 for bx, by, bw, bh in found.boxes
-                    if level < by + bh / 2 and by - bh / 2 < ys]  # fmt: skip
-            at, end = side * (max(ends) + BESIDE + LANE), xe + side * we / 4
-            clear = not _struck(found, side, xs + side * ws / 2, ys)
-            if clear and not _struck(found, side, end, level):
-                corners = [(xs + side * ws / 2, ys), (at, ys), (at, level), (end, level)]
-                found.edges[n] = rounded([*corners, (end, ye + he / 2)])
+            beside = [side * x + w / 2 for x, y, w, h in found.boxes
+                      if y + h / 2 > ye - he / 2 and y - h / 2 < low]  # fmt: skip
+            at, end = side * (max(beside) + BESIDE + LANE), xe + side * we / 4
+            out = [[(xs + side * ws / 2, ys)], [(xs, low - BESIDE), (xs, low)]]
+            into = [[(end, high), (end, high - BESIDE)], [(xe + side * we / 2, ye)]]
+            out = [way for way in out if not _struck(found, side, *way[-1])]
+            into = [way for way in into if not _struck(found, side, *way[0])]
+            if out and into:
+                turns = [(at, out[0][-1][1]), (at, into[0][0][1])]
+                found.edges[n] = rounded([*out[0], *turns, *into[0]])
                 break
 
 
@@ -232,6 +240,7 @@ def _moved(p: Placed, dx: float, dy: float, width: float, height: float) -> Plac
         [None if at is None else move(*at) for at in p.labels],
         {port: move(*point) for port, point in p.ports.items()},
         {name: [move(*point) for point in way] for name, way in p.branches.items()},
+        {name: move(*point) for name, point in p.fans.items()},
         [frame(f) for f in p.frames],
         [frame(f) for f in p.clusters],
     )

@@ -112,6 +112,7 @@ class Grid:
                     [(e.source, e.target) for e in column.inner],
                     [e.label for e in column.inner],
                     own,
+                    self.ports.labels(kind, own),
                     self.direction,
                     close=self.close,
                     apart=APART[self.columns.graph.level],
@@ -140,7 +141,7 @@ class Grid:
                 key, above = ("to", e.target), up
             else:
                 key, above = ("skip", i, j, e.place, cb - ca, ca % (abs(cb - ca) + 1)), up
-            rail = Rail((a, b), sides, key, above)
+            rail = Rail((a, b), sides, key, above, e.source)
             hidden = not self.slots[a].shown or not self.slots[b].shown
             name = (e.source if self.slots[a].shown else -1, b if hidden else cb, into)
             way = found.setdefault(name, Way(e.source, a, b, out, into, [], rail))

@@ -83,6 +83,17 @@ class Ports:
                 ports[part] = [k]
                 self.entries[kind, side, (k, operand)] = part
 
+    def labels(self, kind: Hashable, ports: dict[Port, list[int]]) -> dict[tuple[Port, int], str]:
+        """What is written where a state fans out to several places, to each."""
+        found = {}
+        for e in self.crossing if self.columns.graph.level == "edges" else ():
+            b, j = self.columns.where[e.target]
+            if self.columns.columns[b].signature == kind:
+                port = self.entries[kind, self.enters(e), self.operand(e)]
+                if len(ports[port]) > 1:
+                    found[port, j] = e.label
+        return found
+
     def states(self) -> dict[Hashable, States]:
         """By kind of column: the states that enter by each port, and which places hold one."""
         entering: dict[Hashable, dict[Port, Counter[Name]]] = defaultdict(

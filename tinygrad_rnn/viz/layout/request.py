@@ -93,7 +93,7 @@ def _source(t: Template) -> str:
                     "nodesep": f"{t.apart:g}"},
         node_attr={"fontname": FONT, "fontsize": f"{SMALL if t.close else SIZE:g}",
                    "shape": "box", "height": "0.3",
-                   "width": "0.4", "margin": "0.04" if t.close else "0.05,0.045"},
+                   "width": "0.4", "margin": "0.08,0.04" if t.close else "0.05,0.06"},
         edge_attr={"arrowsize": "0.5", "fontname": FONT, "fontsize": f"{SIZE:g}"},
     )  # fmt: skip
     ports = {port: name for name, port in t.names().items()}
@@ -120,9 +120,7 @@ def _source(t: Template) -> str:
     leftwards = _leftwards(t)
     joined: set[tuple[str, str]] = set()
     for k, ((s, e), label) in enumerate(zip(t.edges, t.labels, strict=True)):
-        # spaces keep what is written off the line
-        padded = "\n".join(f"  {line}  " for line in label.split("\n"))
-        about = {"label": graphviz.escape(padded)} if label else {}
+        about = _written(label)
         if k in t.back or (s, e) in t.ways.hanging:
             about["constraint"] = "false"
         if t.rows[s] != t.rows[e] and t.rows[s][0] == t.rows[e][0]:
@@ -140,7 +138,8 @@ def _source(t: Template) -> str:
             ways = (f"n{k}", name) if forward else (name, f"n{k}")
             joined.add(ways)
             g.edge(*ways, comment=f"{name},{k}", arrowhead="none" if port.leaves else "normal",
-                   constraint="true" if beside else "false")  # fmt: skip
+                   constraint="true" if beside else "false",
+                   **_written(t.fans.get((port, k), "")))  # fmt: skip
     _level(g, t)
     _keep_rows_apart(g, t)
     if t.direction == "right":
@@ -158,6 +157,12 @@ def _source(t: Template) -> str:
     for names in t.order:
         _in_order(g, names, joined, {f"n{k}" for *_, k in t.ways.rails})
     return str(g.source)
+
+
+def _written(label: str) -> dict[str, str]:
+    """The label of an edge; spaces keep what is written off the line."""
+    padded = "\n".join(f"  {line}  " for line in label.split("\n"))
+    return {"label": graphviz.escape(padded)} if label else {}
 
 
 def _parts(t: Template) -> list[int]:

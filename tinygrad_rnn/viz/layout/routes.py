@@ -21,6 +21,7 @@ class Rail:
     sides: tuple[int, int]  # of the borders: -1 left, 1 right
     key: Hashable
     above: bool
+    source: int  # the vertex that it comes from
 
     @property
     def near(self) -> bool:
@@ -43,8 +44,11 @@ class Routes:
         self.tracks: dict[int, dict[Hashable, int]] = defaultdict(dict)  # gutter: (key, end): track
         self.lanes: dict[bool, dict[Hashable, int]] = {True: {}, False: {}}  # above: key: lane
         self.spans: dict[Hashable, tuple[int, int]] = {}  # key: outermost gutters
+        self.near: dict[int, list[int]] = defaultdict(list)  # gutter: what runs straight through
         for rail in rails:
             if rail.near:
+                beside = self.near[rail.gutters[0]]
+                beside += [rail.source] * (rail.source not in beside)
                 continue
             lanes = self.lanes[rail.above]
             lanes.setdefault(rail.key, len(lanes))
@@ -84,7 +88,10 @@ class Routes:
     ) -> list[Point]:
         """The curve of a rail, given the right ends of the gutters and the columns' top."""
         if rail.near:
-            middle = (start[0] + end[0]) / 2
+            beside = self.near[rail.gutters[0]]
+            apart = min(TRACK, self.least / (1 + len(beside)))
+            place = beside.index(rail.source) - (len(beside) - 1) / 2
+            middle = (start[0] + end[0]) / 2 + apart * place
             return rounded([start, (middle, start[1]), (middle, end[1]), end])
         if rail.above:
             y = top - 10.0 - BUS * self.lanes[True][rail.key]

@@ -60,6 +60,7 @@ class Template:
     edges: list[tuple[int, int]]
     labels: list[str]  # of the edges
     ports: dict[Port, list[int]]  # the places each serves
+    fans: dict[tuple[Port, int], str]  # what is written on a way from a port that serves several
     direction: str = "up"
     back: set[int] = field(default_factory=set)  # edges that go back in time: they rank nothing
     clusters: list[Cluster] = field(default_factory=list)
@@ -95,5 +96,6 @@ class Placed:
     labels: list[Point | None]
     ports: dict[Port, Point]
     branches: dict[tuple[Port, int], list[Point]]  # between a port and a place it serves
+    fans: dict[tuple[Port, int], Point]  # of what is written on branches
     frames: list[Frame]
     clusters: list[Frame]

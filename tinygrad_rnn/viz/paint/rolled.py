@@ -260,6 +260,7 @@ class _Whole:
             [(s, t) for s, t, _ in self.edges],
             self.labels,
             {},
+            {},
             direction,
             {n for n, (_, _, e) in enumerate(self.edges) if e.delay},
             clusters,

@@ -146,9 +146,10 @@ def _line(
 ) -> Line:
     steps = [grid.columns.columns[grid.slots[k].first].step for k in (w.a, w.b)]
     label, at = _written(grid, w, edges, source, target), points[0]
-    if source[:1] == "j":  # beside the branch
-        (x0, y0), (x1, y1) = points[0], points[-1]
-        at = (x0 + x1) / 2 + 12.0, (y0 + y1) / 2
+    there = grid.shown[w.b]
+    fan = w.into, grid.columns.where[edges[0].target][1]
+    if there and source[:1] == "j" and fan in there.fans:
+        (at,) = grid.moved(w.b, [there.fans[fan]])
     elif here := grid.shown[w.a]:  # above the stretch between the columns
         border = grid.x[w.a] + (here.width if w.out.side > 0 else 0.0)
         level = min(points, key=lambda p: abs(p[0] - border))[1]
