@@ -93,7 +93,7 @@ def _source(t: Template) -> str:
                     "nodesep": f"{t.apart:g}"},
         node_attr={"fontname": FONT, "fontsize": f"{SMALL if t.close else SIZE:g}",
                    "shape": "box", "height": "0.3",
-                   "width": "0.4", "margin": "0.08,0.04" if t.close else "0.05,0.06"},
+                   "width": "0.4", "margin": "0.05,0.04" if t.close else "0.05,0.06"},
         edge_attr={"arrowsize": "0.5", "fontname": FONT, "fontsize": f"{SIZE:g}"},
     )  # fmt: skip
     ports = {port: name for name, port in t.names().items()}
