@@ -28,13 +28,15 @@ def _prepare(inputs: Tensor | Sequence[Tensor]) -> list[Tensor]:
     for k, t in enumerate(tensors):
         if not isinstance(t, Tensor):
             raise GraphError(f"gradcheck: input {k} must be a Tensor, got {type(t).__name__}")
+        leaf = "tg.tensor(x.numpy(), dtype='float64', requires_grad=True)"
         if t.requires_grad and t.dtype != np.float64:
             raise DTypeError(
-                f"gradcheck: input {k} is {t.dtype}; finite differences need float64, use "
-                ".astype('float64') before requires_grad"
+                f"gradcheck: input {k} is {t.dtype}; finite differences need float64, give {leaf}"
             )
         if t.requires_grad and t.node is not None:
-            raise GraphError(f"gradcheck: input {k} must be a leaf, not the result of an op")
+            raise GraphError(
+                f"gradcheck: input {k} must be a leaf, not the result of an op; give {leaf}"
+            )
     if not any(t.requires_grad for t in tensors):
         raise GraphError("gradcheck: no input requires a gradient")
     return tensors

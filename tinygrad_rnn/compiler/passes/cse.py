@@ -9,23 +9,24 @@
 
 from typing import Any
 
-from ..ir import Carry, Loop, Program, Value
+from ..ir import Loop, Operand, Program, Value
 from ..lowering.table import lowering
+from .simplify import substitute
 
 
 def cse(program: Program) -> None:
     """Drop instructions of a loop that repeat an earlier one of the same step."""
+    names: dict[int, Operand] = {}
     for loop in program.loops:
-        _within(loop)
+        _within(loop, names)
+    substitute(program, names)
 
 
-def _within(loop: Loop) -> None:
+def _within(loop: Loop, names: dict[int, Operand]) -> None:
     seen: dict[Any, Value] = {}
-    names: dict[int, Value] = {}
     body = []
     for instr in loop.body:
         inputs = tuple([names.get(id(a), a) if isinstance(a, Value) else a for a in instr.inputs])
-        instr.inputs = inputs
         key = (
             instr.op.name,
             tuple([id(a) if isinstance(a, Value) else (type(a), a) for a in inputs]),
@@ -37,8 +38,3 @@ def _within(loop: Loop) -> None:
             seen[key] = instr.out
             body.append(instr)
     loop.body = body
-    for p in loop.params:
-        if isinstance(p, Carry):
-            p.of = names.get(id(p.of), p.of)
-    for r in loop.results:
-        r.values = tuple([names.get(id(v), v) for v in r.values])

@@ -25,10 +25,10 @@ def simplify(program: Program) -> None:
         other = row.same_as and row.same_as(instr)
         if other is not None:
             names[id(instr.out)] = other
-    _substitute(program, names)
+    substitute(program, names)
 
 
-def _substitute(program: Program, names: dict[int, Operand]) -> None:
+def substitute(program: Program, names: dict[int, Operand]) -> None:
     """Read another value in place of each of `names`."""
 
     def now(a: Any) -> Any:
@@ -52,8 +52,7 @@ def _substitute(program: Program, names: dict[int, Operand]) -> None:
         # what is carried or given out stays a value of the body
         inner = {id(p.out) for p in item.params}
         for r in item.results:
-            if not any(id(now(v)) in inner for v in r.values):
-                r.values = tuple([now(v) for v in r.values])
+            r.values = tuple([v if id(now(v)) in inner else now(v) for v in r.values])
         for p in item.params:
             if isinstance(p, Carry) and id(now(p.of)) not in inner:
                 p.of = now(p.of)
