@@ -59,32 +59,25 @@ class Sweep:
     def run(self, seeds: Iterable[tuple[Any, Any]]) -> None:
         """Sweep from `seeds`, pairs of a Node or leaf and its cotangent.
 
-        One loop, longer than our functions are: a Python call costs 60 ns, and a
-        hundred steps of an LSTM send 2,400 contributions through here.
+        One loop: a Python call costs 60 ns, and a hundred steps of an LSTM send 2,400
+        contributions through here. What is rare is elsewhere.
         """
         for target, g in seeds:
             self.deliver(target, g)
         heap, targets, totals, owned = self.heap, self.targets, self.totals, self.owned
-        pieces, wanted, only, retain = self.pieces, self.wanted, self.only, self.retain
-        arrays, anomaly, ndarray = not self.create_graph, local.now.anomaly, np.ndarray
-        watch = self.watch
+        pieces, wanted, only, watch = self.pieces, self.wanted, self.only, self.watch
+        ndarray, looked_at = np.ndarray, watch is not None or local.now.anomaly
         through = wanted if watch is None else wanted | watch.slices
         while heap:
             key = -heappop(heap)
-            extra = targets[key].extra
-            if extra is not None and "again" in extra:
-                check_intact(targets[key])
-                targets[key].saved[0].take_over(self, targets[key])  # train/segment.py
+            if targets[key].extra is not None and self._runs_again(targets[key]):
                 continue
             node, g = targets.pop(key), totals.pop(key, None)
             if key in pieces:
                 g = self._settle(key, node.shape, g)
             owned.discard(key)
-            if extra is not None:
-                if "hooks" in extra:
-                    g = run_hooks(extra["hooks"], g, self.lift, self.create_graph)
-                if "retain" in extra:
-                    self.retained.append((extra["retain"], g))
+            if node.extra is not None:
+                g = self._hooked(node.extra, g)
             if key in wanted:
                 self.found[key] = g
             if watch is not None:
@@ -92,49 +85,69 @@ class Sweep:
             saved = node.saved
             if saved is FREED or node.versions is not None:
                 check_intact(node)
-            if node.op.variadic or not arrays:
+            if node.op.variadic or self.create_graph:
                 (self._at_once if node.op.selective else self._through)(node, g)
-                if not retain:
-                    node.saved, node.versions = FREED, None
-                continue
-            inputs = node.inputs
-            for k, kernel, names, places, sources, _ in node.plan.steps:
-                p = inputs[k]
+                steps = ()
+            else:
+                steps = node.plan.steps
+            for k, kernel, names, places, sources, _ in steps:
+                p = node.inputs[k]
                 if only is not None and key_of(p) not in only:
                     continue
                 if places is None or names:
-                    values = _reads(sources, node, saved)
-                    c = kernel(g, *values, **{name: node.attrs[name] for name in names})
+                    attrs = {name: node.attrs[name] for name in names}
+                    c = kernel(g, *_reads(sources, node, saved), **attrs)
                 elif not places:
                     c = kernel(g)
                 elif len(places) == 1:
                     c = kernel(g, saved[places[0]])
                 else:
                     c = kernel(g, *[saved[i] for i in places])
-                if anomaly:
-                    _check_finite(node, k, c)
-                if watch is not None:
-                    c = watch.passes(node, k, c)
-                    if c is None:
-                        continue
+                if looked_at:
+                    c = self._looked_at(node, k, c)
                 if c.__class__ is Deferred:
                     self.defer(p, c.op, c.piece, c.key)
                     continue
                 if p.__class__ is Node and c.__class__ is ndarray and c.shape == p.shape:
                     if p.op is index and p.extra is None and p.seq not in through:
+                        # a slice hands on what it gets: no need to wait for its turn
                         self.defer(p.inputs[0], put_slices, (c,), p.attrs["key"])
-                        continue  # a slice hands on what it gets: no need to wait for its turn
+                        continue
                     key = p.seq
                     if key not in targets:  # a first whole array: `deliver` in place
                         targets[key], totals[key] = p, c
                         heappush(heap, -key)
                         continue
+                if c is None:
+                    continue
                 try:
                     self.deliver(p, c)
                 except (ShapeError, AttributeError):
                     raise _misfit(node, k, c) from None
-            if not retain:
+            if not self.retain:
                 node.saved, node.versions = FREED, None
+
+    def _runs_again(self, node: Node) -> bool:
+        """Let what was dropped after the forward pass be recorded anew: train/segment.py."""
+        if "again" not in (node.extra or ()):
+            return False
+        check_intact(node)
+        node.saved[0].take_over(self, node)
+        return True
+
+    def _hooked(self, extra: dict[str, Any], g: Any) -> Any:
+        """The cotangent as the hooks of a node leave it; noted if its tensor is to retain it."""
+        if "hooks" in extra:
+            g = run_hooks(extra["hooks"], g, self.lift, self.create_graph)
+        if "retain" in extra:
+            self.retained.append((extra["retain"], g))
+        return g
+
+    def _looked_at(self, node: Node, place: int, c: Any, k: int | None = None) -> Any:
+        """A contribution to input k, checked and shown to who watches; None if it goes nowhere."""
+        if local.now.anomaly:
+            _check_finite(node, place, c)
+        return c if self.watch is None else self.watch.passes(node, place if k is None else k, c)
 
     def leaves(self) -> list[tuple[Any, Any, bool]]:
         """Each leaf reached, its gradient, and whether nobody else holds it; all handed over."""
@@ -229,18 +242,14 @@ class Sweep:
                 pairs = zip([node.inputs[step.input]], [fn(g, *values, **attrs)], strict=True)
             else:
                 continue
-            place, watch = step.input, self.watch
-            for k, (p, c) in enumerate(pairs, 0 if node.op.variadic else place):
+            for k, (p, c) in enumerate(pairs, 0 if node.op.variadic else step.input):
                 if c is not None and self._wants(p):
-                    if local.now.anomaly:
-                        _check_finite(node, place, c)
-                    if watch is not None:
-                        c = watch.passes(node, k, c)
-                    if c is not None:
-                        try:
+                    c = self._looked_at(node, step.input, c, k)
+                    try:
+                        if c is not None:
                             self.deliver(p, c)
-                        except (ShapeError, AttributeError):
-                            raise _misfit(node, k, c) from None
+                    except (ShapeError, AttributeError):
+                        raise _misfit(node, k, c) from None
 
     def _at_once(self, node: Node, g: Any) -> None:
         """Through an op whose one rule gives the gradients of all inputs that want one."""
