@@ -25,6 +25,7 @@ from tinygrad_rnn import nn, viz
 from tinygrad_rnn.errors import DataError
 from tinygrad_rnn.forecast import table as rolling_table
 from tinygrad_rnn.train import Judgement, RecurrentForecaster, judge_rolling, read_table
+from tinygrad_rnn.train.forecasting.dated import labels
 from tinygrad_rnn.train.forecasting.experiment import (
     Setting,
     Trained,
@@ -33,7 +34,6 @@ from tinygrad_rnn.train.forecasting.experiment import (
     judge,
     train_one,
 )
-from tinygrad_rnn.train.forecasting.table import labels
 
 HERE = Path(__file__).parent
 # chosen by rolling-origin validation on years before the last: examples/choose_defaults.py

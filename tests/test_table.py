@@ -7,7 +7,7 @@ import pytest
 import tinygrad_rnn as tg
 from tinygrad_rnn import train
 from tinygrad_rnn.train.forecasting.cells import inferred, is_number, numbers
-from tinygrad_rnn.train.forecasting.table import frequency, labels
+from tinygrad_rnn.train.forecasting.dated import frequency, labels
 
 MONTHS = "2000-01,1\n2000-02,2\n2000-03,3\n2000-04,4\n"
 

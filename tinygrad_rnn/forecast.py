@@ -19,10 +19,11 @@ import numpy as np
 
 from .errors import CheckpointError, DataError
 from .train.forecasting.cells import pandas
+from .train.forecasting.dated import labels
 from .train.forecasting.panel import panel, tail
 from .train.forecasting.recurrent_forecaster import RecurrentForecaster
 from .train.forecasting.rolling_origins import Judgement, judge_rolling
-from .train.forecasting.table import labels, read_table
+from .train.forecasting.table import read_table
 
 READING = ("date_column", "id_column", "gaps", "separator", "decimal", "date_format", "timezone")
 MODEL: dict[str, type] = {
@@ -40,6 +41,29 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     fit = commands.add_parser(
         "fit", help="learn from a CSV file, be judged, forecast beyond its end"
     )
+    _data_options(fit)
+    _model_options(fit)
+    fit.add_argument("--eager", action="store_true", help="without tg.jit")
+    fit.add_argument(
+        "--resume", action="store_true", help="go on from the checkpoints beside --model"
+    )
+    fit.add_argument(
+        "--model", type=Path, default=Path("forecast.safetensors"), help="file to write"
+    )
+    predict = commands.add_parser("predict", help="forecast with a saved model")
+    predict.add_argument("--model", type=Path, required=True)
+    predict.add_argument(
+        "--data", type=Path, help="CSV of the same columns (default: after what it was fitted to)"
+    )
+    for command in (fit, predict):
+        command.add_argument(
+            "-o", "--out", type=Path, default=Path("future.csv"), help="CSV to write, PNG beside"
+        )
+    return p.parse_args(argv)
+
+
+def _data_options(fit: argparse.ArgumentParser) -> None:
+    """What is in the file, and how it is written."""
     fit.add_argument("data", type=Path, help="CSV file with a header line")
     fit.add_argument(
         "--column", action="append", help="target (default: the last of numbers); again for more"
@@ -60,6 +84,10 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     fit.add_argument(
         "--timezone", help="of dates without one, or to turn those with one into: Europe/Berlin"
     )
+
+
+def _model_options(fit: argparse.ArgumentParser) -> None:
+    """What is forecast, by which net, and how it is judged."""
     fit.add_argument("--horizon", type=int, required=True, help="steps to forecast")
     fit.add_argument("--quantiles", default="0.05,0.25,0.5,0.75,0.95")
     for name, kind in MODEL.items():
@@ -69,23 +97,6 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
         "--step", type=int, help="steps between origins (default: horizon, or 1 if short)"
     )
     fit.add_argument("--refit", action="store_true", help="learn anew at every origin")
-    fit.add_argument("--eager", action="store_true", help="without tg.jit")
-    fit.add_argument(
-        "--resume", action="store_true", help="go on from the checkpoints beside --model"
-    )
-    fit.add_argument(
-        "--model", type=Path, default=Path("forecast.safetensors"), help="file to write"
-    )
-    predict = commands.add_parser("predict", help="forecast with a saved model")
-    predict.add_argument("--model", type=Path, required=True)
-    predict.add_argument(
-        "--data", type=Path, help="CSV of the same columns (default: after what it was fitted to)"
-    )
-    for command in (fit, predict):
-        command.add_argument(
-            "-o", "--out", type=Path, default=Path("future.csv"), help="CSV to write, PNG beside"
-        )
-    return p.parse_args(argv)
 
 
 def read(path: Path, how: dict[str, Any]) -> tuple[Any, Any, Any]:

@@ -71,13 +71,9 @@ def record(_: Variable, op: Op, args: tuple[Any, ...], attrs: dict[str, Any]) ->
                 bit <<= shift
                 continue
         node = a._node
-        if node is not None:
+        if node is not None or a._leaf:
             mask |= bit
-            inputs.append(node)
-        else:
-            if a._leaf:
-                mask |= bit
-            inputs.append(a)
+        inputs.append(a if node is None else node)
         array = a._array
         if array.dtype is not dtype:
             plain = plain and dtype is None

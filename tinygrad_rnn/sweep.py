@@ -85,11 +85,10 @@ class Sweep:
             saved = node.saved
             if saved is FREED or node.versions is not None:
                 check_intact(node)
+            steps = node.plan.steps
             if node.op.variadic or self.create_graph:
                 (self._at_once if node.op.selective else self._through)(node, g)
                 steps = ()
-            else:
-                steps = node.plan.steps
             for k, kernel, names, places, sources, _ in steps:
                 p = node.inputs[k]
                 if only is not None and key_of(p) not in only:

@@ -29,6 +29,7 @@ LANES = _lanes()  # floats in one register
 _INT = ir.IntType(64)
 _FLOAT = ir.FloatType()
 _VECTOR = ir.VectorType(_FLOAT, LANES)
+_ALIGN = ir.IntType(32)(4)
 _VECTORS = 2  # a panel's width in registers
 _INTEGERS = [
     types.uintp, types.int64, types.int64, types.uintp, types.uintp, types.int64, types.int64,
@@ -71,12 +72,31 @@ def _masks(builder: Any, columns: Any) -> list[Any]:
     return [builder.icmp_signed("<", p, limit) for p in places]
 
 
+def _read(builder: Any, tile: list[Any], masks: list[Any] | None) -> list[Any]:
+    """The vectors at the places of a tile, 0 beyond the last column."""
+    if masks is None:
+        return [_load(builder, pointer, _VECTOR) for pointer in tile]
+    rest = ir.Constant(_VECTOR, None)
+    return [
+        _masked(builder, "load", _VECTOR, [pointer, _ALIGN, masks[i % _VECTORS], rest])
+        for i, pointer in enumerate(tile)
+    ]
+
+
+def _write(builder: Any, tile: list[Any], values: list[Any], masks: list[Any] | None) -> None:
+    """Put vectors to the places of a tile, nothing beyond the last column."""
+    for i, (pointer, value) in enumerate(zip(tile, values, strict=True)):
+        if masks is None:
+            builder.store(value, builder.bitcast(pointer, _VECTOR.as_pointer())).align = 4
+        else:
+            to = [value, pointer, _ALIGN, masks[i % _VECTORS]]
+            _masked(builder, "store", ir.VoidType(), to)
+
+
 def _emit(builder: Any, rows: int, args: Any, limit: Any) -> None:
     """Code for C[rows, 2 vectors] += A[rows, k] B[k, 2 vectors], k >= 1; `limit` columns of C."""
     a, across, along, b, c, ldc, k = args
-    masked = limit is not None
-    masks = _masks(builder, limit) if masked else []
-    align, zero = ir.IntType(32)(4), ir.Constant(_VECTOR, None)
+    masks = None if limit is None else _masks(builder, limit)
     fma = cgutils.get_or_insert_function(
         builder.module, ir.FunctionType(_VECTOR, [_VECTOR] * 3), f"llvm.fma.v{LANES}f32"
     )
@@ -87,13 +107,7 @@ def _emit(builder: Any, rows: int, args: Any, limit: Any) -> None:
         for r in range(rows)
         for v in range(_VECTORS)
     ]
-    if masked:
-        start = [
-            _masked(builder, "load", _VECTOR, [p, align, masks[i % _VECTORS], zero])
-            for i, p in enumerate(tile)
-        ]
-    else:
-        start = [_load(builder, pointer, _VECTOR) for pointer in tile]
+    start = _read(builder, tile, masks)
     entry, loop = builder.block, builder.append_basic_block("k")
     done = builder.append_basic_block("done")
     builder.branch(loop)
@@ -118,11 +132,7 @@ def _emit(builder: Any, rows: int, args: Any, limit: Any) -> None:
         total.add_incoming(new, loop)
     builder.cbranch(builder.icmp_signed("<", following, k), loop, done)
     builder.position_at_end(done)
-    for i, (pointer, total) in enumerate(zip(tile, after, strict=True)):
-        if masked:
-            _masked(builder, "store", ir.VoidType(), [total, pointer, align, masks[i % _VECTORS]])
-            continue
-        builder.store(total, builder.bitcast(pointer, _VECTOR.as_pointer())).align = 4
+    _write(builder, tile, after, masks)
 
 
 def _tile(rows: int) -> Any:

@@ -133,9 +133,7 @@ class _SequenceEstimator(BaseEstimator):  # type: ignore[misc]
         )  # fmt: skip
         for _ in run:
             total = 0.0
-            order = generator.permutation(len(targets))
-            # of equal sizes, or two: each size is compiled by itself
-            for rows in np.array_split(order, math.ceil(len(order) / self.batch_size)):
+            for rows in self._batches(len(targets), generator):
                 batch = x[:, rows] if self.augment is None else self.augment(x[:, rows], generator)
                 size = None if lengths is None else constant(lengths[rows])
                 optimizer.zero_grad()
@@ -150,6 +148,11 @@ class _SequenceEstimator(BaseEstimator):  # type: ignore[misc]
         # in float64 what is predicted of a sequence does not hang on its neighbours in the batch
         self.net_ = net.astype(np.float64).eval()
         return self
+
+    def _batches(self, n: int, generator: Generator) -> list[Array]:
+        """Row numbers in a drawn order, of equal sizes, or two: each is compiled by itself."""
+        order = generator.permutation(n)
+        return np.array_split(order, math.ceil(n / self.batch_size))
 
     def _outputs(self, X: Any) -> Array:
         check_is_fitted(self)

@@ -118,43 +118,36 @@ def fit(
     )  # fmt: skip
     try:
         for epoch in loop:
-            model.train()
-            train_loss, norm = _one_epoch(
-                model, train, run, careful, clip_norm, batch_size, generator
-            )
+            order = batches(len(train[0]), batch_size, generator)
+            train_loss, norm = _one_epoch(model, train, order, run, careful, clip_norm)
             schedule.step()
-            val_loss = _validate(model, val, run)
-            loop.log(train_loss=train_loss, val_loss=val_loss, grad_norm=norm)
-            waited = epoch - best.keep(val_loss, epoch)
-            said = [call(epoch, Epoch(train_loss, val_loss, norm)) for call in callbacks]
-            if waited >= patience or True in said:
+            did = Epoch(train_loss, _validate(model, val, run), norm)
+            loop.log(**did._asdict())
+            waited = epoch - best.keep(did.val_loss, epoch)
+            if waited >= patience or True in [call(epoch, did) for call in callbacks]:
                 loop.finish()
     except KeyboardInterrupt:
         interrupted = True
     best.restore()
     model.eval()
     columns = [loop.history.get(name, []) for name in Epoch._fields]
-    return Fit(
-        [Epoch(*e) for e in zip(*columns, strict=True)],
-        best.epoch,
-        interrupted,
-        careful.skipped,
-    )
+    history = [Epoch(*e) for e in zip(*columns, strict=True)]
+    return Fit(history, best.epoch, interrupted, careful.skipped)
 
 
 def _one_epoch(
     model: nn.Module,
     data: tuple[Array, Array],
+    order: Iterator[Array],
     pass_: Pass,
     careful: optim.SkipNonFinite,
     clip_norm: float,
-    batch_size: int,
-    generator: Generator,
 ) -> tuple[float, float]:
     """Mean loss and mean gradient norm of one pass over the data, of what was not skipped."""
+    model.train()
     optimizer = careful.optimizer
     total, n, norms = 0.0, 0, list[float]()
-    for rows in batches(len(data[0]), batch_size, generator):
+    for rows in order:
         optimizer.zero_grad()
         value = pass_(constant(data[0][rows]), constant(data[1][rows]))
         value.backward()

@@ -14,6 +14,7 @@ from ...ops.random import Generator
 from ...recording import constant
 from ...switches import no_grad
 from ...tensors import Tensor
+from ..reader import CELLS
 from ..run import Run
 from .outlook import BASES, Outlook, outlook_loss
 from .panel import One, named
@@ -112,6 +113,25 @@ def rows_of(
         of += [key] * len(first)
         offset += len(one.y)
     return Rows(np.concatenate(parts), np.concatenate(starts), of)
+
+
+def check_options(o: Mapping[str, Any]) -> None:
+    """Raise DataError for options that no forecaster can have."""
+    for name in ("horizon", "season", "lookback", "hidden", "layers", "members", "updates",
+                 "batch_size", "refit", "seed"):  # fmt: skip
+        value, least = o[name], 0 if name in ("refit", "seed") else 1
+        if value is None and name in ("season", "lookback", "updates"):
+            continue
+        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+            raise DataError(f"{name} must be a whole number from {least}, got {value!r}")
+    for name in ("lr", "clip_norm"):
+        if not 0 < o[name] < np.inf:
+            raise DataError(f"{name} must be positive, got {o[name]!r}")
+    qs = o["quantiles"]
+    if not qs or any(not 0 < q < 1 for q in qs) or sorted(set(qs)) != qs:
+        raise DataError(f"quantiles must ascend between 0 and 1, got {qs}")
+    if o["cell"] not in CELLS:
+        raise DataError(f"cell must be one of {', '.join(CELLS)}, got {o['cell']!r}")
 
 
 def net_of(sizes: Sizes, o: Mapping[str, Any], base: str, generator: Generator) -> Outlook:

@@ -8,7 +8,7 @@ import numpy as np
 from ...errors import DataError
 from ...op import Array
 from .cells import pandas
-from .table import frequency
+from .dated import frequency
 
 
 class Form(NamedTuple):

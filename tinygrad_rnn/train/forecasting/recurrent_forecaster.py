@@ -1,7 +1,7 @@
 """A forecaster as a person uses it: fit, predict, quantiles, save and load."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,11 @@ from ...op import Array
 from ...ops.random import Generator
 from ...recording import constant
 from ..checkpoint import load, save
-from ..reader import CELLS
 from .conformal import conformal_margins
 from .fitting import (
     Sizes,
     Way,
+    check_options,
     mean_forecast,
     net_of,
     rows_of,
@@ -90,7 +90,7 @@ class RecurrentForecaster:
             "batch_size": batch_size, "lr": lr, "clip_norm": clip_norm, "refit": refit,
             "seed": seed, "eager": eager,
         }  # fmt: skip
-        _check(self.options)
+        check_options(self.options)
         self.models: list[Outlook] = []
         self.scores: dict[str, float] = {}  # validation error of each way that was tried
         self.settings: dict[str, Any] = {}  # what was saved beside it
@@ -129,22 +129,12 @@ class RecurrentForecaster:
                 for m in members
             ]  # fmt: skip
 
-        ways = ways_of(given, sizes, o["transforms"])
         short = updates if total < o["refit"] else -(-updates // 3)
-        self.scores, tried = {}, dict[Way, list[Outlook]]()
-        for way in ways if len(ways) > 1 else ():
-            tried[way] = nets(way, cut, range(1), short)
-            self.scores[str(way)], _, _ = validated(
-                tried[way], given, scalings_of(given, way.log, cut), sizes, cut
-            )
-        way = min(ways, key=lambda way: self.scores.get(str(way), 0.0))
+        way, first = self._chosen(given, cut, lambda way: nets(way, cut, range(1), short))
         self.log, self.base, self.scalings = *way, scalings_of(given, way.log, cut)
-        first = tried.get(way, []) if short == updates else []
+        first = first if short == updates else []
         self.models = first + nets(way, cut, range(len(first), o["members"]), updates)
-        _, z, truth = validated(self.models, given, self.scalings, sizes, cut)
-        if len(z) < 100:  # too few for margins of each step by itself
-            z, truth = z.reshape(-1, 1, *z.shape[2:]), truth.reshape(-1, 1, *truth.shape[2:])
-        self.margins = conformal_margins(z[..., 1:], truth, o["quantiles"])
+        self.margins = self._margins(given, cut)
         if total < o["refit"]:
             whole = {key: len(one.y) for key, one in given.items()}
             self.scalings = scalings_of(given, way.log, whole)
@@ -152,6 +142,29 @@ class RecurrentForecaster:
         self.many = isinstance(y, Mapping)
         self.last = {key: tail(one, sizes.lookback) for key, one in given.items()}
         return self
+
+    def _chosen(
+        self,
+        given: Mapping[str, One],
+        cut: Mapping[str, int],
+        tried: Callable[[Way], list[Outlook]],
+    ) -> tuple[Way, list[Outlook]]:
+        """The way with the least error after the cut, and the net that was tried for it."""
+        ways, nets = ways_of(given, self.sizes, self.options["transforms"]), {}
+        self.scores = {}
+        for way in ways if len(ways) > 1 else ():
+            nets[way] = tried(way)
+            scalings = scalings_of(given, way.log, cut)
+            self.scores[str(way)], _, _ = validated(nets[way], given, scalings, self.sizes, cut)
+        way = min(ways, key=lambda way: self.scores.get(str(way), 0.0))
+        return way, nets.get(way, [])
+
+    def _margins(self, given: Mapping[str, One], cut: Mapping[str, int]) -> Array:
+        """What makes each band of quantiles cover its share after the cut."""
+        _, z, truth = validated(self.models, given, self.scalings, self.sizes, cut)
+        if len(z) < 100:  # too few for margins of each step by itself
+            z, truth = z.reshape(-1, 1, *z.shape[2:]), truth.reshape(-1, 1, *truth.shape[2:])
+        return conformal_margins(z[..., 1:], truth, self.options["quantiles"])
 
     def predict(self, y: Any = None, past: Any = None, future: Any = None) -> Any:
         """Forecast the mean of the next `horizon` steps, in the form y came in.
@@ -278,22 +291,3 @@ class RecurrentForecaster:
         z[..., 1:] = np.sort(z[..., 1:] + self.margins, axis=-1)  # quantiles may not cross
         targets = scalings[: s.channels[0]]
         return np.stack([scaling.undo(z[:, c]) for c, scaling in enumerate(targets)], 1)
-
-
-def _check(o: Mapping[str, Any]) -> None:
-    """Raise DataError for options that no forecaster can have."""
-    for name in ("horizon", "season", "lookback", "hidden", "layers", "members", "updates",
-                 "batch_size", "refit", "seed"):  # fmt: skip
-        value, least = o[name], 0 if name in ("refit", "seed") else 1
-        if value is None and name in ("season", "lookback", "updates"):
-            continue
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-            raise DataError(f"{name} must be a whole number from {least}, got {value!r}")
-    for name in ("lr", "clip_norm"):
-        if not 0 < o[name] < np.inf:
-            raise DataError(f"{name} must be positive, got {o[name]!r}")
-    qs = o["quantiles"]
-    if not qs or any(not 0 < q < 1 for q in qs) or sorted(set(qs)) != qs:
-        raise DataError(f"quantiles must ascend between 0 and 1, got {qs}")
-    if o["cell"] not in CELLS:
-        raise DataError(f"cell must be one of {', '.join(CELLS)}, got {o['cell']!r}")

@@ -1,6 +1,7 @@
 """A forecaster judged over many origins, beside forecasts that cost nothing."""
 
 import os
+from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,7 +14,7 @@ from ...op import Array
 from .. import metrics
 from .baselines import all_baselines, drift, naive
 from .classic import ETS, MOST, theta
-from .panel import named, panel
+from .panel import One, named, panel
 from .recurrent_forecaster import RecurrentForecaster
 
 
@@ -81,14 +82,44 @@ def judge_rolling(
     >>> judged.best, judged.truth.shape
     ('seasonal naive x growth', (1, 2, 3))
     """
-    if not isinstance(model, RecurrentForecaster):
-        raise DataError(f"judge_rolling: model must be a RecurrentForecaster, got {kind(model)}")
     for what, value in (("origins", origins), ("step", step)):
         if not isinstance(value, int | np.integer) or value < 1:
             raise DataError(f"judge_rolling: {what} must be a whole number from 1, got {value!r}")
-    h, name = model.options["horizon"], model.options["cell"].upper()
-    levels = model.options["quantiles"]
+    if not isinstance(model, RecurrentForecaster):
+        raise DataError(f"judge_rolling: model must be a RecurrentForecaster, got {kind(model)}")
+    h = model.options["horizon"]
     whole = panel(y, past, future, model.options["calendar"])
+    backs = _backs(whole, h, origins, step)
+    truth, means, bands = [], dict[str, list[Any]](), dict[str, list[Any]]()
+    smoothers: dict[Any, ETS] | None = {} if classic else None
+    for i, back in enumerate(tqdm(backs, "origins", leave=False, disable=not progress or None)):
+        before = _cut(y, back)
+        if i == 0 or refit:
+            own = None if folder is None else Path(folder) / f"origin_{i}"
+            shown = progress and not refit
+            model.fit(before, past, future, progress=shown, folder=own, resume=resume)
+        ours, quantiles = (
+            _by_key(f(before, past, future)) for f in (model.predict, model.predict_quantiles)
+        )
+        found = _beside(model, whole, back, ours, quantiles, smoothers)
+        truth.append(found.pop("truth"))
+        for what, cases in found.items():
+            (bands if what.endswith(" q") else means).setdefault(what, []).append(cases)
+    first, season = [one.y[: len(one.y) - backs[0]] for one in whole.values()], model.sizes.season
+    read = classic and any(len(one.y) > MOST for one in whole.values())
+    return Judgement(
+        np.swapaxes(truth, 0, 1),
+        {what: np.swapaxes(y_hat, 0, 1) for what, y_hat in means.items()},
+        {what[:-2]: np.swapaxes(q, 0, 1) for what, q in bands.items()},
+        model.options["quantiles"],
+        np.concatenate([_scales(y, season) for y in first]),
+        -(-h // step),
+        [f"ETS and Theta read the last {MOST:,} values"] if read else [],
+    )
+
+
+def _backs(whole: Mapping[str, One], h: int, origins: int, step: int) -> list[int]:
+    """How many values lie after each origin; DataError for a series that is too short."""
     backs = [h + step * k for k in reversed(range(origins))]
     for key, one in whole.items():
         if len(one.y) <= backs[0]:
@@ -96,50 +127,34 @@ def judge_rolling(
                 f"judge_rolling: {named(key)} has {len(one.y)} values; {origins} origins "
                 f"{step} apart and a horizon of {h} take {backs[0]}"
             )
-    notes = []
-    if any(len(one.y) > MOST for one in whole.values()) and classic:
-        notes.append(f"ETS and Theta read the last {MOST:,} values")
-    truth, means, bands = [], dict[str, list[Any]](), dict[str, list[Any]]()
-    smoothers: dict[Any, ETS] = {}
-    for i, back in enumerate(tqdm(backs, "origins", leave=False, disable=not progress or None)):
-        before = _cut(y, back)
-        if i == 0 or refit:
-            own = None if folder is None else Path(folder) / f"origin_{i}"
-            shown = progress and not refit
-            model.fit(before, past, future, progress=shown, folder=own, resume=resume)
-            season = model.sizes.season
-        ours, quantiles = (
-            _by_key(f(before, past, future)) for f in (model.predict, model.predict_quantiles)
-        )
-        now = dict[str, list[Any]]()
-        for key, one in whole.items():
-            history, n = one.y[: len(one.y) - back], len(one.y) - back
-            forecast = np.reshape(np.asarray(ours[key]), (h, -1))
-            band = np.reshape(np.asarray(quantiles[key]), (h, -1, len(levels)))
-            for c, past_values in enumerate(history.T):
-                now.setdefault("truth", []).append(one.y[n : n + h, c])
-                now.setdefault(name, []).append(forecast[:, c])
-                now.setdefault(f"{name} q", []).append(band[:, c])
-                for what, y_hat in _simple(past_values, h, season).items():
-                    now.setdefault(what, []).append(y_hat)
-                if classic:
-                    smoother = smoothers.setdefault((key, c), ETS(season, levels))
-                    mean, q = smoother(past_values, h)
-                    now.setdefault("ETS", []).append(mean)
-                    now.setdefault("ETS q", []).append(q)
-                    now.setdefault("Theta", []).append(theta(past_values, h, season))
-        truth.append(now.pop("truth"))
-        for what, cases in now.items():
-            (bands if what.endswith(" q") else means).setdefault(what, []).append(cases)
-    return Judgement(
-        np.swapaxes(truth, 0, 1),
-        {what: np.swapaxes(y_hat, 0, 1) for what, y_hat in means.items()},
-        {what[:-2]: np.swapaxes(q, 0, 1) for what, q in bands.items()},
-        levels,
-        np.concatenate([_scales(one.y[: len(one.y) - backs[0]], season) for one in whole.values()]),
-        -(-h // step),
-        notes,
-    )  # fmt: skip
+    return backs
+
+
+def _beside(
+    model: RecurrentForecaster, whole: Mapping[str, One], back: int, ours: Any, quantiles: Any,
+    smoothers: dict[Any, ETS] | None,
+) -> dict[str, list[Any]]:  # fmt: skip
+    """From one origin the truth and all forecasts by name, quantiles by name and " q"."""
+    h, name, levels = (model.options[k] for k in ("horizon", "cell", "quantiles"))
+    name, season = name.upper(), model.sizes.season
+    found = defaultdict[str, list[Any]](list)
+    for key, one in whole.items():
+        n = len(one.y) - back
+        forecast = np.reshape(np.asarray(ours[key]), (h, -1))
+        band = np.reshape(np.asarray(quantiles[key]), (h, -1, len(levels)))
+        for c, history in enumerate(one.y[:n].T):
+            found["truth"].append(one.y[n : n + h, c])
+            found[name].append(forecast[:, c])
+            found[f"{name} q"].append(band[:, c])
+            for what, y_hat in _simple(history, h, season).items():
+                found[what].append(y_hat)
+            if smoothers is not None:
+                smoother = smoothers.setdefault((key, c), ETS(season, levels))
+                mean, q = smoother(history, h)
+                found["ETS"].append(mean)
+                found["ETS q"].append(q)
+                found["Theta"].append(theta(history, h, season))
+    return found
 
 
 def _simple(history: Array, horizon: int, season: int) -> dict[str, Array]:

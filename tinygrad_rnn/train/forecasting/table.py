@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...errors import DataError, kind
-from .cells import EMPTY, dates, inferred, is_number, numbers, pandas
+from .cells import EMPTY, dates, is_number, numbers, pandas
+from .dated import in_order
 
 
 class Table(NamedTuple):
@@ -64,13 +65,7 @@ def read_table(
     >>> frame["sold"].tolist(), frame.index.freqstr
     ([1.5, 2.0, 4.0], 'MS')
     """
-    if not isinstance(path, str | os.PathLike):
-        raise DataError(f"read_table: path must name a CSV file, got {kind(path)}")
-    path = Path(path)
-    if gaps not in ("error", "interpolate"):
-        raise DataError(f"read_table: gaps must be 'error' or 'interpolate', got {gaps!r}")
-    if decimal not in (None, ".", ","):
-        raise DataError(f"read_table: decimal must be '.' or ',', got {decimal!r}")
+    path = _checked(path, gaps, decimal)
     notes: list[str] = []
     rows = _rows(path, separator, notes)
     wanted = [columns] if isinstance(columns, str) else list(columns or ())
@@ -83,15 +78,7 @@ def read_table(
         date_column = _date_column(rows, {*wanted, id_column})
         if date_column is None:
             notes.append("no column of dates; rows are numbered (years: name it, --date-column)")
-    taken = {date_column, id_column}
-    if not wanted:
-        found = [c for c in rows.columns if c not in taken and is_number(rows[c].iloc[0])]
-        if not found:
-            raise DataError(
-                f"{path}: no column of numbers among {', '.join(rows.columns)}; name one "
-                "(--column), or the separator of the cells (--separator)"
-            )
-        wanted = found[-1:]
+    wanted = wanted or [_last_of_numbers(path, rows, {date_column, id_column})]
     y = pandas().DataFrame({c: numbers(str(path), c, rows[c], decimal) for c in wanted})
     parts = {"": rows.index}
     if id_column is not None:
@@ -103,9 +90,31 @@ def read_table(
         if cells is not None:
             assert date_column is not None
             index = dates(where, date_column, cells, date_format, timezone)
-            frame = _in_order(where, frame, index, notes)
+            frame = in_order(where, frame, index, notes)
         frames[key] = _filled(where, frame, future, gaps, notes)
     return Table(frames, notes)
+
+
+def _checked(path: str | Path, gaps: str, decimal: str | None) -> Path:
+    """The path; DataError for options that `read_table` does not have."""
+    if not isinstance(path, str | os.PathLike):
+        raise DataError(f"read_table: path must name a CSV file, got {kind(path)}")
+    if gaps not in ("error", "interpolate"):
+        raise DataError(f"read_table: gaps must be 'error' or 'interpolate', got {gaps!r}")
+    if decimal not in (None, ".", ","):
+        raise DataError(f"read_table: decimal must be '.' or ',', got {decimal!r}")
+    return Path(path)
+
+
+def _last_of_numbers(path: Path, rows: Any, taken: set[str | None]) -> str:
+    """The last column whose first cell is a number."""
+    found = [c for c in rows.columns if c not in taken and is_number(rows[c].iloc[0])]
+    if not found:
+        raise DataError(
+            f"{path}: no column of numbers among {', '.join(rows.columns)}; name one "
+            "(--column), or the separator of the cells (--separator)"
+        )
+    return str(found[-1])
 
 
 def _text(path: Path, notes: list[str]) -> str:
@@ -195,76 +204,6 @@ def _date_column(rows: Any, taken: set[str | None]) -> str | None:
             continue
         return str(name)
     return None
-
-
-def _in_order(where: str, frame: Any, index: Any, notes: list[str]) -> Any:
-    """The frame by its dates, ascending, with a row for each step; rows not there are NaN."""
-    lines, frame = frame.index.to_numpy(), frame.set_axis(index)
-    if len(frame) > 1 and index.is_monotonic_decreasing and index.is_unique:
-        notes.append("the newest row came first; turned round")
-        frame, index, lines = frame[::-1], index[::-1], lines[::-1]
-    steps = np.diff(index.asi8)
-    if (steps <= 0).any():
-        k = int((steps <= 0).argmax())
-        what = "comes a second time" if steps[k] == 0 else f"comes after {index[k]}"
-        raise DataError(
-            f"{where}, line {lines[k + 1]}: {index[k + 1]} {what}; sort the rows, name the column "
-            "that tells several series apart (--id-column), or the --timezone of clocks that "
-            "change"
-        )
-    if len(frame) < 3:
-        return frame
-    freq = frequency(index)
-    pd = pandas()
-    even = None if freq is None else pd.date_range(index[0], index[-1], freq=freq)
-    if even is None or not index.isin(even).all():
-        k = 1 if even is None else int((~index.isin(even)).argmax())
-        raise DataError(
-            f"{where}, line {lines[k]}: {index[k]} is not in even steps"
-            + (f" of {freq}" if freq else "")
-            + "; resample the rows to even steps, or name the --timezone of clocks that change"
-        )
-    return frame.reindex(even)
-
-
-def frequency(index: Any) -> str | None:
-    """The frequency of dates in ascending order, some of which may be missing; None if uneven.
-
-    >>> frequency(pandas().DatetimeIndex(["2000-01-01", "2000-02-01", "2000-03-01", "2000-05-01"]))
-    'MS'
-    """
-    pd = pandas()
-    whole = inferred(index)
-    if whole is not None:
-        return whole
-    # where rows are missing: what most of the stretches of 4, 3 dates say
-    for n in (8, 4, 3):
-        starts: set[int] = set()
-        if len(index) > n:
-            starts = set(np.linspace(0, len(index) - n, 50).astype(int).tolist())
-        found = [inferred(index[k : k + n]) for k in sorted(starts)]
-        known = [f for f in found if f is not None]
-        for freq in sorted(set(known), key=known.count, reverse=True):
-            if index.isin(pd.date_range(index[0], index[-1], freq=freq)).all():
-                return freq
-    return None
-
-
-def labels(index: Any) -> list[str]:
-    """A frame's index as short text: years, months, days or minutes.
-
-    >>> labels(pandas().date_range("2000", periods=2, freq="MS"))
-    ['2000-01', '2000-02']
-    """
-    if not hasattr(index, "strftime"):
-        return [str(k) for k in index]
-    kind = (index.freqstr or "")[:1]
-    how = "%Y-%m-%d %H:%M"
-    if index.tz is not None and str(index.tz) == "UTC":  # hours that no clock of the reader's shows
-        how += "Z"
-    if (index == index.normalize()).all():
-        how = {"Y": "%Y", "A": "%Y", "M": "%Y-%m", "Q": "%Y-%m"}.get(kind, "%Y-%m-%d")
-    return list(index.strftime(how))
 
 
 def _filled(where: str, frame: Any, future: Sequence[str], gaps: str, notes: list[str]) -> Any:
