@@ -67,6 +67,16 @@ def decoder_fed_its_own_state(g: Any) -> Any:
 
 
 @program
+def zeros_of_both_signs(g: Any) -> Any:
+    h, out = g.h0, []
+    for z in [0.0, -0.0, 0.0, 0.0, -0.0, -0.0, 0.0, -0.0]:
+        up, down = tg.copysign(h, 0.0), tg.copysign(h, -0.0)
+        h = tg.tanh(h @ g.W + tg.copysign(g.s0, z) + tg.square(up - down))
+        out.append(h)
+    return tg.stack(out)
+
+
+@program
 def no_grad_in_the_first_steps(g: Any) -> Any:
     h, out = g.h0, []
     for t in range(T):

@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 
 import tinygrad_rnn as tg
+from tests.ir_programs import arrays, computed, value
 from tinygrad_rnn.compiler.instructions import make
 from tinygrad_rnn.compiler.ir import Carry, Instr, Loop, Program, Slice, Value
 from tinygrad_rnn.compiler.lowering.table import lower
 from tinygrad_rnn.compiler.passes.cse import cse
 from tinygrad_rnn.compiler.passes.dce import dce
+from tinygrad_rnn.compiler.passes.expand import expand, expand_early
 from tinygrad_rnn.compiler.passes.fuse import fuse, last_rows
 from tinygrad_rnn.compiler.passes.licm import licm
 from tinygrad_rnn.compiler.passes.merge_products import merge_products, split_concats
@@ -21,10 +23,6 @@ from tinygrad_rnn.compiler.passes.simplify import simplify
 from tinygrad_rnn.compiler.passes.verify import Verifier, VerifyError
 
 T, B, H = 8, 2, 3
-
-
-def value(*shape: int) -> Value:
-    return Value(shape, np.float64)
 
 
 class Cell:
@@ -52,6 +50,15 @@ class Cell:
         self.program.items.append(make(op, inputs, attrs))
         self.program.outputs = [self.program.items[-1].out]  # type: ignore[union-attr]
         return self.program.outputs[0]
+
+    def values(self, rewrite: Any) -> list[str]:
+        """Ops behind the state's once the pass has run; the outputs are what they were."""
+        given = arrays(self.program.inputs)
+        [before] = computed(self.program, given)
+        rewrite(self.program)
+        [after] = computed(self.program, given)
+        assert np.allclose(after, before, rtol=1e-14)
+        return self.ops()[1][4:]
 
     def ops(self) -> tuple[list[str], list[str]]:
         """Names of the ops outside of the loop, and of those of its body."""
@@ -89,6 +96,16 @@ def test_cse_computes_a_value_once() -> None:
     cell.program.outputs = [cell.loop.result("stack", (z,))]
     cse(cell.program)
     assert cell.ops()[1] == ["matmul", "matmul", "add", "tanh", "exp", "mul"]
+
+
+def test_cse_tells_long_arrays_apart() -> None:
+    cell, rows = Cell(), np.zeros(2000, int)
+    others = rows.copy()
+    others[1000] = 1  # where repr writes ...
+    parts = [cell.emit("gather", cell.y, key=(key,)) for key in (rows, others)]
+    cell.program.outputs = [cell.loop.result("total", (cell.emit("sub", *parts),))]
+    cse(cell.program)
+    assert cell.ops()[1][-3:] == ["gather", "gather", "sub"]
 
 
 def test_simplify_names_a_value_once() -> None:
@@ -142,6 +159,35 @@ def test_the_last_state_is_not_cut_out_of_all() -> None:
     simplify(cell.program)
     dce(cell.program)
     assert [r.kind for r in cell.loop.results] == ["final"]
+
+
+def test_ops_are_written_in_those_that_have_code() -> None:
+    cell = Cell()
+    z = cell.emit("softmax", cell.emit("silu", cell.y), axis=0)
+    cell.program.outputs = [cell.loop.result("stack", (z,))]
+    assert cell.values(expand) == ["sigmoid", "mul", "max", "sub", "exp", "sum", "div"]
+
+
+def test_rows_have_a_kernel_of_their_own() -> None:
+    cell = Cell()
+    z = cell.emit("softmax", cell.y, axis=1)
+    cell.program.outputs = [cell.loop.result("stack", (z,))]
+    assert cell.values(expand) == ["softmax"]
+
+
+def test_what_has_no_gradient_rule_of_use_goes_before_it_is_asked() -> None:
+    cell = Cell()
+    row = cell.emit("index", cell.y, key=(0, None))
+    z = cell.emit("softmax", cell.emit("stack", row, row, axis=0), axis=0)
+    cell.program.outputs = [cell.loop.result("stack", (z,))]
+    assert cell.values(expand_early) == [
+        "index",
+        "reshape",
+        "reshape",
+        "reshape",
+        "concat",
+        "softmax",
+    ]
 
 
 def read_too_early(cell: Cell) -> None:

@@ -19,7 +19,7 @@ runs backwards (`reverse`) goes through the same t from the last to the first.
 """
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -53,9 +53,26 @@ class Value:
 Operand = Value | int | float | bool
 
 
-def same(a: Operand | None, b: Operand | None) -> bool:
-    """Whether two operands are one value or equal numbers."""
-    return a is b or (not isinstance(a, Value) and not isinstance(b, Value) and a == b)
+def frozen(attr: Any) -> Hashable:
+    """What two attributes that mean the same have in common: an array is only itself."""
+    if isinstance(attr, slice):
+        return ("slice", attr.start, attr.stop, attr.step)
+    if isinstance(attr, list | tuple):
+        return tuple([frozen(a) for a in attr])
+    if isinstance(attr, dict):
+        return tuple([(name, frozen(attr[name])) for name in sorted(attr)])
+    if isinstance(attr, float):
+        return ("float", attr.hex())  # -0.0 is not 0.0
+    try:
+        hash(attr)
+    except TypeError:
+        return id(attr)
+    return type(attr), attr
+
+
+def identity(a: Operand | None) -> Hashable:
+    """What two operands have in common if they are one value or one number."""
+    return id(a) if isinstance(a, Value) else frozen(a)
 
 
 @dataclass(eq=False, slots=True)

@@ -29,6 +29,7 @@ class Number(NamedTuple):
     """Operand: a Python number."""
 
     value: Any
+    sign: float = 1.0  # 0.0 equals -0.0 and is another number
 
 
 class Place(NamedTuple):

@@ -11,7 +11,7 @@ An initial value lies in the memory of what is carried, just before its first st
 from typing import Any
 
 from ..instructions import make
-from ..ir import Carry, Loop, Program, Value, same
+from ..ir import Carry, Loop, Program, Value, identity
 
 
 def separate_carries(program: Program) -> None:
@@ -28,7 +28,7 @@ def _separate(loop: Loop) -> None:
         rows = {k - len(first): a for k, a in enumerate(first)}
         known = firsts.setdefault(id(v), [(v, {})] if id(v) in made else [])
         for own, taken in known:
-            if all(same(taken.get(row, a), a) for row, a in rows.items()):
+            if all(identity(taken.get(row, a)) == identity(a) for row, a in rows.items()):
                 taken.update(rows)
                 return own
         copy = make("astype", (v,), {"dtype": v.dtype})

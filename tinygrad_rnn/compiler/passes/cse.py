@@ -9,7 +9,7 @@
 
 from typing import Any
 
-from ..ir import Loop, Operand, Program, Value
+from ..ir import Loop, Operand, Program, Value, frozen, identity
 from ..lowering.table import lowering
 from .simplify import substitute
 
@@ -29,8 +29,8 @@ def _within(loop: Loop, names: dict[int, Operand]) -> None:
         inputs = tuple([names.get(id(a), a) if isinstance(a, Value) else a for a in instr.inputs])
         key = (
             instr.op.name,
-            tuple([id(a) if isinstance(a, Value) else (type(a), a) for a in inputs]),
-            repr(sorted(instr.attrs.items())),
+            tuple(map(identity, inputs)),
+            frozen(instr.attrs),
         )
         if key in seen and not lowering(instr.op).numbers_draws:
             names[id(instr.out)] = seen[key]

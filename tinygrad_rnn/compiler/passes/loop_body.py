@@ -6,7 +6,7 @@ from ... import rolling
 from ...op import OPS
 from ...ops.random import Generator
 from ..inference import number_dtype
-from ..ir import Carry, Instr, Loop, Operand, Slice, Value
+from ..ir import Carry, Instr, Loop, Operand, Slice, Value, identity
 from ..lowering.table import lowering
 from .moving import moved, moves
 
@@ -45,7 +45,7 @@ class LoopBody:
         if isinstance(kind, rolling.Back):
             of = self.outs[kind.place]
             first = tuple([self._outer(o) for o in kind.first])
-            key = ("back", kind.place, kind.delay, tuple(map(_identity, first)))
+            key = ("back", kind.place, kind.delay, tuple(map(identity, first)))
             if key not in self.params:
                 self.params[key] = out = Value(of.shape, of.dtype)
                 self.loop.params.append(Carry(out, of, kind.delay, first))
@@ -106,7 +106,3 @@ class LoopBody:
             if lowering(instr.op).numbers_draws:
                 key = (next(drawn),)
                 self.loop.body[k] = Instr(OPS["index"], (row,), {"key": key}, instr.out)
-
-
-def _identity(a: Any) -> Any:
-    return id(a) if isinstance(a, Value) else a

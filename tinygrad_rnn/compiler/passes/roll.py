@@ -8,12 +8,13 @@
 """
 
 from collections.abc import Hashable
+from math import copysign
 from typing import Any
 
 from ... import rolling
 from ...op import OPS
 from ..instructions import make
-from ..ir import Carry, Instr, Loop, Program, Value
+from ..ir import Carry, Instr, Loop, Program, Value, frozen
 from ..lowering.table import lowering, weighing
 from ..series import Series
 from .loop_body import LoopBody
@@ -22,23 +23,10 @@ from .moving import moves, split_key
 SHORTEST = 3  # steps that are worth a loop
 
 
-def _frozen(value: Any) -> Hashable:
-    """A hashable stand-in for an attribute."""
-    if isinstance(value, slice):
-        return ("slice", value.start, value.stop, value.step)
-    if isinstance(value, list | tuple):
-        return tuple(_frozen(v) for v in value)
-    try:
-        hash(value)
-    except TypeError:
-        return id(value)
-    return value
-
-
 def _split_key(instr: Instr) -> tuple[Hashable, tuple[rolling.Operand, ...]]:
     """Attributes that must be equal from step to step, and the places in a key that may move."""
     if not lowering(instr.op).slices:
-        return _frozen(tuple(sorted(instr.attrs.items()))), ()
+        return frozen(instr.attrs), ()
     return split_key(instr.attrs["key"], instr.inputs[0].shape)  # type: ignore[union-attr]
 
 
@@ -68,7 +56,7 @@ def calls_of(instrs: list[Instr]) -> list[rolling.Call]:
                 operands.append(known.get(id(a)) or known.setdefault(id(a), _operand(a, numbers)))
                 kinds += a.shape, a.dtype
             else:
-                operands.append(rolling.Number(a))
+                operands.append(rolling.Number(a, copysign(1, a) if type(a) is float else 1.0))
                 # a number may stand where later steps have a scalar: total = 0
                 kinds += ((), instr.out.dtype) if instr.op.pointwise else ("number", None)
         if instr.attrs:

@@ -12,7 +12,7 @@ from ...errors import CompilerWarning, ShapeError
 from ...kernels import ground
 from ...op import Array
 from ..codegen import Kernel
-from ..ir import Carry, Result, Value, same
+from ..ir import Carry, Result, Value, identity
 from ..lowering.sharding import PARTIAL
 from . import cache, interpret
 from .interpret import Values
@@ -67,8 +67,8 @@ class Runner:
             for k, a in enumerate(first):
                 row = self._row(v, k - delay)  # -1 is just before the first step
                 place = argument + HEAD, row
-                assert same(found.get(place, a), a), "a carry with two different initial values"
-                found[place] = a
+                known = identity(found.setdefault(place, a))
+                assert known == identity(a), "a carry with two different initial values"
         return [(argument, row, a) for (argument, row), a in found.items()]
 
     def _row(self, v: Value, executed: int) -> int:
