@@ -20,6 +20,7 @@ from tinygrad_rnn.compiler.passes.licm import licm
 from tinygrad_rnn.compiler.passes.merge_products import merge_products, split_concats
 from tinygrad_rnn.compiler.passes.pipeline import optimize
 from tinygrad_rnn.compiler.passes.simplify import simplify
+from tinygrad_rnn.compiler.passes.structure import structure
 from tinygrad_rnn.compiler.passes.verify import Verifier, VerifyError
 
 T, B, H = 8, 2, 3
@@ -28,7 +29,7 @@ T, B, H = 8, 2, 3
 class Cell:
     """h = tanh(x[t] @ U + h @ W) over T steps, its states stacked; parts to be broken or added to."""
 
-    def __init__(self) -> None:
+    def __init__(self, T: int = T, B: int = B) -> None:
         self.x, self.U, self.W, self.h0 = value(T, B, H), value(H, H), value(H, H), value(B, H)
         self.loop = Loop(T)
         self.x_t, self.h = value(B, H), value(B, H)
@@ -320,6 +321,68 @@ def test_a_pass_that_breaks_the_program_is_named(monkeypatch: pytest.MonkeyPatch
     )
     with pytest.raises(VerifyError, match="after wrong: add reads"):
         optimize(Cell().program)
+
+
+def test_a_pass_that_breaks_on_two_equal_sizes_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other lengths are not verified again; sizes that are equal, or 1, where they were not are."""
+
+    def wrong(program: Program) -> None:
+        loop = program.loops[0]
+        if loop.count == loop.body[0].out.shape[0]:
+            loop.body.pop(0)
+
+    passes = "tinygrad_rnn.compiler.passes.pipeline.BEFORE_DIFFERENTIATION"
+    monkeypatch.setattr(passes, (wrong,))
+    checks: list[str] = []
+    monkeypatch.setattr(
+        Verifier,
+        "check",
+        lambda self, program, after="", check=Verifier.check: (
+            checks.append(after),
+            check(self, program, after),
+        ),
+    )
+    for steps in (8, 9, 50):
+        optimize(Cell(steps).program)
+    assert checks == ["", "wrong"]
+    optimize(Cell(8, 1).program)
+    assert len(checks) == 4
+    with pytest.raises(VerifyError, match="after wrong: add reads"):
+        optimize(Cell(9, 9).program)
+
+
+FACTS: dict[str, Any] = {
+    "an op": lambda c: setattr(c.loop.body[3], "op", tg.op.OPS["exp"]),
+    "an operand": lambda c: setattr(c.loop.body[1], "inputs", (c.h, c.U)),
+    "an attribute": lambda c: c.after("sum", c.states, axis=0, keepdims=False),
+    "its value": lambda c: c.after("sum", c.states, axis=2, keepdims=False),
+    "a number": lambda c: c.after("mul", c.states, 2.0),
+    "a dtype": lambda c: setattr(c.x, "dtype", np.dtype(np.float32)),
+    "a need of gradients": lambda c: setattr(c.U, "needs", True),
+    "a size of 1": lambda c: setattr(c.x, "shape", (T, 1, H)),
+    "an axis": lambda c: setattr(c.x, "shape", (T, B, H, H)),
+    "a direction": lambda c: setattr(c.loop, "reverse", True),
+    "a start": lambda c: setattr(c.slice, "start", 1),
+    "a stride": lambda c: setattr(c.slice, "stride", -1),
+    "a carry": lambda c: setattr(c.carry, "of", c.a),
+    "a delay": lambda c: setattr(c.carry, "delay", 2),
+    "a first state": lambda c: setattr(c.carry, "first", (None,)),
+    "a result": lambda c: c.loop.result("final", (c.y,)),
+    "its lag": lambda c: setattr(c.loop.results[0], "lag", 1),
+    "an output": lambda c: setattr(c.program, "outputs", [c.x]),
+    "an input": lambda c: c.program.inputs.append(value(B, H)),
+}
+
+
+def test_a_structure_tells_all_but_sizes() -> None:
+    found = {structure(Cell().program): ""}
+    for fact, change in FACTS.items():
+        cell = Cell()
+        change(cell)
+        key = structure(cell.program)
+        assert key not in found, (fact, found[key])
+        found[key] = fact
+    assert structure(Cell(9, 5).program) == structure(Cell().program)
 
 
 def test_the_compiler_asks_for_no_op_by_name() -> None:

@@ -1,10 +1,12 @@
 """The order of the passes, each from a well-formed program to one that computes the same.
 
 A pass rewrites the program in place and returns nothing, or what it did, in words for
-`explain()`. The verifier runs after each.
+`explain()`. The verifier runs after each, for every structure of programs once: it checks
+passes, and sentences of ever new lengths are rewritten alike (2.7 ms of a recording's 25).
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from typing import Any
 
 from ..ir import Program
 from ..needs import propagate_needs
@@ -18,6 +20,7 @@ from .fuse import fuse, last_rows
 from .licm import hoist_transposed, licm
 from .merge_products import merge_products, split_concats
 from .simplify import simplify
+from .structure import structure
 from .verify import Verifier
 
 Pass = Callable[[Program], list[str] | None]
@@ -61,10 +64,21 @@ def legalize(program: Program) -> None:
     _run(program, BEFORE_CODE)
 
 
-def _run(program: Program, passes: Iterable[Pass]) -> list[str]:
-    verifier, notes = Verifier(), list[str]()
-    verifier.check(program)
+_checked: dict[Any, None] = {}  # passes with structures of programs: rewritten, and found good
+MOST = 1000  # of these that are remembered
+
+
+def _run(program: Program, passes: tuple[Pass, ...]) -> list[str]:
+    key = passes, structure(program)
+    verifier, notes = None if key in _checked else Verifier(), list[str]()
+    if verifier:
+        verifier.check(program)
     for rewrite in passes:
         notes += rewrite(program) or []
-        verifier.check(program, rewrite.__name__)
+        if verifier:
+            verifier.check(program, rewrite.__name__)
+    _checked.pop(key, None)
+    _checked[key] = None  # last: it was used last
+    for old in list(_checked)[:-MOST]:
+        _checked.pop(old, None)
     return notes
