@@ -21,6 +21,29 @@ def both_products(a, W, panels, y, b, columns, strip, W_bar):
 
 
 @jit(cache=False)
+def thin_product(a, b, y):
+    products.add_thin(a, b, y)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("m", "k", "n"), [
+    (1, 1, 1), (14, 64, 1), (1, 64, 14), (14, 1, 64), (3, 0, 1), (0, 5, 1), (1, 5, 0),
+])  # fmt: skip
+def test_products_with_a_single_row_or_column(m, k, n, dtype):
+    """y += a b, also of columns that do not lie side by side."""
+    linked.define([np.dtype(dtype)])
+    rng = np.random.default_rng(0)
+    a = rng.standard_normal((m, k + 2)).astype(dtype)[:, 1 : k + 1]
+    for gap in (0, 3):
+        b = rng.standard_normal((k, n + gap)).astype(dtype)[:, :n]
+        y = np.ones((m, n + gap), dtype)
+        thin_product(a, b, y[:, :n])
+        near = {"rtol": 0, "atol": (1e-6 if dtype == np.float32 else 1e-14) * max(k, 8)}
+        np.testing.assert_allclose(y[:, :n], 1 + a.astype(float) @ b.astype(float), **near)
+        assert (y[:, n:] == 1).all()
+
+
+@jit(cache=False)
 def turned_product(a, W, panels, y):
     products.pack(W, True, panels)
     products.add_product(a, panels, y)

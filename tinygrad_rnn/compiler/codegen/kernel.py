@@ -11,7 +11,7 @@ from tinygrad_rnn.kernels import rows, scalar
 from tinygrad_rnn.kernels.flags import jit
 from tinygrad_rnn.kernels.philox import keeps
 from tinygrad_rnn.kernels.products import (
-    add_product, add_rows, add_transposed, copy_rows, pack, row_sum, set_rows, set_value)
+    add_product, add_rows, add_thin, add_transposed, copy_rows, pack, row_sum, set_rows, set_value)
 from tinygrad_rnn.kernels.scalar import maths as math
 from tinygrad_rnn.kernels.scatter import place, place_from_start
 from tinygrad_rnn.kernels.tiles import free_hand

@@ -114,14 +114,16 @@ class Products:
 
     def _batched(self, a: Value, b: Value, out: Value) -> list[str]:
         """Products of two stacks of matrices, one after the other; a stack of one serves all."""
+        left, right = ("i" if v.shape[0] == out.shape[0] else "0" for v in (a, b))
+        factor, weight = f"at({self.code.view(a)}, {left})", f"at({self.code.view(b)}, {right})"
+        target = f"at({self.code.view(out)}, i)"
+        each = f"for i in range({self.code.size(out, 0)}):"
+        if 1 in (*out.shape[1:], b.shape[1]):
+            return [each, f"    add_thin({factor}, {weight}, {target})"]
         shape = panel_shape(b.shape[1], b.shape[2], b.dtype)
         packed = f"A{self.plan.argument(Argument('scratch', shape, b.dtype))}"
-        left, right = ("i" if v.shape[0] == out.shape[0] else "0" for v in (a, b))
-        pack = f"pack(at({self.code.view(b)}, {right}), False, {packed})"
-        add = (
-            f"add_product(at({self.code.view(a)}, {left}), {packed}, at({self.code.view(out)}, i))"
-        )
-        each = f"for i in range({self.code.size(out, 0)}):"
+        pack = f"pack({weight}, False, {packed})"
+        add = f"add_product({factor}, {packed}, {target})"
         if right == "0":
             return [pack, each, f"    {add}"]
         return [each, f"    {pack}", f"    {add}"]
