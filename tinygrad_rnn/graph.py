@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from .conversion import supported
-from .errors import DTypeError, GraphError
+from .errors import AnomalyError, DTypeError, GraphError, kind
 from .op import Array, Op, Traced, local
-from .rules import Plan
+from .rules import Deferred, Plan
 
 FREED: tuple[Any, ...] = ("freed",)  # stands where a node's saved values were
 count = itertools.count(1).__next__  # sequence numbers; atomic under the interpreter's lock
@@ -167,6 +167,41 @@ def check_intact(node: Node) -> None:
                 " was changed in place after the forward pass; call backward() before the "
                 "optimiser's step or assign_()"
             )
+
+
+def reads(sources: Iterable[tuple[str, int]], node: Node, saved: Any) -> list[Any]:
+    """What a gradient rule asks for: saved values, and shapes and dtypes of inputs."""
+    values: list[Any] = []
+    for what, i in sources:
+        if what == "saved":
+            values.append(saved[i])
+        elif node.op.variadic:
+            values.append(tuple([getattr(p, what) for p in node.inputs]))
+        else:
+            values.append(getattr(node.inputs[i], what))
+    return values
+
+
+def check_finite(node: Node, k: int, c: Any) -> None:
+    """Raise AnomalyError unless what the rule of a node gives its input k is finite."""
+    parts = c.piece if isinstance(c, Deferred) else (c,)
+    for part in parts:
+        values: Array = part if isinstance(part, np.ndarray) else part.numpy()
+        if not np.isfinite(values).all():
+            raise AnomalyError(
+                f"detect_anomaly: the backward pass of {node.op.name}{node.place()} gives input "
+                f"{node.op.inputs[k]!r} a gradient that is not finite"
+            )
+
+
+def misfit(node: Node, k: int, c: Any) -> GraphError:
+    """The error for what the rule of a node gave its input k, which does not fit there."""
+    name = node.op.inputs[0 if node.op.variadic else k]
+    found = f"shape {c.shape}" if hasattr(c, "shape") else kind(c)
+    return GraphError(
+        f"backward: the gradient rule of {node.op.name} for {name} must give an array that {name}, "
+        f"of shape {node.inputs[k].shape}, broadcasts to; it gave {found}"
+    )
 
 
 def leading_to(roots: Iterable[Any], targets: set[int], since: int = 0) -> set[int]:

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from .errors import AnomalyError, GraphError, ShapeError, kind
-from .graph import FREED, Node, check_intact, key_of
+from .errors import ShapeError
+from .graph import FREED, Node, check_finite, check_intact, key_of, misfit, reads
 from .hooks import run_hooks
-from .op import Array, Op, local
+from .op import Op, local
 from .ops.indexing import index, put_slices
 from .ops.shape import sum_to
 from .rules import Deferred
@@ -95,7 +95,7 @@ class Sweep:
                     continue
                 if places is None or names:
                     attrs = {name: node.attrs[name] for name in names}
-                    c = kernel(g, *_reads(sources, node, saved), **attrs)
+                    c = kernel(g, *reads(sources, node, saved), **attrs)
                 elif not places:
                     c = kernel(g)
                 elif len(places) == 1:
@@ -122,7 +122,7 @@ class Sweep:
                 try:
                     self.deliver(p, c)
                 except (ShapeError, AttributeError):
-                    raise _misfit(node, k, c) from None
+                    raise misfit(node, k, c) from None
             if not self.retain:
                 node.saved, node.versions = FREED, None
 
@@ -145,7 +145,7 @@ class Sweep:
     def _looked_at(self, node: Node, place: int, c: Any, k: int | None = None) -> Any:
         """A contribution to input k, checked and shown to who watches; None if it goes nowhere."""
         if local.now.anomaly:
-            _check_finite(node, place, c)
+            check_finite(node, place, c)
         return c if self.watch is None else self.watch.passes(node, place if k is None else k, c)
 
     def leaves(self) -> list[tuple[Any, Any, bool]]:
@@ -232,7 +232,7 @@ class Sweep:
         """Send a cotangent on to a node's inputs: many-input ops, and all ops with a graph."""
         saved = self._lifted(node) if self.create_graph else node.saved
         for step in node.plan.steps:
-            values = _reads(step.sources, node, saved)
+            values = reads(step.sources, node, saved)
             attrs = {name: node.attrs[name] for name in step.attrs}
             fn = step.fn if self.create_graph else step.kernel
             if node.op.variadic:
@@ -248,12 +248,12 @@ class Sweep:
                         if c is not None:
                             self.deliver(p, c)
                     except (ShapeError, AttributeError):
-                        raise _misfit(node, k, c) from None
+                        raise misfit(node, k, c) from None
 
     def _at_once(self, node: Node, g: Any) -> None:
         """Through an op whose one rule gives the gradients of all inputs that want one."""
         (step,) = node.plan.steps
-        values = _reads(step.sources, node, node.saved)
+        values = reads(step.sources, node, node.saved)
         fn = step.fn if self.create_graph else step.kernel
         if self.only is None:  # a node is there since a gradient is wanted
             wanted = [p.__class__ is Node or p._leaf for p in node.inputs]
@@ -265,7 +265,7 @@ class Sweep:
             if c is None:
                 continue
             if anomaly:
-                _check_finite(node, step.input, c)
+                check_finite(node, step.input, c)
             key = -id(p)
             if p.__class__ is Node or key in targets:
                 self.deliver(p, c)
@@ -291,36 +291,3 @@ class Sweep:
             else:
                 values.append(self.lift(v, node.inputs[i]))
         return tuple(values)
-
-
-def _misfit(node: Node, k: int, c: Any) -> GraphError:
-    name = node.op.inputs[0 if node.op.variadic else k]
-    found = f"shape {c.shape}" if hasattr(c, "shape") else kind(c)
-    return GraphError(
-        f"backward: the gradient rule of {node.op.name} for {name} must give an array that {name}, "
-        f"of shape {node.inputs[k].shape}, broadcasts to; it gave {found}"
-    )
-
-
-def _reads(sources: Iterable[tuple[str, int]], node: Node, saved: Any) -> list[Any]:
-    """What a rule asks for: saved values, and shapes and dtypes of inputs."""
-    values: list[Any] = []
-    for what, i in sources:
-        if what == "saved":
-            values.append(saved[i])
-        elif node.op.variadic:
-            values.append(tuple([getattr(p, what) for p in node.inputs]))
-        else:
-            values.append(getattr(node.inputs[i], what))
-    return values
-
-
-def _check_finite(node: Node, k: int, c: Any) -> None:
-    parts = c.piece if isinstance(c, Deferred) else (c,)
-    for part in parts:
-        values: Array = part if isinstance(part, np.ndarray) else part.numpy()
-        if not np.isfinite(values).all():
-            raise AnomalyError(
-                f"detect_anomaly: the backward pass of {node.op.name}{node.place()} gives input "
-                f"{node.op.inputs[k]!r} a gradient that is not finite"
-            )

@@ -1,28 +1,21 @@
 """The Tensor: an array, and the node of the graph that made it."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from . import ops
 from .autodiff import backward
-from .conversion import index_key, supported, to_array
+from .conversion import supported, to_array
 from .errors import DTypeError, GraphError, ShapeError
 from .hooks import register_hook, retain_grad
 from .kernels import gemm
-from .op import Op, local
-from .reading import Readable
+from .op import Op
 from .recording import constant, record, record_each, results
+from .slicing import Sliceable
 
 _F32, _F64 = np.dtype(np.float32), np.dtype(np.float64)
-
-
-class _Step:
-    """The time step that one loop over a Tensor has reached."""
-
-    __slots__ = ("t",)
-    t: int | None
 
 
 _NO_ATTRS: dict[str, Any] = {}  # shared: an op without attributes needs no dict of its own
@@ -67,7 +60,7 @@ def _several(function: Any) -> Callable[..., "Sequence[Tensor]"]:
 
 
 @results
-class Tensor(Readable):
+class Tensor(Sliceable):
     """An array that remembers how it was computed, so that gradients can flow back.
 
     Made by `tinygrad_rnn.tensor` and by ops; the array itself is private.
@@ -122,55 +115,6 @@ class Tensor(Readable):
         gemm.forget(self._array)
 
     register_hook, retain_grad = register_hook, retain_grad
-
-    # indexing -----------------------------------------------------------------
-
-    def __getitem__(self, key: Any) -> "Tensor":
-        parts = key if isinstance(key, tuple) else (key,)
-        key = parts if key is None else key  # a gradient without a key is not that of a slice
-        basic = plain = True
-        for part in parts:
-            if part.__class__ is int or part.__class__ is slice or part is None or part is Ellipsis:
-                continue
-            basic, plain = basic and isinstance(part, np.integer), False
-        if basic:
-            if not plain:
-                key = tuple([int(p) if isinstance(p, np.integer) else p for p in parts])
-            return ops.index.apply((self,), {"key": key})
-        recorder = local.now.recorder
-        if recorder is not None:
-            picked: Tensor = recorder.pick(self, index_key(parts))
-            return picked
-        key = [part.numpy() if isinstance(part, Tensor) else part for part in index_key(parts)]
-        return ops.gather(self, key=tuple(key))
-
-    def __setitem__(self, key: Any, value: Any) -> None:
-        raise GraphError(
-            "x[...] = value would change a tensor that the graph may have saved; "
-            "build the new one with tg.where, tg.concat or tg.stack"
-        )
-
-    def __iter__(self) -> Iterator["Tensor"]:
-        return self._steps(range(len(self)))
-
-    def __reversed__(self) -> Iterator["Tensor"]:
-        return self._steps(range(len(self) - 1, -1, -1))
-
-    def _steps(self, order: range) -> Iterator["Tensor"]:
-        """Slices of the first axis; nodes made meanwhile are stamped with the step."""
-        now, own = local.now, _Step()
-        steps = now.steps  # those of a recording, which may be over when the loop is given up
-        steps.append(own)  # loops may nest, and zip() runs several side by side
-        try:
-            for t in order:
-                own.t = t
-                if not now.step_held:
-                    now.stamp = (t, now.stamp[1])
-                yield self[t]
-        finally:
-            steps.remove(own)
-            if steps is now.steps and not now.step_held:
-                now.stamp = (now.steps[-1].t if now.steps else None, now.stamp[1])
 
     # operators ----------------------------------------------------------------
 

@@ -32,6 +32,7 @@ FLOORS = {
     "recording": 6,
     "reading": 6,
     "autodiff": 7,
+    "slicing": 7,
     "tensors": 8,
     "creation": 9,
     "nn": 10,

@@ -9,6 +9,7 @@ from . import (
     bits,
     clipping,
     contract,
+    diagonals,
     elementwise,
     indexing,
     joining,
@@ -16,6 +17,7 @@ from . import (
     logic,
     names,
     pointwise,
+    powers,
     random,
     reduce,
     rounding,
@@ -30,6 +32,7 @@ from .arrange import *
 from .bits import *
 from .clipping import *
 from .contract import *
+from .diagonals import *
 from .elementwise import *
 from .indexing import *
 from .indexing import gather as gather, index as index  # what x[key] is
@@ -39,6 +42,7 @@ from .linalg import sum_of_products as sum_of_products  # the sweep's, for share
 from .logic import *
 from .names import *
 from .pointwise import *
+from .powers import *
 from .random import *
 from .reduce import *
 from .rounding import *
@@ -55,6 +59,7 @@ __all__ += arrange.__all__
 __all__ += bits.__all__
 __all__ += clipping.__all__
 __all__ += contract.__all__
+__all__ += diagonals.__all__
 __all__ += elementwise.__all__
 __all__ += indexing.__all__
 __all__ += joining.__all__
@@ -62,6 +67,7 @@ __all__ += linalg.__all__
 __all__ += logic.__all__
 __all__ += names.__all__
 __all__ += pointwise.__all__
+__all__ += powers.__all__
 __all__ += random.__all__
 __all__ += reduce.__all__
 __all__ += rounding.__all__

@@ -8,7 +8,8 @@ import numpy as np
 from ..kernels import pointwise as kernels, scalar
 from ..op import pointwise
 from .logic import where
-from .pointwise import abs, exp, log1p, maximum
+from .pointwise import abs, maximum
+from .powers import exp, log1p
 
 __all__ = ["erf", "gelu", "logaddexp", "relu", "sigmoid", "silu", "softplus"]
 

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import ShapeError
-from .arrange import Axes, diagonal, each_axis, moveaxis
+from .arrange import Axes, each_axis, moveaxis
+from .diagonals import diagonal
 from .indexing import unstack
 from .linalg import matmul
 from .logic import astype

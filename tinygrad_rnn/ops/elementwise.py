@@ -7,7 +7,8 @@ from typing import Any
 from ..errors import ShapeError
 from .activations import logaddexp
 from .logic import isnan, where
-from .pointwise import abs, div, maximum, minimum, mul, pow
+from .pointwise import abs, div, maximum, minimum, mul
+from .powers import pow
 from .trigonometry import sin
 
 __all__ = [

@@ -2,7 +2,8 @@
 
 from ..op import pointwise
 from .logic import where
-from .pointwise import log, log1p, maximum
+from .pointwise import maximum
+from .powers import log, log1p
 
 
 @pointwise(floats=True)

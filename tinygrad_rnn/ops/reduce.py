@@ -13,7 +13,7 @@ from ..kernels import rows
 from ..op import Spec, Traced, primitive
 from .indexing import index
 from .logic import astype, eq, where
-from .pointwise import exp, sqrt, square
+from .powers import exp, sqrt, square
 from .shape import (
     broadcast_to,
     concat,

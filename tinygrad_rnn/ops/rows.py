@@ -8,7 +8,7 @@ from ..errors import ShapeError
 from ..kernels import rows as kernels
 from ..op import Spec, primitive
 from .indexing import check_indices, one_hot
-from .pointwise import exp, sqrt
+from .powers import exp, sqrt
 from .reduce import mean, sum, to_rows, var
 from .shape import expand_dims, one_axis
 

@@ -6,7 +6,8 @@ import numpy as np
 
 from ..op import pointwise
 from .logic import where
-from .pointwise import div, sqrt, square
+from .pointwise import div
+from .powers import sqrt, square
 
 __all__ = [
     "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "cos", "cosh", "hypot", "sin",

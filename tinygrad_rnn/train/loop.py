@@ -56,25 +56,13 @@ def _check(name: str, x: Array, y: Array) -> None:
 
 
 def fit(
-    model: nn.Module,
-    train: tuple[Array, Array],
-    val: tuple[Array, Array],
-    loss: Pass = nn.mse_loss,
-    epochs: int = 200,
-    batch_size: int = 32,
-    lr: float = 1e-2,
-    clip_norm: float = 1.0,
-    weight_decay: float = 0.0,
-    patience: int = 30,
-    seed: int = 0,
-    progress: bool = True,
-    label: str = "training",
-    eager: bool = False,
-    checkpoint: Path | None = None,
-    resume: bool = False,
-    skip: int = 0,
+    model: nn.Module, train: tuple[Array, Array], val: tuple[Array, Array],
+    loss: Pass = nn.mse_loss, epochs: int = 200, batch_size: int = 32, lr: float = 1e-2,
+    clip_norm: float = 1.0, weight_decay: float = 0.0, patience: int = 30, seed: int = 0,
+    progress: bool = True, label: str = "training", eager: bool = False,
+    checkpoint: Path | None = None, resume: bool = False, skip: int = 0,
     callbacks: Sequence[Callable[[int, Epoch], Any]] = (),
-) -> Fit:
+) -> Fit:  # fmt: skip
     """Train with AdamW under a cosine schedule; stop when validation no longer improves.
 
     `train` and `val` are pairs of inputs and targets, rows first. The parameters
