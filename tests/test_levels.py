@@ -317,13 +317,33 @@ def test_several_outputs_in_one_picture():
     assert [b.lines[0] for b in found] == ["Y₁", "Y₂"]
 
 
+@pytest.mark.parametrize("T", [2, 3, 6])
+@pytest.mark.parametrize("takes", ["array", "second axis", "dict", "nothing"])
+def test_steps_of_a_loop_without_stamps(takes, T):
+    """Few steps, too, with inputs from wherever they come, or none."""
+    g = gallery.generator()
+    Wx, Wh = (nn.Parameter(g.normal((4, 4)), name=name) for name in ("Wx", "Wh"))
+    x = tg.tensor(g.normal((2, T, 4) if takes == "second axis" else (T, 2, 4)), name="x")
+    h = {-1: tg.zeros(2, 4)}
+    for t in range(T):
+        x_t = x[:, t] if takes == "second axis" else x[t]
+        h[t] = tg.tanh(h[t - 1] @ Wh + (x_t @ Wx if takes != "nothing" else 1))
+        h[t].name = "h"
+    diagram = viz.unrolled(sum(h[t].sum() for t in range(T)) if takes == "dict" else h[T - 1].sum())
+    assert f", {T} steps" in diagram.summary()
+    inputs = {b.lines[0] for b in drawn(diagram).values() if b.kind == "input"}
+    expected = {f"x{'₀₁₂₃₄₅'[t]}" for t in range(T)} if takes != "nothing" else set()
+    assert inputs == expected
+
+
 def test_where_no_steps_are_found():
     w = nn.Parameter(np.ones(2, np.float32), name="w")
     x = w
     for k in range(16):
-        x = (tg.tanh, tg.exp, tg.sigmoid)[k * k % 7 % 3](x * w) - k * k % 5
+        x = (tg.tanh, tg.exp, tg.sigmoid)[k**3 % 23 % 3](x * w) - k * k % 5
     assert "tg.step(t)" in viz.unrolled(x.sum()).summary()
     assert "tg.step(t)" not in viz.unrolled((w * w).sum()).summary()
+    assert ", 0 steps" in viz.unrolled(w * w * w * w).summary()
     with pytest.raises(GraphError, match="'auto', 'all'"):
         viz.unrolled((w * w).sum(), steps="foo")
 

@@ -13,6 +13,7 @@ from .operands import (
     Here,
     Listed,
     Moving,
+    Outside,
     Ref,
     Row,
     Same,
@@ -100,17 +101,17 @@ def _has(loop: Found, *kinds: type) -> bool:
     return any(isinstance(kind, kinds) for row in loop.operands for kind in row)
 
 
-def _is_loop(loop: Found) -> bool:
-    """Whether repeats are steps: few must carry a state and move; a list, or the pieces that
-    something is cut into, are no loop by themselves.
+def _is_loop(loop: Found, of: int) -> bool:
+    """Whether repeats are steps: few must carry a state and move, or, where they are half of all
+    `of` calls, read what stays; a list, or pieces of something cut, are no loop by themselves.
     """
     if loop.count < LOOP:
-        moves = _has(loop, Along, Moving, Sliding, Listed) or any(
-            isinstance(kind, Same) and isinstance(kind.operand, Row)
-            for row in loop.operands
-            for kind in row
+        given = [kind.operand for row in loop.operands for kind in row if isinstance(kind, Same)]
+        most = loop.period > 1 and 2 * loop.covered >= of  # `w * w * w` is no loop
+        reads = _has(loop, Along, Moving, Sliding, Listed) or any(
+            isinstance(operand, Outside if most else Row) for operand in given
         )
-        return moves and _recurrent(loop)
+        return reads and _recurrent(loop)
     if not _has(loop, Listed, Sliding) or loop.count >= MAP or _has(loop, Along, Moving):
         return True
     return _recurrent(loop)
@@ -142,7 +143,7 @@ def _consistent(
                 if good < tried:
                     operands, _ = _classify(calls, i, period, good, before)
                 loop = Found(i, period, good, operands)
-                return loop if _is_loop(loop) else None
+                return loop if _is_loop(loop, len(calls)) else None
         i, count = i + period * max(good, 1), count - max(good, 1)
         if count < shortest:
             return None

@@ -59,6 +59,12 @@ def row_of(key: Any) -> int | None:
     return int(one) if isinstance(one, int | np.integer) and not isinstance(one, bool) else None
 
 
+def _is_row(key: Any) -> bool:
+    """Whether an index takes one of something: `x[t]`, `x[:, t]`."""
+    rest = [k for k in (key if isinstance(key, tuple) else (key,)) if k != slice(None)]
+    return len(rest) == 1 and row_of(rest[0]) is not None
+
+
 def _call(node: Node, places: dict[int, int]) -> rolling.Call:
     operands: list[Any] = []
     for p in node.inputs:
@@ -67,7 +73,7 @@ def _call(node: Node, places: dict[int, int]) -> rolling.Call:
         elif isinstance(p, Tensor):
             sliced = p.label is not None and p.label[0] == "index"
             if sliced:  # `label` is ("index", base, key)
-                kind = rolling.Outside if row_of(p.label[2]) is None else rolling.Row
+                kind = rolling.Row if _is_row(p.label[2]) else rolling.Outside
                 operands.append(kind(("slice", id(p.label[1]))))
             else:
                 operands.append(rolling.Outside(key_of(p)))

@@ -46,7 +46,7 @@ def name_of(graph: Graph, v: Vertex, step: str) -> str:
     """Its name with its step: `h₃`, or `hₜ` in a rolled graph; `W.bias` where others are `bias`."""
     if v.kind == "parameter" and not v.start:
         return ".".join(v.path.split(".")[-2:]) if v.name in graph.ambiguous else v.name
-    if v.kind == "input" and v.note not in ("", "[t]"):
+    if v.kind == "input" and set(v.note) - set("[:, t]"):
         return v.name + v.note
     number = step if step == "t" else v.mark or ("" if v.kind == "constant" or v.start else step)
     return v.name + (low(number) if number.isdigit() or number == "t" else "")
@@ -134,7 +134,7 @@ def expression(graph: Graph, v: Vertex, step: str) -> str:
     if len(v.parts) > 1:  # a unit: its activation, or the sum alone
         return "linear" if v.op in SIGNS or v.op == "index" else SYMBOLS.get(v.op, v.op)
     if v.op == "index":
-        return v.note.replace("[t]", f"[{step or 't'}]")
+        return v.note.replace("t]", f"{step or 't'}]")
     names = dict(v.numbers)
     for e in graph.into[v.number]:
         source = graph.vertices[e.source]
