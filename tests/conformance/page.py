@@ -42,7 +42,7 @@ NOTES = {
     **dict.fromkeys(("nonzero", "unique_all", "unique_counts", "unique_values"), _VALUES),
     **dict.fromkeys(("bitwise_left_shift", "bitwise_right_shift"),
                     f"{_EAGER}: shifts past the width of the type are the machine's affair"),
-    **dict.fromkeys(("nextafter", "searchsorted", "argsort", "argmax", "argmin"), _EAGER),
+    **dict.fromkeys(("nextafter", "searchsorted", "argsort"), _EAGER),
     "asarray": "arrays of others are copied: `copy=False` raises for them",
     "concat": "arrays one by one, too",
     "divide": "integers give float32",
