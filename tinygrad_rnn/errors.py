@@ -65,9 +65,9 @@ _ours: dict[str, bool] = {}  # by file, whether it is this package's: 90 ns less
 _lines: dict[tuple[str, int], str] = {}  # a recording names the same line at every step
 
 
-def user_line() -> str:
-    """File and line of the innermost frame outside this package."""
-    frame = sys._getframe(1)
+def user_line(above: int = 1) -> str:
+    """File and line of the innermost frame outside this package, looked for `above` frames up."""
+    frame = sys._getframe(above)
     while frame.f_back is not None:
         file = frame.f_code.co_filename
         ours = _ours.get(file)

@@ -11,6 +11,7 @@ import math
 import sys
 import weakref
 from collections.abc import Callable, Sequence
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -23,22 +24,30 @@ from ..ops.random import Generator
 from ..tensors import Tensor
 from .floats import Floats, Number, asked
 from .inference import infer, number_dtype, recording
-from .ir import Instr, Value
+from .ir import Instr, Value, value_of
 from .needs import passes_on
 
 
 class Symbol(Tensor):
-    """A tensor during capture: shape and dtype, no values."""
+    """A tensor during capture: shape and dtype, no values.
 
-    __slots__ = ("tape", "value")
+    They are read by functions of C: any of Python is shown to who watches the recording, .4 us.
+    """
+
+    __slots__ = ("_ndim", "name", "tape", "value")
 
     tape: "Tape"
     value: Value
+    name: str | None
+    shape = property(attrgetter("value.shape"))
+    dtype = property(attrgetter("value.dtype"))
+    ndim = property(attrgetter("_ndim"))
 
     def __init__(self, value: Value, tape: "Tape"):
         self._node, self._leaf, self._version = None, value.needs, None
-        self.grad = self._name = self.label = self._hooks = None
+        self.grad = self._name = self.label = self._hooks = self.name = None
         self.value, self.tape = value, tape
+        self._ndim = len(value.shape)
         tape.made.append(weakref.ref(self))
 
     @property
@@ -56,18 +65,6 @@ class Symbol(Tensor):
         )
 
     @property
-    def shape(self) -> tuple[int, ...]:
-        return self.value.shape
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        return self.value.dtype
-
-    @property
-    def ndim(self) -> int:
-        return len(self.value.shape)
-
-    @property
     def size(self) -> int:
         return math.prod(self.value.shape)
 
@@ -81,6 +78,11 @@ class Symbol(Tensor):
             f"tg.jit: requires_grad is set inside the jitted function (at {user_line()}); "
             "set it on the argument before the call"
         )
+
+    def __apply_each__(self, op: Op, many: Sequence[dict[str, Any]]) -> list[Any]:
+        if local.now.recorder is self.tape:
+            return self.tape.each(self, op, many)
+        return super().__apply_each__(op, many)
 
     def detach(self) -> Tensor:
         y: Tensor = OPS["detach"](self)
@@ -124,7 +126,9 @@ class Tape:
         self.leaves: list[Tensor] = []  # that began to require a gradient in the recording
         self.floats = Floats(self.made)
         self.seeded: list[tuple[Generator, Generator, tuple[int, int]]] = []
-        self.watch: Any = None  # what Python shows the user's calls to, while they are recorded
+        self.watch: Callable[..., Any] | None = (
+            None  # what Python shows the user's calls to, while they are recorded
+        )
         self.meet: Callable[[Any], None] = lambda module: None  # shown each Module called
         self.lies_around: Callable[[Any], bool] = lambda array: False
 
@@ -209,6 +213,19 @@ class Tape:
         finally:
             sys.setprofile(self.watch)
 
+    def each(self, x: Symbol, op: Op, many: Sequence[dict[str, Any]]) -> list[Any]:
+        """Record the calls of an op of one input for each of several attributes, at one line."""
+        before = self.line
+        if self.watch is not None:
+            sys.setprofile(None)
+        try:
+            self.line = before or user_line()
+            return [self._bound(op, (x,), attrs) for attrs in many]
+        finally:
+            self.line = before
+            if self.watch is not None:
+                sys.setprofile(self.watch)
+
     def _bound(self, op: Op, args: Any, attrs: dict[str, Any]) -> Any:
         """Record one op call, its arguments in the order and with the defaults that the op has."""
         if len(args) != op.arity or attrs.keys() != op.defaults.keys():
@@ -227,7 +244,7 @@ class Tape:
         if inputs and Value not in map(type, inputs):
             with recording(None):  # of numbers a number, as eager execution has it
                 return op(*asked(tuple(args)), **attrs)
-        line = self.line or user_line()
+        line = self.line or user_line(3)  # the two below are `_bound` and `__call__`, or deeper
         floats = [(k, a) for k, a in enumerate(inputs) if type(a) is Number]
         for k, a in floats:
             inputs[k] = float(a.value)
@@ -235,7 +252,7 @@ class Tape:
         for k, dtype in said.casts:
             cast = self._record(OPS["astype"], (Symbol(inputs[k], self),), {"dtype": dtype})
             inputs[k] = cast.value
-        out = Value(said.shape, said.dtype)
+        out = value_of(said.shape, said.dtype)
         like = Instr(op, tuple(inputs), attrs, out, line)
         for k, a in floats:
             inputs[k] = self.floats.input(a, number_dtype(like, k, [inputs[k]]))

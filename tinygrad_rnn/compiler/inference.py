@@ -62,7 +62,7 @@ def infer(op: Op, inputs: Sequence[Any], attrs: dict[str, Any]) -> Inferred:
 
 def hashable(attr: Any) -> Any:
     """An attribute, its slices as tuples: they cannot be hashed before Python 3.12."""
-    if attr.__class__ is tuple:
+    if isinstance(attr, tuple):  # or a piece of a split's key
         return tuple([hashable(v) for v in attr])
     return (slice, attr.start, attr.stop, attr.step) if attr.__class__ is slice else attr
 
@@ -84,7 +84,7 @@ def _ask_rules(op: Op, inputs: Sequence[Any], attrs: dict[str, Any]) -> Inferred
         for a in cast
     ]
     shape = op.shape(*specs, **attrs)
-    return Inferred(shape, result_dtype(op, cast, attrs), tuple(casts))
+    return Inferred(tuple(shape), np.dtype(result_dtype(op, cast, attrs)), tuple(casts))
 
 
 _dtypes: dict[Any, np.dtype[Any]] = {}

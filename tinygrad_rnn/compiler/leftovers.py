@@ -76,10 +76,10 @@ def _holds(value: Any, depth: int = 4) -> bool:
     if isinstance(value, list | tuple | set | frozenset | deque):
         return any(_holds(v, depth - 1) for v in value)
     if isinstance(value, dict):
-        return any(_holds(v, depth - 1) for v in value.values())
+        return any(_holds(v, depth - 1) for v in list(value.values()))
     attributes = getattr(value, "__dict__", None)
     if type(attributes) is dict and not callable(value):
-        return any(_holds(v, depth - 1) for v in attributes.values())
+        return any(_holds(v, depth - 1) for v in list(attributes.values()))
     return False
 
 

@@ -81,8 +81,8 @@ class Recorded:
                 around.meet(a, f"argument {k}")
         tape.meet = lambda module: around.passed(module, type(module).__name__)
         tape.lies_around = around.knows
-        tape.watch = self.watch
-        with watching(self.watch):
+        tape.watch = self.watch.sees
+        with watching(tape.watch):
             result = trace(tape, fn, *args, **kwargs)
         tape.watch = None
         place = written(made, before)

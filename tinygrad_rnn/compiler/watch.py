@@ -11,7 +11,7 @@ import os
 import random
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import CodeType, FrameType, FunctionType
 from typing import Any
@@ -42,7 +42,7 @@ class Watch:
         self._nested: set[int] = set()
         self._drawn = _numpy_state()
 
-    def __call__(self, frame: FrameType, event: str, called: Any) -> None:
+    def sees(self, frame: FrameType, event: str, called: Any) -> None:
         """What Python calls at every call of a function."""
         if event == "call":
             code = frame.f_code
@@ -130,10 +130,10 @@ class Watch:
 
 
 @contextmanager
-def watching(watch: Watch) -> Iterator[None]:
-    """Let `watch` see every call that this thread makes."""
+def watching(sees: Callable[..., None]) -> Iterator[None]:
+    """Let a watch see every call that this thread makes."""
     before = sys.getprofile()
-    sys.setprofile(watch)
+    sys.setprofile(sees)
     try:
         yield
     finally:
