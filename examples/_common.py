@@ -1,4 +1,4 @@
-"""What the examples share: options, the folder they write to, a task, an update, what they show."""
+"""What the examples share: options, the folder they write to, a task, an update, pictures."""
 
 import argparse
 import json
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 import tinygrad_rnn as tg
-from tinygrad_rnn import optim
+from tinygrad_rnn import optim, viz
 from tinygrad_rnn.errors import CheckpointError, DataError
 
 
@@ -24,6 +24,21 @@ def options(doc: str, out: str) -> argparse.ArgumentParser:
     p.add_argument("--quick", action="store_true", help="a few updates: a smoke test")
     p.add_argument("--out", type=Path, default=Path("out") / out, help="folder of all results")
     return p
+
+
+def at_least(p: argparse.ArgumentParser, args: argparse.Namespace, least: int, *names: str) -> None:
+    """Refuse options, or lists of them, that are below `least`."""
+    for name in names:
+        value = min(np.atleast_1d(getattr(args, name)))
+        if value < least:
+            p.error(f"--{name.replace('_', '-')} must be at least {least}, got {value}")
+
+
+def shares(p: argparse.ArgumentParser, args: argparse.Namespace, *names: str) -> None:
+    """Refuse options that are not in [0, 1)."""
+    for name in names:
+        if not 0 <= getattr(args, name) < 1:
+            p.error(f"--{name.replace('_', '-')} must be in [0, 1), got {getattr(args, name)}")
 
 
 def writable(out: Path) -> Path:
@@ -81,6 +96,18 @@ def picture(path: Path, **subplots: Any) -> Iterator[Any]:
         print(f"written: {path}")
     finally:
         plt.close(figure)
+
+
+def diagrams(out: Path, loss: tg.Tensor, rolled: bool = False, **options: Any) -> list[Path]:
+    """Draw a loss's graph, unrolled and maybe rolled up, and the gradient flowing through it.
+
+    `options` are those of `viz.unrolled` and `viz.gradient_flow`; returns the files.
+    """
+    drawn = {"unrolled.svg": viz.unrolled(loss, **options)}
+    if rolled:
+        drawn["rolled.svg"] = viz.rolled(loss)
+    drawn["gradient.html"] = viz.gradient_flow(loss, **options)
+    return [diagram.save(out / name) for name, diagram in drawn.items()]
 
 
 def smoothed(values: Sequence[float], points: int = 200) -> tuple[Any, Any]:

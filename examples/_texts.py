@@ -8,7 +8,6 @@ import numpy as np
 from _common import picture
 
 import tinygrad_rnn as tg
-from tinygrad_rnn import viz
 
 FEATURES = ("inside quotes", "inside brackets", "position in the line", "position in the word")
 PASSAGE = 420  # characters drawn
@@ -155,12 +154,3 @@ def spread(values: list[float]) -> str:
     """A mean, and the standard deviation where there are several."""
     more = f" +- {np.std(values):.3f}" if len(values) > 1 else ""
     return f"{np.mean(values):.3f}{more}"
-
-
-def diagrams(out: Path, loss: tg.Tensor) -> None:
-    """A loss's graph, unrolled and rolled up, and the gradient flowing through it."""
-    for diagram, name in (
-        (viz.unrolled(loss), "unrolled.svg"), (viz.rolled(loss), "rolled.svg"),
-        (viz.gradient_flow(loss), "gradient.html"),
-    ):  # fmt: skip
-        print(f"written: {diagram.save(out / name)}")

@@ -17,7 +17,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _common import adding, descend, go, options, picture, smoothed, table, writable, written
+from _common import (
+    adding,
+    at_least,
+    descend,
+    go,
+    options,
+    picture,
+    smoothed,
+    table,
+    writable,
+    written,
+)
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import nn, optim, train
@@ -116,8 +127,7 @@ def main(argv: list[str] | None = None) -> dict[str, Any]:
     p.add_argument("--lr", type=float, default=5e-3, help="at first; it falls to 0 as a cosine")
     p.add_argument("--nets", nargs="+", choices=list(CELLS), default=["gru", "lstm", "rnn"])
     args = p.parse_args(argv)
-    if args.length < 4:
-        p.error(f"--length must be at least 4, got {args.length}")
+    at_least(p, args, 4, "length")
     if args.quick:
         args.updates, args.length = min(args.updates, 20), min(args.length, 20)
     writable(args.out)

@@ -19,9 +19,20 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from _common import descend, go, options, picture, table, writable, written
+from _common import (
+    at_least,
+    descend,
+    diagrams,
+    go,
+    options,
+    picture,
+    shares,
+    table,
+    writable,
+    written,
+)
 from _ngram import KneserNey, lzma_bits
-from _texts import diagrams, spread, units
+from _texts import spread, units
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import nn, optim, train
@@ -208,14 +219,10 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     p.add_argument("--length", type=int, default=400, help="characters of a sample")
     p.add_argument("--draw", action="store_true", help="draw the model's graph and gradients")
     args = p.parse_args(argv)
-    for name in ("hidden", "embedding", "lanes", "steps", "passes", "seeds", "length"):
-        if getattr(args, name) < 1:
-            p.error(f"--{name} must be at least 1, got {getattr(args, name)}")
+    at_least(p, args, 1, "hidden", "embedding", "lanes", "steps", "passes", "seeds", "length")
     if not min(args.temperature) > 0:
         p.error(f"--temperature must be above 0, got {min(args.temperature)}")
-    for name in ("dropout", "symbol_dropout"):
-        if not 0 <= getattr(args, name) < 1:
-            p.error(f"--{name.replace('_', '-')} must be in [0, 1), got {getattr(args, name)}")
+    shares(p, args, "dropout", "symbol_dropout")
     if not 0 <= args.learn < math.inf:
         p.error(f"--learn must be a finite number from 0, got {args.learn}")
     if args.quick:
@@ -264,7 +271,8 @@ def study(args: argparse.Namespace) -> dict[str, Any]:
     if args.draw:
         part = ids["validation"][:13, None]
         with tg.disable_jit():
-            diagrams(args.out, models[0].forward((part[:-1], part[1:]), None)[0])
+            loss = models[0].forward((part[:-1], part[1:]), None)[0]
+            print("written:", *diagrams(args.out, loss, rolled=True))
     print(f"{time.perf_counter() - start:.0f} s")
     figures = {"options": vars(args), "rivals": rivals, "ours": ours, "units": found}
     return written(args.out / "char_lm.json", figures | {"history": [m.history for m in models]})

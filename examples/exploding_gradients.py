@@ -21,7 +21,7 @@ import math
 from typing import Any
 
 import numpy as np
-from _common import adding, go, options, picture, smoothed, table, writable, written
+from _common import adding, at_least, go, options, picture, smoothed, table, writable, written
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import nn, optim, train
@@ -121,8 +121,7 @@ def main(argv: list[str] | None = None) -> dict[str, Any]:
     p.add_argument("--lr", type=float, default=0.1)
     p.add_argument("--ways", nargs="+", choices=list(BOUNDS), default=list(BOUNDS))
     args = p.parse_args(argv)
-    if args.length < 4:
-        p.error(f"--length must be at least 4, got {args.length}")
+    at_least(p, args, 4, "length")
     if args.quick:
         args.updates, args.length = min(args.updates, 20), min(args.length, 20)
     writable(args.out)

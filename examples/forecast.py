@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from _common import go, options, writable
+from _common import diagrams, go, options, writable
 
 import tinygrad_rnn as tg
-from tinygrad_rnn import nn, viz
+from tinygrad_rnn import nn
 from tinygrad_rnn.errors import DataError
 from tinygrad_rnn.forecast import table as rolling_table
 from tinygrad_rnn.train import Judgement, RecurrentForecaster, judge_rolling, read_table
@@ -252,15 +252,11 @@ def draw(out: Path, series: Any, s: Setting, models: list[Trained]) -> list[Path
     return [out / "forecast.png", out / "training.png"]
 
 
-def diagrams(out: Path, trained: Trained) -> list[Path]:
+def draw_graph(out: Path, trained: Trained) -> list[Path]:
     """The trained model's graph, unrolled and rolled up, and the gradient flowing through it."""
     x, y = trained.validation
     loss = nn.mse_loss(trained.model(tg.tensor(x, name="series")), tg.tensor(y))
-    return [
-        viz.unrolled(loss).save(out / "unrolled.svg"),
-        viz.rolled(loss).save(out / "rolled.svg"),
-        viz.gradient_flow(loss).save(out / "gradient.html"),
-    ]
+    return diagrams(out, loss, rolled=True)
 
 
 def train_all(args: argparse.Namespace, values: np.ndarray, s: Setting) -> list[Trained]:
@@ -313,7 +309,7 @@ def main(argv: list[str] | None = None) -> dict[str, Any]:
     except ImportError:
         print("no pictures: they need matplotlib, pip install 'tinygrad_rnn[examples]'")
     if args.draw:
-        written += diagrams(args.out, models[0])
+        written += draw_graph(args.out, models[0])
     print(f"{result['seconds']:.0f} s; written: {', '.join(map(str, written))}")
     return result
 

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _common import go, options, picture, table, writable, written
+from _common import at_least, diagrams, go, options, picture, table, writable, written
 
 import tinygrad_rnn as tg
-from tinygrad_rnn import nn, train, viz
+from tinygrad_rnn import nn, train
 
 FILE = Path(__file__).parent / "data" / "ecg200.csv"
 NAMES = ("normal", "infarction")
@@ -176,11 +176,7 @@ def draw_graph(out: Path, member: Any, X: np.ndarray, y: np.ndarray) -> None:
     """One net's graph over a beat, first and last steps, and the gradient's way back."""
     x = tg.tensor(((X[:1] - member.mean_) / member.scale_).T[:, :, None], name="beat")
     loss = nn.cross_entropy(member.net_(x), tg.tensor(y[:1]))
-    for path, diagram in (
-        ("unrolled.svg", viz.unrolled(loss, level="gate")),
-        ("gradient.html", viz.gradient_flow(loss, level="gate")),
-    ):
-        print("written:", diagram.save(out / path))
+    print("written:", *diagrams(out, loss, level="gate"))
 
 
 def report(args: Any, simple: dict[str, float], results: list[dict[str, Any]]) -> str:
@@ -206,8 +202,7 @@ def main(argv: list[str] | None = None) -> dict[str, Any]:
     p.add_argument("--validate", action="store_true", help="four folds of the training beats")
     p.add_argument("--draw", action="store_true", help="draw a net's graph and gradients")
     args = p.parse_args(argv)
-    if min(args.seeds, args.members, args.epochs) < 1:
-        p.error("--seeds, --members and --epochs must be at least 1")
+    at_least(p, args, 1, "seeds", "members", "epochs")
     if args.quick:
         args.seeds, args.members, args.epochs, args.hidden = 1, 2, 2, 4
     writable(args.out)

@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from _common import descend, go, options, table, writable, written
+from _common import at_least, descend, diagrams, go, options, shares, table, writable, written
 from _reviews import cache, lexicon, own, rated, words
-from _texts import diagrams, draw_sentences, draw_training, moved, spread
+from _texts import draw_sentences, draw_training, moved, spread
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import nn, optim, train
@@ -206,12 +206,8 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     p.add_argument("--lr", type=float, default=4e-3, help="at first; it falls to 0 as a cosine")
     p.add_argument("--draw", action="store_true", help="draw the model's graph and gradients")
     args = p.parse_args(argv)
-    for name in ("seeds", "embedding", "hidden", "batch", "epochs"):
-        if getattr(args, name) < 1:
-            p.error(f"--{name} must be at least 1, got {getattr(args, name)}")
-    for name in ("dropout", "forget"):
-        if not 0 <= getattr(args, name) < 1:
-            p.error(f"--{name} must be in [0, 1), got {getattr(args, name)}")
+    at_least(p, args, 1, "seeds", "embedding", "hidden", "batch", "epochs")
+    shares(p, args, "dropout", "forget")
     if args.quick:
         args.epochs, args.seeds, args.hidden = min(args.epochs, 2), 1, min(args.hidden, 16)
     return args
@@ -266,9 +262,9 @@ def study(args: argparse.Namespace) -> dict[str, Any]:
     draw_sentences(args.out, models[0].judge, rows.test, tokens, ratings)
     if args.draw:
         x, target = ids[rows.validation[0]][:8, None], ratings[rows.validation[:1]].astype("f")
-        diagrams(
-            args.out, nn.mse_loss(models[0].judge.model(x, tg.tensor([len(x)])), tg.tensor(target))
-        )
+        rating = models[0].judge.model(x, tg.tensor([len(x)]))
+        loss = nn.mse_loss(rating, tg.tensor(target))
+        print("written:", *diagrams(args.out, loss, rolled=True))
     print(f"{time.perf_counter() - start:.0f} s")
     figures = {"options": vars(args), "judged": judged, "ours": ours, "effect": effect}
     return written(args.out / "sentiment.json", figures | {"history": [m.history for m in models]})

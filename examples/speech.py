@@ -18,10 +18,21 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from _common import descend, go, options, picture, smoothed, table, writable, written
+from _common import (
+    at_least,
+    descend,
+    diagrams,
+    go,
+    options,
+    picture,
+    smoothed,
+    table,
+    writable,
+    written,
+)
 
 import tinygrad_rnn as tg
-from tinygrad_rnn import nn, optim, train, viz
+from tinygrad_rnn import nn, optim, train
 
 FILE = Path(__file__).parent / "data" / "japanese_vowels.csv.gz"
 PUBLISHED = [  # accuracy on the 370 test utterances
@@ -218,11 +229,7 @@ def draw_graph(out: Path, model: Listener, judged: Part) -> None:
     x = tg.tensor(judged.X[k][:, None].astype(np.float32), name="frames")
     y = model(x, tg.tensor([len(x)]))
     loss = nn.ctc_loss(y, tg.tensor(judged.y[k : k + 1, None]), [len(x)], [1])
-    for path, diagram in (
-        ("unrolled.svg", viz.unrolled(loss, level="gate", steps="all")),
-        ("gradient.html", viz.gradient_flow(loss, level="gate")),
-    ):
-        print("written:", diagram.save(out / path))
+    print("written:", *diagrams(out, loss, level="gate", steps="all"))
 
 
 def main(argv: list[str] | None = None) -> dict[str, Any]:
@@ -237,8 +244,7 @@ def main(argv: list[str] | None = None) -> dict[str, Any]:
     p.add_argument("--validate", action="store_true", help="judge on training data held out")
     p.add_argument("--draw", action="store_true", help="draw the listener's graph and gradients")
     args = p.parse_args(argv)
-    if min(args.seeds, args.epochs, args.updates, args.rows) < 1:
-        p.error("--seeds, --epochs, --updates and --rows must be at least 1")
+    at_least(p, args, 1, "seeds", "epochs", "updates", "rows")
     if args.quick:
         args.seeds, args.epochs, args.updates, args.hidden, args.rows = 1, 2, 4, 8, 20
     writable(args.out)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _common import go, options, picture, smoothed, table, writable, written
+from _common import at_least, go, options, picture, smoothed, table, writable, written
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import nn, optim, train
@@ -127,8 +127,8 @@ def main(argv: list[str] | None = None) -> dict[str, Any]:
     p.add_argument("--updates", type=int, default=30_000, help="of 20 series each, at most")
     p.add_argument("--lr", type=float, default=0.02)
     args = p.parse_args(argv)
-    if args.length < 10 or args.seeds < 1:
-        p.error(f"--length must be at least 10, --seeds 1; got {args.length} and {args.seeds}")
+    at_least(p, args, 10, "length")
+    at_least(p, args, 1, "seeds")
     if args.quick:
         args.updates, args.length, args.seeds = min(args.updates, 20), min(args.length, 20), 1
     writable(args.out)

@@ -21,7 +21,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _common import descend, go, options, picture, smoothed, table, writable, written
+from _common import (
+    at_least,
+    descend,
+    diagrams,
+    go,
+    options,
+    picture,
+    smoothed,
+    table,
+    writable,
+    written,
+)
 from _number_words import LANGUAGES, LONGEST, corpus, in_words
 
 import tinygrad_rnn as tg
@@ -230,9 +241,8 @@ def draw_graph(out: Path, task: Task, model: Translator) -> None:
     source, lengths, fed, wanted = task.encode([in_words(21)], ["de"])
     logits = model(*map(tg.tensor, (source, lengths, fed, np.ones((*fed.shape, 1), bool))))
     loss = nn.cross_entropy(logits, tg.tensor(wanted))
-    for level in ("gate", "cell"):
-        print(viz.unrolled(loss, level=level, steps="all").save(out / f"unrolled_{level}.svg"))
-    print(viz.gradient_flow(loss, level="gate", steps="all").save(out / "gradient.html"))
+    cells = viz.unrolled(loss, level="cell", steps="all").save(out / "cells.svg")
+    print("written:", cells, *diagrams(out, loss, level="gate", steps="all"))
 
 
 def report(args: Any, results: dict[str, Any]) -> str:
@@ -264,8 +274,9 @@ def main(argv: list[str] | None = None) -> dict[str, Any]:
     p.add_argument("--beam", type=int, default=4, help="width")
     p.add_argument("--draw", action="store_true", help="draw the graph and its gradients")
     args = p.parse_args(argv)
-    if min(args.seeds, args.updates, args.beam, args.half) < 1 or args.hidden % 2:
-        p.error("--seeds, --updates, --beam and --half must be at least 1, --hidden even")
+    at_least(p, args, 1, "seeds", "updates", "beam", "half")
+    if args.hidden % 2:
+        p.error(f"--hidden must be even, got {args.hidden}")
     if args.quick:
         args.updates, args.seeds, args.hidden = min(args.updates, 20), 1, 16
         args.nets = args.nets[:1]

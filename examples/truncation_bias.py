@@ -13,7 +13,7 @@ from the optimum theta = -1/6 or comes to it accordingly.
 from typing import Any
 
 import numpy as np
-from _common import go, options, picture, table, writable, written
+from _common import at_least, go, options, picture, table, writable, written
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import optim, train
@@ -103,8 +103,7 @@ def main(argv: list[str] | None = None) -> dict[str, Any]:
     p.add_argument("--steps", type=int, default=4000, help="of the stream, an update each")
     p.add_argument("--lr", type=float, default=1e-4)
     args = p.parse_args(argv)
-    if min(args.truncations) < 1 or args.steps < 1:
-        p.error("--truncations and --steps must be at least 1")
+    at_least(p, args, 1, "truncations", "steps")
     if args.quick:
         args.steps = min(args.steps, 60)
     writable(args.out)

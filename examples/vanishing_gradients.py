@@ -18,7 +18,7 @@ same few updates; the table gives the share of signs that are right (half by cha
 from typing import Any
 
 import numpy as np
-from _common import go, options, picture, table, writable, written
+from _common import at_least, go, options, picture, table, writable, written
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import nn, optim, train
@@ -120,8 +120,7 @@ def main(argv: list[str] | None = None) -> dict[str, Any]:
     p.add_argument("--updates", type=int, default=500, help="of 32 series each")
     p.add_argument("--lr", type=float, default=2e-3)
     args = p.parse_args(argv)
-    if min(args.lags) < 1:
-        p.error("--lags must be at least 1")
+    at_least(p, args, 1, "lags")
     if args.quick:
         args.updates, args.lags = min(args.updates, 5), args.lags[:2]
     writable(args.out)
