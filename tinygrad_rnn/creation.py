@@ -53,7 +53,7 @@ def asarray(obj: Any, dtype: Any = None, device: Any = None, copy: bool | None =
     """Make a Tensor of anything array-like; a Tensor of that dtype is itself, unless copied.
 
     Lists may hold tensors, too: they are stacked, in the graph, and numbers among them take
-    their dtype. Arrays of others are always copied, since a Tensor's values are its own:
+    their dtype. Other arrays are always copied, since a Tensor's values are its own:
     copy=False raises ValueError for them.
 
     >>> x = tensor(2.0, requires_grad=True)
@@ -216,7 +216,7 @@ def eye(n: int, m: int | None = None, k: int = 0, dtype: Any = None, device: Any
 def arange(
     start: float, stop: float | None = None, step: float = 1, dtype: Any = None, device: Any = None
 ) -> Tensor:
-    """Make the numbers from start (0 if one is given) up to stop, without it.
+    """Make the numbers from start up to stop, which is left out; a single argument is stop.
 
     >>> tg.arange(4).tolist(), tg.arange(1.0, 2.0, 0.5).tolist()
     ([0, 1, 2, 3], [1.0, 1.5])

@@ -230,7 +230,7 @@ def jit(fn: Any = None, *, audit: int | None = None) -> Any:
     variable TINYGRAD_RNN_AUDIT sets n for all functions that do not say.
 
     Raises CaptureError, naming the line, for what cannot be recorded: a branch on a
-    tensor's value, `.item()`, a NumPy function on a tensor, a result that is no tensor.
+    tensor's value, `.item()`, `np.asarray` of a tensor, a result that is no tensor.
 
     >>> cell = tg.nn.GRUCell(3, 4)
     >>> @tg.jit

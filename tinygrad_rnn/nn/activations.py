@@ -167,7 +167,7 @@ class SELU(_Plain):
 
 
 class LeakyReLU(Module):
-    """y = x where it is positive, else slope x.
+    """y = x where x is positive, else slope x.
 
     >>> LeakyReLU(0.5)(tg.tensor([-4.0, 2.0])).tolist()
     [-2.0, 2.0]
@@ -182,7 +182,7 @@ class LeakyReLU(Module):
 
 
 class PReLU(Module):
-    """y = x where it is positive, else weight x, with a slope that is learned: He et al. 2015.
+    """y = x where x is positive, else weight x, with a slope that is learned: He et al. 2015.
 
     One slope for all, or, as in PyTorch, one for each of `num_parameters` places on the
     second axis of x.

@@ -32,7 +32,7 @@ def binary_cross_entropy_with_logits(
 def binary_cross_entropy(x: Any, target: Any, reduction: str = "mean", mask: Any = None) -> Tensor:
     """-t log x - (1 - t) log(1 - x) of probabilities x, no logarithm below -100.
 
-    The gradient's 1 / (x (1 - x)) is at most 1e12, as PyTorch's. Of logits take
+    The gradient's 1 / (x (1 - x)) is at most 1e12, as PyTorch's. For logits use
     `binary_cross_entropy_with_logits`, which loses no digits. Raises ValueError for what is
     no probability, unless under `tg.jit`, which has no values and gives NaN.
 
@@ -54,7 +54,7 @@ def kl_div(
 ) -> Tensor:
     """t (log t - x): the divergence of probabilities t from those whose logarithm x is.
 
-    `reduction="batchmean"`, the sum over the first axis' size, is the one by the book.
+    `reduction="batchmean"`, the sum over the first axis' size, is the textbook definition.
 
     >>> p = tg.tensor([[0.5, 0.5, 0.0]])
     >>> kl_div(tg.log_softmax(tg.tensor([[0.0, 0.0, -100.0]])), p, reduction="batchmean").item()

@@ -38,7 +38,7 @@ class _Holder(Module):
 
 
 class ModuleList(_Holder, MutableSequence[Any]):
-    """Modules in a row, which themselves are a module; everything that a list does.
+    """A module of modules in a row; it does everything that a list does.
 
     >>> layers = ModuleList([tg.nn.Linear(3, 4)])
     >>> layers.append(tg.nn.Linear(4, 2))
@@ -100,7 +100,7 @@ class Sequential(ModuleList):
 
 
 class ModuleDict(_Holder, MutableMapping[str, Any]):
-    """Modules by name, which themselves are a module; everything that a dict does.
+    """A module of modules by name; it does everything that a dict does.
 
     >>> cells = ModuleDict({"left": tg.nn.Linear(3, 4)})
     >>> cells["right"] = tg.nn.Linear(3, 4, bias=False)
@@ -127,7 +127,7 @@ class ModuleDict(_Holder, MutableMapping[str, Any]):
 
 
 class ParameterList(ModuleList):
-    """Parameters in a row, which themselves are a module; tensors and arrays become parameters.
+    """A module of parameters in a row; tensors and arrays become parameters.
 
     >>> ParameterList([tg.ones(2), [1.0, 2.0, 3.0]]).state_dict()["1"].tolist()
     [1.0, 2.0, 3.0]

@@ -196,7 +196,7 @@ def put_along_axis_vjp_x(g, indices, *, axis):
 
 
 def embedding(indices: Any, W: Any) -> Any:
-    """Look rows of the table W (n, d) up: y[..., :] = W[indices[...], :].
+    """Look up rows of the table W (n, d): y[..., :] = W[indices[...], :].
 
     Raises ShapeError for an index outside [0, n).
 

@@ -151,7 +151,7 @@ def isinf(x):
 
 @pointwise(kernel=np.logical_and)
 def logical_and(a, b):
-    """Whether both are true, elementwise; a number is, unless it is 0.
+    """Whether both are true, elementwise; a number is true unless it is 0.
 
     >>> tg.logical_and(tg.tensor([True, True]), tg.tensor([1.5, 0.0]))
     tensor([ True, False], bool)
@@ -161,7 +161,7 @@ def logical_and(a, b):
 
 @pointwise(kernel=np.logical_or)
 def logical_or(a, b):
-    """Whether either is true, elementwise; a number is, unless it is 0.
+    """Whether either is true, elementwise; a number is true unless it is 0.
 
     >>> tg.logical_or(tg.tensor([False, False]), tg.tensor([1.5, 0.0]))
     tensor([ True, False], bool)
@@ -181,7 +181,7 @@ def logical_xor(a, b):
 
 @pointwise(kernel=np.logical_not)
 def logical_not(x):
-    """Whether it is false, elementwise; a number is, if it is 0.
+    """Whether it is false, elementwise; a number is false if it is 0.
 
     >>> tg.logical_not(tg.tensor([2.0, 0.0]))
     tensor([False,  True], bool)

@@ -83,7 +83,7 @@ def _limits(dtype: np.dtype[Any]) -> tuple[Any, Any]:
 def max(x: Any, axis: Any = None, keepdims: bool = False, where: Any = None) -> Any:
     """Largest value over `axis`; NaN if one is there, ties share the gradient.
 
-    Of those only where the boolean `where` holds: -inf, or the smallest integer, if nowhere.
+    With a boolean `where`, of the values where it holds; if nowhere, -inf or the smallest integer.
 
     >>> tg.max(tg.tensor([[1, 4], [3, 2]]), axis=1)
     tensor([4, 3], int64)
@@ -96,7 +96,7 @@ def max(x: Any, axis: Any = None, keepdims: bool = False, where: Any = None) -> 
 def min(x: Any, axis: Any = None, keepdims: bool = False, where: Any = None) -> Any:
     """Smallest value over `axis`; NaN if one is there, ties share the gradient.
 
-    Of those only where the boolean `where` holds: inf, or the largest integer, if nowhere.
+    With a boolean `where`, of the values where it holds; if nowhere, inf or the largest integer.
 
     >>> tg.min(tg.tensor([[1, 4], [3, 2]]), axis=1)
     tensor([1, 2], int64)
@@ -152,7 +152,7 @@ def flip(x: Any, axis: int | tuple[int, ...] | None = None) -> Any:
 
 
 def cumsum(x: Any, axis: int | None = None) -> Any:
-    """Running sum along one axis, or without it of all values in C order.
+    """Running sum along one axis, or without one of all values in C order.
 
     >>> tg.cumsum(tg.tensor([[1, 2], [3, 4]]), axis=0)
     tensor([[1, 2],
@@ -163,7 +163,7 @@ def cumsum(x: Any, axis: int | None = None) -> Any:
 
 
 def cumprod(x: Any, axis: int | None = None) -> Any:
-    """Running product along one axis, in log2(n) rounds, or without it of all values in C order.
+    """Running product along one axis, or without one of all values in C order.
 
     Gradients are right where factors are 0, too.
 

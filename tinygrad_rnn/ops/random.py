@@ -106,7 +106,7 @@ def manual_seed(seed: int) -> Generator:
 def get_rng_state() -> Array:
     """Return where the default generator stands: [seed, draws made], two numbers in uint64.
 
-    That is all there is to it: saved with a model, and given to `set_rng_state`, every
+    That is the whole state: save it with a model, give it to `set_rng_state`, and every
     random number after is the same to the bit, dropout in jitted loops included.
 
     >>> state = tg.get_rng_state()
@@ -217,7 +217,7 @@ def multinomial(
 ) -> Any:
     """Draw class numbers (..., num_samples) with probabilities p (..., classes), without gradient.
 
-    Rows of p need not add up to 1. Without replacement no number comes twice in a row. Works
+    Rows of p need not add up to 1. Without replacement the numbers of a row differ. Works
     under `tg.jit`, each call with draws of its own; a loop with it runs op by op.
 
     Raises ShapeError for weights that are negative, not finite, or fewer above 0 than samples.
@@ -248,7 +248,7 @@ def dropout(
     """Set each value to 0 with probability p and scale the others by 1 / (1 - p).
 
     Srivastava et al., JMLR 15 (2014). The mask is not stored: the backward pass
-    draws it again from (seed, draw number). Out of training, x is returned. One mask for
+    draws it again from (seed, draw number). Outside of training x is returned. One mask for
     all slices along `axis`, if given: for axis 0 of a series (T, N, F) the same in all steps.
 
     >>> y = tg.dropout(tg.ones(1000), 0.5, generator=tg.Generator(0))

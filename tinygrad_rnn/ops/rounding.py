@@ -171,7 +171,7 @@ def copysign_vjp_b(g):
 
 @primitive(shape=elementwise("nextafter"), floats=True)
 def nextafter(a, b):
-    """The next number after a on the way to b, elementwise; as good as a, so is its gradient.
+    """The next number after a towards b, elementwise; its gradient is that of a itself.
 
     >>> (tg.nextafter(tg.tensor([1.0]), tg.tensor([2.0])) - 1).item() == tg.finfo(tg.float32).eps
     True

@@ -29,7 +29,7 @@ def _placed(name: str) -> Any:
 def argmax(x, *, axis=None, keepdims=False):
     """Index of the largest value along one axis, the first of equals; NaN counts as largest.
 
-    Without an axis the place in the flattened array.
+    Without an axis the index in the flattened array.
 
     >>> tg.argmax(tg.tensor([[1, 3], [5, 2]]), axis=1).tolist()
     [1, 0]
@@ -40,7 +40,7 @@ def argmax(x, *, axis=None, keepdims=False):
 
 @primitive(shape=_placed("argmin"), dtype=np.int64)
 def argmin(x, *, axis=None, keepdims=False):
-    """Place of the smallest value along one axis, the first of equals; NaN counts as smallest.
+    """Index of the smallest value along one axis, the first of equals; NaN counts as smallest.
 
     >>> tg.argmin(tg.tensor([[1, 3], [5, 2]]), axis=1)
     tensor([0, 1], int64)

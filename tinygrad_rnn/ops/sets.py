@@ -97,7 +97,7 @@ def _unique(x: Any) -> tuple[Any, ...]:
 
 
 def unique_values(x: Any) -> Any:
-    """The different values in order; each takes the gradient of its first place; NaN is no NaN.
+    """The distinct values in order, each NaN by itself; a gradient goes to a value's first place.
 
     >>> tg.unique_values(tg.tensor([3, 1, 3]))
     tensor([1, 3], int64)
@@ -129,7 +129,7 @@ class All(NamedTuple):
 
 
 def unique_counts(x: Any) -> Counts:
-    """The different values in order, and how often each occurs.
+    """The distinct values in order, and how often each occurs.
 
     >>> [x.tolist() for x in tg.unique_counts(tg.tensor([3, 1, 3]))]
     [[1, 3], [1, 2]]
@@ -138,7 +138,7 @@ def unique_counts(x: Any) -> Counts:
 
 
 def unique_inverse(x: Any) -> Inverse:
-    """The different values in order, and for each place the number of its value among them.
+    """The distinct values in order, and for each place the index of its value among them.
 
     >>> [x.tolist() for x in tg.unique_inverse(tg.tensor([3, 1, 3]))]
     [[1, 3], [1, 0, 1]]
@@ -147,7 +147,7 @@ def unique_inverse(x: Any) -> Inverse:
 
 
 def unique_all(x: Any) -> All:
-    """The different values in order, where each stands first, their numbers, and counts.
+    """The distinct values in order, where each stands first, each place's index among them, counts.
 
     >>> [x.tolist() for x in tg.unique_all(tg.tensor([3, 1, 3]))]
     [[1, 3], [1, 0], [1, 0, 1], [1, 2]]

@@ -64,7 +64,7 @@ class Adam(RuleOptimizer):
 
     @staticmethod
     def rule(p: Any, g: Any, m: Any, v: Any, h: Any) -> Any:
-        """`step` and `root` free the moments of their bias."""
+        """`step` and `root` correct the moments' bias."""
         step, a, rest_a, b, rest_b, root, eps = h[:7]
         m = a * m + rest_a * g
         v = b * v + rest_b * (g * g)

@@ -22,8 +22,8 @@ class RuleOptimizer(Optimizer):
     The rule gives a parameter's new value and moments: `rule(p, g, *moments, h)`, on one
     number of each, h being what `numbers` returns. It is branch-free but for branches on
     h, its constants come in h (a literal would make float32 float64), and it uses
-    NumPy's functions. Before it, g is turned about if `maximize`, and `weight_decay` p is
-    added to g; or taken off p, times lr, if decoupled.
+    NumPy's functions. Before it, the sign of g is changed if `maximize`, and `weight_decay` p is
+    added to g, or taken off p, times lr, if decoupled.
 
     >>> class Sign(tg.optim.RuleOptimizer):
     ...     def __init__(self, params, lr=1e-3):
@@ -59,7 +59,7 @@ class RuleOptimizer(Optimizer):
         return (0,)
 
     def advance(self, group: Group, count: Count) -> Count:
-        """The counters one update on."""
+        """The counters after one more update."""
         return (count[0] + 1,)
 
     def initial(self, group: Group) -> float:

@@ -67,7 +67,7 @@ class SkipNonFinite:
         return {"skipped": self.skipped, "in_a_row": self.in_a_row}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over the counts; ValueError for what are none."""
+        """Take over the counts; ValueError for anything that is not one."""
         own = self.state_dict()
         if state.keys() != own.keys():
             raise ValueError(f"SkipNonFinite: needs {' and '.join(own)}, got {list(state)}")

@@ -71,7 +71,7 @@ def fit(
     unless `eager`. The same seed gives the same bits. Every tenth epoch goes to the file
     `checkpoint`, and with `resume` training goes on from it. After each epoch every one of
     `callbacks` is called with its number and figures; one that returns True ends the training.
-    A loop of your own is as short with `train.Run`. Raises DataError
+    `train.Run` makes a loop of your own as short. Raises DataError
     for empty or non-finite data, AnomalyError when gradients stop being finite: in the first
     update, or after more than `skip` in a row, which are left out and counted.
 

@@ -18,7 +18,7 @@ POOLINGS = ("last", "mean", "max")
 class Reader(nn.Module):
     """Sequences (T, N, F) to numbers (N, outputs): a recurrent net, one state of it, a linear head.
 
-    `pooling` is which state: that after the "last" step (of the reverse direction, the first),
+    `pooling` says which state: that after the "last" step (of the reverse direction, the first),
     or each unit's "mean" or "max" over the steps. `lengths` (N,) are of ragged batches; what
     stands beyond them counts nowhere.
 

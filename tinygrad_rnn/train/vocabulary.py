@@ -24,7 +24,7 @@ class Vocabulary:
     `vocabulary.tokens` is all of it in order. `Vocabulary.build(sequences)` counts tokens.
 
     `encode(tokens)` returns integers (int64), `decode(numbers)` tokens; `len`, `in` and `==` work.
-    Raises DataError for a token that comes twice or is spelled as a special, and in `encode`
+    Raises DataError for a token that comes twice or equals a special one, and in `encode`
     for one that is not known where there is no `unk`.
 
     >>> words = Vocabulary.build(["to be or not to be".split()], pad="<pad>", unk="<unk>")
@@ -69,7 +69,7 @@ class Vocabulary:
         max_size: int | None = None,
         **specials: Any,
     ) -> "Vocabulary":
-        """Make one of the tokens of `sequences`: the most frequent first, equals in order.
+        """Build one from the tokens of `sequences`: the most frequent first, ties as they appear.
 
         Tokens seen less than `min_count` times are left out, and those after the first
         `max_size`, specials not counted. A text is a sequence of its characters:

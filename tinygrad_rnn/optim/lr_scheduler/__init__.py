@@ -1,7 +1,7 @@
 """Learning-rate schedules, PyTorch's by name, arguments and numbers.
 
 A schedule sets the rate of each parameter group, when made and at every `step()`. Those
-that multiply take up the rate as it is, so that several can go along one another.
+that multiply start from the rate as it is, so that several can be combined.
 """
 
 from .base import LRScheduler as LRScheduler

@@ -9,7 +9,7 @@ from .base import LRScheduler
 
 
 class ReduceLROnPlateau(LRScheduler):
-    """Multiply by `factor` when `step(metric)` saw no better one `patience + 1` times.
+    """Multiply by `factor` when `step(metric)` saw no better metric `patience + 1` times.
 
     Better is, for mode "min" and "max", a metric below best (1 - threshold) and above
     best (1 + threshold); with threshold_mode "abs" below best - threshold and above best

@@ -119,7 +119,7 @@ class Flow(Figures):
     def passes(self, node: Any, k: int, c: Any) -> Any:
         """Note what goes from a node to its operand k; None to stop it there.
 
-        Nearly all go the first, short ways: a call here costs a third of an op's own rule.
+        Nearly all take the first, short ways: a call here costs a third of an op's own rule.
         """
         name, p = node.seq << 32 | k, node.inputs[k]
         if name not in self._special:
