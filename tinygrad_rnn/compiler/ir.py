@@ -98,6 +98,10 @@ class Instr:
         assert isinstance(a, Value), f"operand {k} of {self.op.name} is a number"
         return a
 
+    def arrays(self) -> list[Value]:
+        """Its operands that are arrays."""
+        return [a for a in self.inputs if isinstance(a, Value)]
+
 
 @dataclass(eq=False, slots=True)
 class Slice:
@@ -161,32 +165,49 @@ class Loop:
         for r in self.results:
             if (r.kind, r.values, r.lag, r.first) == (kind, values, lag, first):
                 return r.out
-        v = values[0]
-        shape: tuple[int, ...] = v.shape
-        if kind == "stack":
-            shape = (self.count, *v.shape)
-        elif kind == "product":
-            shape = (v.shape[1], values[1].shape[1])
-        elif kind == "rows":
-            shape = v.shape[1:]
-        out = Value(shape, v.dtype)
+        out = Value(self.shape_of(kind, values), values[0].dtype)
         self.results.append(Result(kind, values, out, lag, first))
         return out
 
-    def defines(self, v: Any) -> bool:
-        """Whether v is a parameter or a result of the body, and so changes from step to step."""
-        return isinstance(v, Value) and (
-            any(p.out is v for p in self.params) or any(i.out is v for i in self.body)
-        )
+    def shape_of(self, kind: str, values: tuple[Value, ...]) -> tuple[int, ...]:
+        """Shape of a result of a kind."""
+        v = values[0]
+        if kind == "stack":
+            return (self.count, *v.shape)
+        if kind == "rows":
+            return v.shape[1:]
+        return (v.shape[1], values[1].shape[1]) if kind == "product" else v.shape
+
+    @property
+    def slices(self) -> list[Slice]:
+        """The parameters that are rows of arrays."""
+        return [p for p in self.params if isinstance(p, Slice)]
+
+    @property
+    def carries(self) -> list[Carry]:
+        """The parameters that come from earlier steps."""
+        return [p for p in self.params if isinstance(p, Carry)]
+
+    def makers(self) -> dict[int, Instr]:
+        """Its instructions by id of their value."""
+        return {id(i.out): i for i in self.body}
+
+    def inside(self) -> set[int]:
+        """Ids of what changes from step to step: parameters, and values of the body."""
+        return {id(p.out) for p in self.params} | {id(i.out) for i in self.body}
+
+    def kept(self) -> set[int]:
+        """Ids of what outlives its step: values that are carried, or that results are made of."""
+        return {id(p.of) for p in self.carries} | {id(v) for r in self.results for v in r.values}
 
     def inputs(self) -> Iterator[Value]:
         """Every value from outside that it reads."""
-        inside = {id(p.out) for p in self.params} | {id(i.out) for i in self.body}
+        inside = self.inside()
         for p in self.params:
             reads = (p.source,) if isinstance(p, Slice) else (p.of, *p.first)
             yield from (v for v in reads if isinstance(v, Value) and id(v) not in inside)
         for i in self.body:
-            yield from (v for v in i.inputs if isinstance(v, Value) and id(v) not in inside)
+            yield from (v for v in i.arrays() if id(v) not in inside)
         for r in self.results:
             reads = (*r.values, *r.first)
             yield from (v for v in reads if isinstance(v, Value) and id(v) not in inside)
@@ -238,9 +259,7 @@ def _copied(x: Any) -> Any:
 
 def reads(item: Item) -> list[Value]:
     """The values an item of a program reads."""
-    if isinstance(item, Loop):
-        return list(item.inputs())
-    return [v for v in item.inputs if isinstance(v, Value)]
+    return list(item.inputs()) if isinstance(item, Loop) else item.arrays()
 
 
 def writes(item: Item) -> list[Value]:

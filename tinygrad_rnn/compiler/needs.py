@@ -9,7 +9,7 @@ call made under it).
 from collections.abc import Sequence
 
 from ..op import Op
-from .ir import Carry, Instr, Loop, Operand, Program, Slice, Value
+from .ir import Instr, Loop, Operand, Program, Value
 
 
 def passes_on(op: Op, inputs: Sequence[Operand], out: Value) -> bool:
@@ -32,16 +32,14 @@ def propagate_needs(program: Program) -> None:
 
 def _propagate(loop: Loop) -> None:
     """A carry needs a gradient if its initial value does or, after a step, what it carries."""
-    states = [p for p in loop.params if isinstance(p, Carry)]
-    for p in loop.params:
-        if isinstance(p, Slice):
-            p.out.needs = p.source.needs
-    for p in states:
+    for q in loop.slices:
+        q.out.needs = q.source.needs
+    for p in loop.carries:
         p.out.needs = any(isinstance(v, Value) and v.needs for v in p.first)
     while True:
         for instr in loop.body:
             instr.out.needs = passes_on(instr.op, instr.inputs, instr.out)
-        late = [p for p in states if p.of.needs and not p.out.needs]
+        late = [p for p in loop.carries if p.of.needs and not p.out.needs]
         if not late:
             break
         for p in late:

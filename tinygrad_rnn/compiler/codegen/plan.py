@@ -7,7 +7,7 @@ all steps.
 from dataclasses import dataclass
 from typing import Any
 
-from ..ir import Carry, Instr, Loop, Value
+from ..ir import Instr, Loop, Value
 from ..lowering.sharding import PARTIAL, SPLIT, WHOLE
 from ..lowering.table import lowering
 from ..lowering.text import key_parts
@@ -34,10 +34,10 @@ class Plan:
         self.loop = loop
         self.states, self.reason = shard(loop)
         self.split = not self.reason
-        self.made = {id(i.out): i for i in loop.body}
+        self.made = loop.makers()
         self.params = {id(p.out): p for p in loop.params}
         self.uses = schedule.uses_of(loop)
-        self.kept = schedule.live_out(loop)
+        self.kept = loop.kept()
         self.views = schedule.views_of(loop)
         self.tasks = schedule.tasks(loop, self.is_split)
         self.batch = self._batch()
@@ -111,9 +111,8 @@ class Plan:
         """By id of a value how many steps are kept: before the first of a stack; of the last."""
         stacked: dict[int, int] = {}
         delays: dict[int, int] = {}
-        for p in self.loop.params:
-            if isinstance(p, Carry):
-                delays[id(p.of)] = max(delays.get(id(p.of), 0), p.delay)
+        for p in self.loop.carries:
+            delays[id(p.of)] = max(delays.get(id(p.of), 0), p.delay)
         for r in self.loop.results:
             kept = {"stack": stacked, "final": delays}.get(r.kind)
             if kept is not None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..ir import Instr, Loop, Operand, Slice, Value
+from ..ir import Instr, Loop, Operand, Value
 from ..lowering.table import Product, View, lowering, weighing
 
 
@@ -58,16 +58,9 @@ def uses_of(loop: Loop) -> dict[int, list[Instr]]:
     """For each value the instructions of the body that read it."""
     uses: dict[int, list[Instr]] = {}
     for instr in loop.body:
-        for a in instr.inputs:
-            if isinstance(a, Value):
-                uses.setdefault(id(a), []).append(instr)
+        for a in instr.arrays():
+            uses.setdefault(id(a), []).append(instr)
     return uses
-
-
-def live_out(loop: Loop) -> set[int]:
-    """Values, by id, that outlive their step: carried, or results of the loop."""
-    kept = {id(p.of) for p in loop.params if not isinstance(p, Slice)}
-    return kept | {id(v) for r in loop.results for v in r.values}
 
 
 def tasks(loop: Loop, is_split: Callable[[Value], bool]) -> list[Task]:
@@ -77,7 +70,7 @@ def tasks(loop: Loop, is_split: Callable[[Value], bool]) -> list[Task]:
     """
     left = _products(loop)
     done = {id(p.out) for p in loop.params}
-    inside = done | {id(i.out) for i in loop.body}
+    inside = loop.inside()
     waits = {id(i): {id(v) for v in _reads(i)} & inside for i in left}
     order: list[Task] = []
 
@@ -106,17 +99,15 @@ def tasks(loop: Loop, is_split: Callable[[Value], bool]) -> list[Task]:
 
 
 def _reads(item: Any) -> list[Value]:
-    values = [a for a in item.inputs if isinstance(a, Value)] if isinstance(item, Instr) else []
-    if isinstance(item, ProductTask):
-        values = [a for a in item.instr.inputs[:2] if isinstance(a, Value)]
-        values += [b for b in item.biases if isinstance(b, Value)]
-        values += [item.base] if item.base is not None else []
-    return values
+    if isinstance(item, Instr):
+        return item.arrays()
+    reads = [*item.instr.inputs[:2], *item.biases, item.base]
+    return [a for a in reads if isinstance(a, Value)]
 
 
 def _products(loop: Loop) -> list[Any]:
     """The body with products as such, additions to them taken in."""
-    uses, kept = uses_of(loop), live_out(loop)
+    uses, kept = uses_of(loop), loop.kept()
     early = _before(loop)
     made: dict[int, ProductTask] = {}
     items: list[Any] = []
@@ -146,14 +137,14 @@ def _products(loop: Loop) -> list[Any]:
 
 def _before(loop: Loop) -> set[int]:
     """Products, by id of the result, of slices and loop-invariant weights: many steps at once."""
-    slices = {id(p.out) for p in loop.params if isinstance(p, Slice) and p.stride == 1}
-    last = {id(p.of) for p in loop.params if not isinstance(p, Slice)}
+    slices = {id(p.out) for p in loop.slices if p.stride == 1}
+    last = {id(p.of) for p in loop.carries}
     last |= {id(r.values[0]) for r in loop.results if r.kind == "final"}
     last -= {id(r.values[0]) for r in loop.results if r.kind == "stack"}
     for instr in reversed(loop.body):  # only the last few steps of these have memory
         if lowering(instr.op).adds and id(instr.out) in last:
             last |= {id(a) for a in instr.inputs}
-    inside = {id(p.out) for p in loop.params} | {id(i.out) for i in loop.body}
+    inside = loop.inside()
     found = set()
     for instr in loop.body:
         if weighing(instr.op) and id(instr.out) not in last and id(instr.inputs[0]) in slices:

@@ -9,7 +9,7 @@
 
 from typing import Any
 
-from ..ir import Loop, Operand, Program, Value, frozen, identity
+from ..ir import Operand, Program, Value, frozen, identity
 from ..lowering.table import lowering
 from .simplify import substitute
 
@@ -18,23 +18,15 @@ def cse(program: Program) -> None:
     """Drop instructions of a loop that repeat an earlier one of the same step."""
     names: dict[int, Operand] = {}
     for loop in program.loops:
-        _within(loop, names)
+        seen: dict[Any, Value] = {}
+        body = []
+        for instr in loop.body:
+            inputs = [names.get(id(a), a) for a in instr.inputs]
+            key = instr.op.name, tuple(map(identity, inputs)), frozen(instr.attrs)
+            if key in seen and not lowering(instr.op).numbers_draws:
+                names[id(instr.out)] = seen[key]
+            else:
+                seen[key] = instr.out
+                body.append(instr)
+        loop.body = body
     substitute(program, names)
-
-
-def _within(loop: Loop, names: dict[int, Operand]) -> None:
-    seen: dict[Any, Value] = {}
-    body = []
-    for instr in loop.body:
-        inputs = tuple([names.get(id(a), a) if isinstance(a, Value) else a for a in instr.inputs])
-        key = (
-            instr.op.name,
-            tuple(map(identity, inputs)),
-            frozen(instr.attrs),
-        )
-        if key in seen and not lowering(instr.op).numbers_draws:
-            names[id(instr.out)] = seen[key]
-        else:
-            seen[key] = instr.out
-            body.append(instr)
-    loop.body = body

@@ -8,7 +8,7 @@ loop of 8 steps:         =>      %7 = tanh(%6)
 outputs: %8
 """
 
-from ..ir import Carry, Item, Loop, Program, Value, reads
+from ..ir import Item, Loop, Program, reads
 from ..lowering.table import lowering
 
 
@@ -34,8 +34,7 @@ def dce(program: Program) -> None:
 
 def _within(loop: Loop) -> None:
     """Drop from a loop what leads, over any number of steps, to no result."""
-    makers = {id(i.out): i for i in loop.body}
-    params = {id(p.out): p for p in loop.params}
+    makers, carries = loop.makers(), {id(p.out): p for p in loop.carries}
     live: set[int] = set()
     stack = [v for r in loop.results for v in r.values]
     while stack:
@@ -44,9 +43,8 @@ def _within(loop: Loop) -> None:
             continue
         live.add(id(v))
         if id(v) in makers:
-            stack += [a for a in makers[id(v)].inputs if isinstance(a, Value)]
-        p = params.get(id(v))
-        if isinstance(p, Carry):
-            stack.append(p.of)
+            stack += makers[id(v)].arrays()
+        if id(v) in carries:
+            stack.append(carries[id(v)].of)
     loop.body = [i for i in loop.body if id(i.out) in live]
     loop.params = [p for p in loop.params if id(p.out) in live]

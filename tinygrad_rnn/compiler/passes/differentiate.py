@@ -100,7 +100,7 @@ class _Reversed:
         self.back = Loop(loop.count, not loop.reverse)
         self.inner = Gradients(self.back.body)
         self.params = {id(p.out): p for p in loop.params}
-        self.made = {id(i.out) for i in loop.body}
+        self.made = loop.makers()
         self.seen: dict[Any, Value] = {}  # parameters of the backward loop
         self.weights: list[tuple[Value, Any]] = []  # contributions to what is outside
         self.after: list[Callable[[], None]] = []  # contributions to make once the loop is complete
@@ -109,7 +109,7 @@ class _Reversed:
     def run(self) -> None:
         """Build it and pass its results on; nothing at all if no cotangent reaches the loop."""
         stacks, finals = self._incoming()
-        states = [p for p in self.loop.params if isinstance(p, Carry) and p.out.needs]
+        states = [p for p in self.loop.carries if p.out.needs]
         if not stacks and not finals and not self.any:
             return
         backs: dict[int, Carry] = {}  # by id of a state: what carries its gradient back
@@ -126,8 +126,8 @@ class _Reversed:
             self._through(instr)
         for p in states:
             self._carried(p, backs.get(id(p)))
-        for q in self.loop.params:
-            if isinstance(q, Slice) and q.source.needs:
+        for q in self.loop.slices:
+            if q.source.needs:
                 self._sliced(q)
         for v, c in self.weights:
             self._outside(v, c)
@@ -158,13 +158,12 @@ class _Reversed:
     def _padded(self, finals: dict[tuple[int, int], Value]) -> list[tuple[Value, Value]]:
         """Cotangents of final values that no carry takes: as stacks, zero but for one row."""
         found, n = [], self.loop.count
-        values = {id(i.out): i.out for i in self.loop.body}
         for (v, lag), g in finals.items():
             t = lag if self.loop.reverse else n - 1 - lag
             row = self.outer.emit("reshape", g, shape=(1, *g.shape))
             key = (slice(t, t + 1),)
             stack = self.outer.emit("put_slices", row, keys=(key,), shape=(n, *g.shape))
-            found.append((values[v], stack))
+            found.append((self.made[v].out, stack))
         return found
 
     def _slice(self, source: Value, start: int, stride: int) -> Value:
@@ -252,7 +251,7 @@ class _Reversed:
 
     def _own(self, g: Value) -> Value:
         """A value defined in the body, as results must be."""
-        if id(g) in {id(i.out) for i in self.back.body}:
+        if id(g) in self.back.makers():
             return g
         return self.inner.emit("mul", g, 1.0)
 

@@ -91,7 +91,7 @@ def _fuse_one(instr: Instr, stacks: Any, items: list[Item], made_at: dict[int, i
         else:
             return False
     own = {id(r.values[0]) for _, r in found}
-    if any(isinstance(v, Value) and id(v) in own and not loop.defines(v) for v in inputs):
+    if not {id(v) for v in inputs} & own <= loop.inside():
         return False
     final = [_sliced(loop, a) if any(a is s for s in slices) else a for a in inputs]
     inner = Value(instr.out.shape[1:], instr.out.dtype)

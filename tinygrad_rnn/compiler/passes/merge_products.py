@@ -21,27 +21,21 @@ from ..lowering.table import lowering, weighing
 def split_concats(program: Program) -> None:
     """concat([x, h], 1) @ W as x @ W[:k] + h @ W[k:]."""
     for loop in program.loops:
-        _split_concats(loop)
+        makers, inside = loop.makers(), loop.inside()
+        body: list[Instr] = []
+        for instr in loop.body:
+            source = makers.get(id(instr.inputs[0])) if weighing(instr.op) else None
+            if source is None or not _columns(source) or id(instr.inputs[1]) in inside:
+                body.append(instr)
+            else:
+                body += _split_product(instr, source, instr.inputs[1])
+        loop.body = body
 
 
-def _split_concats(loop: Loop) -> None:
-    joined = {
-        id(i.out): i
-        for i in loop.body
-        if lowering(i.op).joins
-        and i.out.ndim == 2
-        and i.attrs["axis"] in (1, -1)
-        and all(x.shape[1] for x in i.inputs if isinstance(x, Value))
-    }
-    body: list[Instr] = []
-    for instr in loop.body:
-        source = joined.get(id(instr.inputs[0])) if instr.inputs else None
-        W = instr.inputs[1] if len(instr.inputs) > 1 else None
-        if source is None or not weighing(instr.op) or loop.defines(W):
-            body.append(instr)
-            continue
-        body += _split_product(instr, source, W)
-    loop.body = body
+def _columns(instr: Instr) -> bool:
+    """Whether it lays matrices side by side."""
+    joins = lowering(instr.op).joins and instr.out.ndim == 2 and instr.attrs["axis"] in (1, -1)
+    return joins and all(x.shape[1] for x in instr.arrays())
 
 
 def _split_product(instr: Instr, source: Instr, W: Any) -> list[Instr]:
@@ -76,14 +70,13 @@ def merge_products(program: Program) -> list[str]:
 
 def _merge(program: Program, loop: Loop) -> list[str]:
     groups: dict[tuple[Op, int], list[Instr]] = {}
+    inside = loop.inside()
     for instr in loop.body:
-        product = weighing(instr.op)
-        if product is None or any(loop.defines(a) for a in instr.inputs[1:]):
+        if weighing(instr.op) is None or not inside.isdisjoint(map(id, instr.inputs[1:])):
             continue
-        x, W = instr.inputs[:2]
-        if isinstance(x, Value) and loop.defines(x) and x.ndim == 2:
-            if isinstance(W, Value) and W.ndim == 2:
-                groups.setdefault((instr.op, id(x)), []).append(instr)
+        x, W = instr.array(0), instr.array(1)
+        if id(x) in inside and x.ndim == W.ndim == 2:
+            groups.setdefault((instr.op, id(x)), []).append(instr)
     notes = []
     for group in groups.values():
         if len(group) > 1:
@@ -111,13 +104,9 @@ def _merge_group(program: Program, loop: Loop, group: list[Instr]) -> None:
         key = (slice(None), slice(start, stop))
         pieces.append(Instr(OPS["index"], (whole.out,), {"key": key}, g.out, g.line))
         start = stop
-    body: list[Instr] = []
-    for instr in loop.body:
-        if instr is group[0]:
-            body += [whole, *pieces]
-        elif not any(instr is g for g in group):
-            body.append(instr)
-    loop.body = body
+    at = loop.body.index(group[0])
+    loop.body[at:at] = [whole, *pieces]
+    loop.body = [i for i in loop.body if i not in group]
 
 
 def _bias(instr: Instr, before: list[Instr]) -> Value:

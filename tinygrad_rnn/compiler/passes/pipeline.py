@@ -10,14 +10,12 @@ from typing import Any
 
 from ..ir import Program
 from ..needs import propagate_needs
-from .canonical import plain_products, row_sums, single_products
-from .carries import separate_carries
+from .canonical import plain_products, row_sums, separate_carries, single_products
 from .cse import cse
 from .dce import dce
-from .draws import draw_before
 from .expand import expand, expand_early
 from .fuse import fuse, last_rows
-from .licm import hoist_transposed, licm
+from .licm import draw_before, hoist_transposed, licm
 from .merge_products import merge_products, split_concats
 from .simplify import simplify
 from .structure import structure

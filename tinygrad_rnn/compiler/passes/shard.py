@@ -21,7 +21,7 @@ from ..lowering.table import lowering
 
 def shard(loop: Loop) -> tuple[dict[int, str], str]:
     """State of every value by id, and the reason if the loop cannot be split (else "")."""
-    batch = next((p.of.shape[0] for p in loop.params if isinstance(p, Carry) and p.of.ndim), None)
+    batch = next((p.of.shape[0] for p in loop.carries if p.of.ndim), None)
     if batch is None:
         batch = next((i.out.shape[0] for i in loop.body if i.out.ndim > 1), None)
     if batch is None or batch < 2:
@@ -35,10 +35,9 @@ def shard(loop: Loop) -> tuple[dict[int, str], str]:
             continue
         except Refused as why:
             return {}, str(why)
-        carries = [p for p in loop.params if isinstance(p, Carry)]
-        wrong = {id(p.out) for p in carries if states[id(p.of)] == PARTIAL} - partial
+        wrong = {id(p.out) for p in loop.carries if states[id(p.of)] == PARTIAL} - partial
         if not wrong:
-            if any(states[id(p.of)] != states[id(p.out)] for p in carries):
+            if any(states[id(p.of)] != states[id(p.out)] for p in loop.carries):
                 return {}, "a state changes between being split and being whole"
             return states, ""
         partial |= wrong
@@ -51,7 +50,7 @@ class States(dict[int, str]):
     def __init__(self, loop: Loop, batch: int, partial: set[int]):
         super().__init__()
         self.loop, self.batch = loop, batch
-        self.carries = {id(p.out) for p in loop.params if isinstance(p, Carry)}
+        self.carries = {id(p.out) for p in loop.carries}
         for p in loop.params:
             rows = p.out.shape[:1] == (batch,)
             if id(p.out) in partial:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ..inference import infer
-from ..ir import Instr, Loop, Program, Result, Slice, Value
+from ..ir import Instr, Loop, Program, Slice, Value
 
 
 class VerifyError(Exception):
@@ -86,13 +86,13 @@ class Verifier:
         for instr in loop.body:
             self._instr(instr, defined)
             _define(instr.out, defined)
-        _read([p.of for p in loop.params if not isinstance(p, Slice)], defined, "a carry")
+        _read([p.of for p in loop.carries], defined, "a carry")
         for r in loop.results:
             _read((*r.values, *r.first), defined, f"a {r.kind}")
             if r.kind == "stack" and len(r.first) != r.lag:
                 raise VerifyError(f"a stack of {r.lag} steps ago has {len(r.first)} initial values")
             dtype = r.out.dtype if r.kind == "total" else r.values[0].dtype  # booleans are counted
-            _typed(r.out, _result_shape(loop, r), dtype, f"a {r.kind}")
+            _typed(r.out, loop.shape_of(r.kind, r.values), dtype, f"a {r.kind}")
 
 
 def _read(values: Iterable[Any], defined: set[int], reader: str) -> None:
@@ -110,15 +110,6 @@ def _define(v: Value, defined: set[int]) -> None:
 def _typed(v: Value, shape: tuple[int, ...], dtype: Any, what: str) -> None:
     if v.shape != shape or v.dtype != dtype:
         raise VerifyError(f"{what} is {v}, and what it is made of makes it {dtype}{list(shape)}")
-
-
-def _result_shape(loop: Loop, r: Result) -> tuple[int, ...]:
-    v = r.values[0]
-    if r.kind == "stack":
-        return (loop.count, *v.shape)
-    if r.kind == "rows":
-        return v.shape[1:]
-    return (v.shape[1], r.values[1].shape[1]) if r.kind == "product" else v.shape
 
 
 def _call(instr: Instr) -> str:
