@@ -1,16 +1,20 @@
 """A compiled program in words."""
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 from .compiled import Compiled
-from .ir import Printer
-from .missed_loops import repeated
+from .ir import Instr, Loop, Printer
+from .lowering.table import lowering
 from .runtime.part import Cuts, Interpreted, Part
 from .runtime.runner import Runner
 from .runtime.threads import num_threads, shards_of
+
+REPEATS = 4  # of an op at one line: fewer are taken for no loop
+SAID = 5  # lines named at most
 
 
 def source(compiled: Compiled) -> str:
@@ -38,7 +42,7 @@ def explain(entry: Any, level: str) -> str:
         f"recorded {compiled.recorded} ops in {1e3 * entry.captured:.0f} ms, "
         f"rolled and rewritten in {1e3 * entry.prepared:.0f} ms"
     ]
-    lines += [f"  {note}" for note in compiled.notes + repeated(compiled.program.items)]
+    lines += [f"  {note}" for note in compiled.notes + missed(compiled.program.items)]
     names = ["forward", "backward"]
     for name, part in zip(names, [compiled.forward, *_backward(compiled)], strict=False):
         lines.append(f"{name}:")
@@ -92,6 +96,28 @@ def _runner(runner: Runner) -> list[str]:
     else:
         lines.append(f"  compiled in {runner.seconds:.2f} s")
     return lines
+
+
+def missed(items: Iterable[Instr | Loop]) -> list[str]:
+    """A sentence for each line whose ops repeat outside of loops, the cause first.
+
+    Indices are left out: the results of a loop that are wanted one by one have many.
+    """
+    groups: dict[tuple[str, str], list[Instr]] = {}
+    for item in items:
+        if isinstance(item, Instr) and item.line and not lowering(item.op).slices:
+            groups.setdefault((item.line, item.op.name), []).append(item)
+    said: dict[str, str] = {}
+    for (line, name), found in groups.items():
+        if len(found) < REPEATS or line in said:
+            continue
+        shapes = list(dict.fromkeys([i.out.shape for i in found]))
+        if len(shapes) > 1:
+            why = f"{name} gives another shape in each: {shapes[0]}, {shapes[1]}, ..."
+        else:
+            why = f"what {name} reads follows no pattern from one to the next"
+        said[line] = f"{len(found)} repeats at {line} run op by op: {why}"
+    return list(said.values())[:SAID]
 
 
 def ledger(compiled: Compiled) -> list[str]:

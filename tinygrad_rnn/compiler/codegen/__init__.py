@@ -1,4 +1,3 @@
 """From a loop to the source of its kernel."""
 
-from .assemble import generate as generate
-from .kernel import Kernel as Kernel
+from .assemble import Kernel as Kernel, generate as generate

@@ -13,8 +13,25 @@ from ..lowering.table import lowering
 from ..lowering.text import key_parts
 from ..passes.shard import shard
 from . import schedule
-from .kernel import Argument
 from .schedule import Group, ProductTask
+
+
+@dataclass(eq=False)
+class Argument:
+    """One array of a kernel.
+
+    outer    a value from outside the loop
+    storage  memory of a value of the body, for the whole batch: `rows` steps of it
+    scratch  memory of one shard; `batch` is the axis along which it has the shard's rows
+    sum      zeros that one shard adds to; the results of all are added up
+    """
+
+    kind: str
+    shape: tuple[int, ...] = ()
+    dtype: Any = None
+    value: Value | None = None
+    batch: int | None = None
+    rows: str = ""  # of a storage: "stack", "ring"
 
 
 @dataclass(eq=False)

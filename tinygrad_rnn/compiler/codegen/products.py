@@ -7,7 +7,7 @@ from ..ir import Slice, Value
 from ..lowering.table import lowering
 from ..lowering.text import SHORT, indent
 from .code import Code, step_of
-from .kernel import Argument
+from .plan import Argument
 from .schedule import ProductTask
 
 

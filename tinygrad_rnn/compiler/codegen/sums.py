@@ -4,7 +4,7 @@ from ..ir import Result, Slice, Value
 from ..lowering.sharding import SPLIT, WHOLE
 from ..lowering.text import each, element, here, nest
 from .code import Code
-from .kernel import Argument
+from .plan import Argument
 from .products import Products
 
 
