@@ -17,6 +17,7 @@ FORBIDDEN: list[tuple[str, Any, str]] = [
     ("float", lambda x: x * float(x.sum()), "value of a traced tensor"),
     ("int", lambda x: x * int(x.sum()), "value of a traced tensor"),
     ("numpy", lambda x: tg.tensor(np.tanh(x.numpy())), "value of a traced tensor"),
+    ("ufunc", lambda x: tg.tensor(np.tanh(x)), "NumPy function got"),
     ("numpy-function", lambda x: tg.tensor(np.asarray(x)), "value of a traced tensor"),
     ("tolist", lambda x: tg.tensor(x.tolist()), "value of a traced tensor"),
     ("range", lambda x: [x for _ in range(tg.astype(x.sum(), dtype="int64"))], "traced tensor"),

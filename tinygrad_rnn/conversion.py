@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from .errors import DTypeError, ShapeError, kind
-from .op import Array, Traced
+from .op import Array, Traced, dtype_named
 
 _F32, _F64 = np.dtype(np.float32), np.dtype(np.float64)
 
@@ -52,8 +52,9 @@ def to_array(value: Any, dtype: Any = None) -> Array:
     if array.dtype.kind == "O":
         raise DTypeError(f"tensor: dtype object is not supported: {_objects(value, array)}")
     if dtype is not None:
+        dtype = dtype_named(dtype)
         if array.dtype.kind not in "fiub":
-            raise DTypeError(f"tensor: cannot make {np.dtype(dtype)} of {array.dtype} values")
+            raise DTypeError(f"tensor: cannot make {dtype} of {array.dtype} values")
         array = array.astype(dtype)
     return supported(array)
 

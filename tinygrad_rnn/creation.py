@@ -7,6 +7,7 @@ import numpy as np
 
 from .conversion import to_array
 from .errors import DTypeError, ShapeError
+from .op import dtype_named
 from .ops import stack
 from .ops.names import on_cpu
 from .ops.random import Generator, default_generator, draw, normal, uniform
@@ -29,14 +30,14 @@ def tensor(
 
 
 def _supported(dtype: Any) -> np.dtype[Any]:
-    dtype = np.dtype(dtype)
+    dtype = dtype_named(dtype)
     if dtype.kind not in "iub" and dtype not in (np.float32, np.float64):
         raise DTypeError(f"dtype {dtype} is not supported; use float32, float64, integers or bool")
     return dtype
 
 
 def _float(dtype: Any) -> np.dtype[Any]:
-    dtype = np.dtype(dtype)
+    dtype = dtype_named(dtype)
     if dtype not in (np.float32, np.float64):
         raise DTypeError(f"random tensors are float32 or float64, got {dtype}")
     return dtype
@@ -123,6 +124,8 @@ def full(
     sizes = _shape((shape,))
     if dtype is None:
         dtype = np.float32 if isinstance(fill_value, float) else None
+    else:
+        dtype = dtype_named(dtype)
     return Tensor(np.full(sizes, fill_value, dtype), requires_grad)
 
 
@@ -224,6 +227,8 @@ def arange(
     on_cpu("arange", device)
     if stop is None:
         start, stop = 0, start
+    if step == 0:
+        raise ValueError("arange: step must not be 0")
     numbers = np.arange(start, stop, step)
     if dtype is None and numbers.dtype.kind == "f":
         dtype = np.float32

@@ -226,13 +226,26 @@ class Op:
             return better
         if isinstance(error, OverflowError):
             return DTypeError(f"{self.name}: {error}; convert with .astype(...)")
-        kind = DTypeError if isinstance(error, TypeError) else ShapeError
+        # shapes of an elementwise op fit: it is the values or their dtype that do not
+        kind = DTypeError if isinstance(error, TypeError) or self.pointwise else ShapeError
         came = ", ".join(f"{s.dtype}{list(s.shape)}" for s in specs)
         said = ", ".join(f"{k}={v!r}" for k, v in attrs.items())
-        return kind(f"{self.name}({came}{', ' if said else ''}{said}): {error}")
+        text = f"{self.name}({came}{', ' if said else ''}{said}): {error}"
+        return kind(f"{text.rstrip('.')}; convert with .astype(...)" if self.pointwise else text)
 
     def __repr__(self) -> str:
         return f"<op {self.name}{self.__signature__}>"
+
+
+def dtype_named(dtype: Any) -> np.dtype[Any]:
+    """The dtype that the user means; DTypeError for a misspelt one or another library's."""
+    try:
+        return np.dtype(dtype)
+    except TypeError:
+        raise DTypeError(
+            f"dtype {dtype!r} is not known; use 'float32', 'float64', 'int64', 'bool' or another "
+            "of NumPy's"
+        ) from None
 
 
 def pointwise(

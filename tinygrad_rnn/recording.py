@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from .conversion import to_array
-from .errors import AnomalyError, DTypeError, ShapeError, user_line
+from .errors import AnomalyError, DTypeError, ShapeError, kind, user_line
 from .graph import Node, Variable, count
 from .op import MISFITS, Array, Op, local
 from .ops.indexing import index
@@ -42,9 +42,7 @@ def _outside_value(op: Op, a: Any) -> Any:
     if isinstance(a, bool | int | float):
         return a
     if a is None or isinstance(a, str | dict | set):
-        raise DTypeError(
-            f"{op.name}: expected a tensor, an array or a number, got {type(a).__name__}"
-        )
+        raise DTypeError(f"{op.name}: expected a tensor, an array or a number, got {kind(a)}")
     return constant(to_array(a))
 
 

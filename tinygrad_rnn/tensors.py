@@ -11,7 +11,7 @@ from .conversion import supported, to_array
 from .errors import DTypeError, GraphError, ShapeError
 from .hooks import register_hook, retain_grad
 from .kernels import gemm
-from .op import Op
+from .op import Op, dtype_named
 from .recording import constant, record, record_each, results
 from .slicing import Sliceable
 
@@ -197,7 +197,8 @@ class Tensor(Sliceable):
 
     def astype(self, dtype: Any) -> "Tensor":
         """The values converted to another dtype; itself if it has that dtype."""
-        return self if self.dtype == np.dtype(dtype) else ops.astype(self, dtype=np.dtype(dtype))
+        dtype = dtype_named(dtype)
+        return self if self.dtype == dtype else ops.astype(self, dtype=dtype)
 
     # array functions, under the same names ------------------------------------
 

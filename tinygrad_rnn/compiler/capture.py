@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from ..conversion import to_array
-from ..errors import CaptureError, DTypeError, user_line
+from ..errors import CaptureError, DTypeError, kind, user_line
 from ..op import OPS, Array, Op, local
 from ..ops.pick import pick
 from ..ops.random import Generator
@@ -26,6 +26,14 @@ from .floats import Floats, Number, asked
 from .inference import infer, number_dtype, recording
 from .ir import Instr, Value, value_of
 from .needs import passes_on
+
+
+def _line_in(error: BaseException) -> str:
+    """Where NumPy was called: the last line of the traceback, since it is C."""
+    at = error.__traceback__
+    while at is not None and at.tb_next is not None:
+        at = at.tb_next
+    return f"{at.tb_frame.f_code.co_filename}:{at.tb_lineno}" if at is not None else "?"
 
 
 class Symbol(Tensor):
@@ -199,9 +207,7 @@ class Tape:
             return self.lift(a)
         if isinstance(a, list | tuple):
             return self.lift(self.written(to_array(a)))
-        raise DTypeError(
-            f"{op.name}: expected a tensor, an array or a number, got {type(a).__name__}"
-        )
+        raise DTypeError(f"{op.name}: expected a tensor, an array or a number, got {kind(a)}")
 
     def __call__(self, op: Op, args: Sequence[Any], attrs: dict[str, Any]) -> Any:
         """Record one op call."""
@@ -266,4 +272,12 @@ class Tape:
 def trace(tape: Tape, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Call `fn` with op calls going to `tape`."""
     with recording(tape):
-        return fn(*args, **kwargs)
+        try:
+            return fn(*args, **kwargs)
+        except TypeError as error:
+            if "operand 'Symbol' does not support ufuncs" not in str(error):
+                raise
+            raise CaptureError(  # np.tanh(x): NumPy asks nobody
+                f"tg.jit: a NumPy function got a traced tensor at {_line_in(error)}; use tg's own "
+                "of that name, or compute with .numpy() outside of the jitted function"
+            ) from None

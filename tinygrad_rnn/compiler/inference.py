@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..op import Op, Spec, local
+from ..errors import DTypeError, ShapeError
+from ..op import MISFITS, Op, Spec, local
 from .ir import Instr, Value
 
 _INT = np.dtype(int)
@@ -83,8 +84,14 @@ def _ask_rules(op: Op, inputs: Sequence[Any], attrs: dict[str, Any]) -> Inferred
         else Spec((), _INT if isinstance(a, int) else target)
         for a in cast
     ]
-    shape = op.shape(*specs, **attrs)
-    return Inferred(tuple(shape), np.dtype(result_dtype(op, cast, attrs)), tuple(casts))
+    try:
+        shape = op.shape(*specs, **attrs)
+        return Inferred(tuple(shape), np.dtype(result_dtype(op, cast, attrs)), tuple(casts))
+    except (ShapeError, DTypeError):
+        raise
+    except MISFITS as error:  # what eager execution says of the kernel's
+        values = [np.broadcast_to(np.zeros((), s.dtype), s.shape) for s in specs]
+        raise op.explain(values, attrs, error) from None
 
 
 _dtypes: dict[Any, np.dtype[Any]] = {}

@@ -208,8 +208,8 @@ def _panels(x: Array, W: Array, turned: bool) -> Array | None:
 
 def affine(x: Array, W: Array, b: Any) -> Any:
     """x @ W.T + b over the last axis of x."""
-    if W.ndim != 2 or (b.__class__ is not int and b.shape != W.shape[:1]):
-        raise ValueError("W must have two axes and b one")
+    if not x.ndim or W.ndim != 2 or (b.__class__ is not int and b.shape != W.shape[:1]):
+        raise ValueError("x must have an axis, W two and b one")  # a number times W is none
     if x.ndim > 2:
         return _by_rows(affine, x, W, b)
     if x.ndim == 2 and x.shape[1] == W.shape[1] and _by_tiles(x, W, *x.shape, len(W)):

@@ -143,6 +143,8 @@ def _rows(
     """The classes last, class numbers with 0 where they do not count, and where they do."""
     if classes.dtype.kind not in "iu":
         raise DTypeError(f"{name}: targets must be class numbers, got {classes.dtype}")
+    if not x.ndim:
+        raise ShapeError(f"{name}: x must have an axis of classes, got a single value")
     if axis is None:
         _check_layout(name, x.shape, classes.shape)
     x = _classes_last(name, x, axis)

@@ -9,7 +9,7 @@ import numpy as np
 from ..conversion import to_array
 from ..errors import DTypeError, GraphError
 from ..hooks import Handle
-from ..op import Array, local
+from ..op import Array, dtype_named, local
 from ..tensors import Tensor, as_tensor
 from ..words import OF_MODULES, hint
 from .hooks import Hooks, around, none_yet
@@ -226,7 +226,7 @@ class Module:
 
     def astype(self: M, dtype: Any) -> M:
         """Convert parameters, in place, and buffers to a float dtype; gradients are dropped."""
-        dtype = np.dtype(dtype)
+        dtype = dtype_named(dtype)
         if dtype not in (np.float32, np.float64):
             raise DTypeError(f"astype: parameters are float32 or float64, got {dtype}")
         for p in self.parameters():

@@ -208,7 +208,9 @@ def lengths_within(x: Any, *, name: str, steps: int) -> Any:
 
 def _recurrent_init(name: str, cell: Cell, how: str | None, generator: Generator | None) -> None:
     if how not in ("orthogonal", "identity", None):
-        raise ValueError(f"{name}: recurrent_init must be 'orthogonal', 'identity' or None")
+        raise ValueError(
+            f"{name}: recurrent_init must be 'orthogonal', 'identity' or None, got {how!r}"
+        )
     if how and cell.output_size != cell.hidden_size:
         raise ShapeError(f"{name}: recurrent_init is for square blocks, and proj_size makes none")
     if how == "orthogonal":

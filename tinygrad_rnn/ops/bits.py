@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from ..op import elementwise, pointwise, primitive
+from ..errors import DTypeError
+from ..op import Spec, elementwise, pointwise, primitive
 from .logic import logical_not
 
 __all__ = [
@@ -61,7 +62,18 @@ def bitwise_invert(x: Any) -> Any:
 
 # no scalar rules: compiled, a shift by the width of the type or more is whatever the machine
 # makes of it, where NumPy has 0 or -1
-@primitive(shape=elementwise("bitwise_left_shift"))
+def _shifted(name: str) -> Any:
+    fits = elementwise(name)
+
+    def shape(a: Spec, b: Spec) -> tuple[int, ...]:
+        if "f" in a.dtype.kind + b.dtype.kind:
+            raise DTypeError(f"{name}: expected integers, got {a.dtype} and {b.dtype}")
+        return fits(a, b)
+
+    return shape
+
+
+@primitive(shape=_shifted("bitwise_left_shift"))
 def bitwise_left_shift(a, b):
     """`a << b` of integers, elementwise; 0 for shifts from the width of the type on.
 
@@ -71,7 +83,7 @@ def bitwise_left_shift(a, b):
     return np.left_shift(a, b)
 
 
-@primitive(shape=elementwise("bitwise_right_shift"))
+@primitive(shape=_shifted("bitwise_right_shift"))
 def bitwise_right_shift(a, b):
     """`a >> b` of integers, elementwise, the sign kept; 0 or -1 for shifts that leave nothing.
 

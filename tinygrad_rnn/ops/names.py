@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DTypeError, ShapeError
+from ..op import dtype_named
 from . import logic, pointwise, reduce, shape
 from .logic import eq, ge, gt, le, lt, ne, where as choose
 from .pointwise import div, mul, neg, sub
@@ -37,7 +38,7 @@ def astype(x: Any, dtype: Any, *, copy: bool = True, device: Any = None) -> Any:
     tensor([ 1, -1], int32)
     """
     on_cpu("astype", device)
-    dtype = np.dtype(dtype)
+    dtype = dtype_named(dtype)
     if dtype.kind not in "fiub" or (dtype.kind == "f" and dtype.itemsize not in (4, 8)):
         raise DTypeError(
             f"astype: dtype {dtype} is not supported; use float32, float64, integers or bool"

@@ -105,7 +105,15 @@ def broadcast_to_vjp(g, x_shape):
     return sum_to(g, shape=x_shape)
 
 
-@primitive(shape=lambda x, *, shape: shape)
+def _summed(x: Spec, *, shape: tuple[int, ...]) -> tuple[int, ...]:
+    lead = x.ndim - len(shape)
+    sizes = zip(shape, x.shape[max(lead, 0) :], strict=False)
+    if lead < 0 or any(n != 1 and n != m for n, m in sizes):
+        raise ShapeError(f"sum_to: nothing of shape {shape} broadcasts to {x.shape}")
+    return shape
+
+
+@primitive(shape=_summed)
 def sum_to(x, *, shape):
     """Undo broadcasting: sum until `x` has `shape`.
 
