@@ -15,7 +15,7 @@ import tinygrad_rnn as tg
 sys.path.insert(0, str(Path(__file__).parent.parent / "tools"))
 import api
 
-MODULES = {"nn", "op", "ops", "optim", "testing", "viz"}
+MODULES = {"interop", "nn", "op", "ops", "optim", "testing", "train", "viz"}
 
 
 def test_the_namespace_holds_what_is_meant_and_nothing_else():

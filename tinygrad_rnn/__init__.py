@@ -51,7 +51,7 @@ from .tensors import Tensor as Tensor
 from .words import hint
 
 if TYPE_CHECKING:
-    from . import viz as viz
+    from . import interop as interop, train as train, viz as viz
     from .compiler import (
         clear_jit_cache as clear_jit_cache,
         disable_jit as disable_jit,
@@ -63,21 +63,22 @@ __all__ = [
     "AnomalyError", "AuditError", "CaptureError", "CaptureWarning", "CheckpointError",
     "CompilerWarning", "DTypeError", "DataError", "GraphError", "InterchangeError", "RenderError",
     "ShapeError", "Tensor", "arange", "asarray", "clear_jit_cache", "detect_anomaly", "disable_jit",
-    "empty", "empty_like", "eye", "from_dlpack", "full", "full_like", "grad", "jit", "linspace",
-    "load", "logspace", "nn", "no_grad", "ones", "ones_like", "op", "ops", "optim", "rand", "randn",
-    "save",
-    "scope", "set_num_threads", "step", "tensor", "testing", "viz", "zeros", "zeros_like",
+    "empty", "empty_like", "eye", "from_dlpack", "full", "full_like", "grad", "interop", "jit",
+    "linspace", "load", "logspace", "nn", "no_grad", "ones", "ones_like", "op", "ops", "optim",
+    "rand", "randn", "save", "scope", "set_num_threads", "step", "tensor", "testing", "train",
+    "viz", "zeros", "zeros_like",
 ]  # fmt: skip
 __all__ += dtypes.__all__
 __all__ += ops.__all__
 __version__ = "0.1.0"
+_PACKAGES = ("interop", "train", "viz")
 _COMPILER = ("clear_jit_cache", "disable_jit", "jit", "set_num_threads")
 
 
 def __getattr__(name: str) -> Any:
-    """The compiler and the diagrams are loaded by whoever first asks for them."""
-    if name == "viz":
-        return importlib.import_module(".viz", __name__)
+    """What not everybody uses is loaded by whoever first asks for it."""
+    if name in _PACKAGES:
+        return importlib.import_module(f".{name}", __name__)
     if name in _COMPILER:
         from . import compiler
 
