@@ -234,6 +234,24 @@ def test_packed_panels_follow_the_weight():
     assert len(gemm._seen) == before - 1 or DISABLED
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_largest_of_a_row_in_order_of_bits(dtype):
+    inf, nan = np.inf, np.nan
+    x = np.array([
+        [-1, -2, -3], [-0.0, 0, -1], [1, 3, 2], [-inf, -inf, -inf], [inf, 1, nan], [1, -nan, 2],
+        [np.finfo(dtype).tiny / 4, -1, -inf],
+    ], dtype)  # fmt: skip
+    y = np.empty(len(x), dtype)
+    rows.logsumexp(x, y)
+    exact = x.astype(np.longdouble)
+    with np.errstate(all="ignore"):
+        np.testing.assert_allclose(y, np.log(np.exp(exact).sum(1)).astype(dtype), rtol=1e-6)
+    large = 1000 * np.random.default_rng(0).standard_normal((50, 77)).astype(dtype)
+    y = np.empty(len(large), dtype)
+    rows.logsumexp(large, y)  # infinite without the largest
+    np.testing.assert_allclose(y, large.max(1), rtol=1e-3)
+
+
 @given(st.integers(1, 5), st.integers(1, 40), st.sampled_from([np.float32, np.float64]))
 def test_row_kernels(n, k, dtype):
     rng = np.random.default_rng(n * 100 + k)

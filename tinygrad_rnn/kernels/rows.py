@@ -2,7 +2,7 @@
 
 Each takes C-contiguous rows (n, k); the callers move the axis and copy. The row
 loops beat the five to seven NumPy passes they replace (us, float32, 64 x 512:
-softmax 58 against 103, the gradient of cross entropy 60 against 117, layer norm
+softmax 12 against 103, the gradient of cross entropy 13 against 117, layer norm
 11 against 102, its gradient 19 against 169; `tools/bench kernels`).
 """
 
@@ -16,16 +16,25 @@ from .flags import jit
 Array = np.ndarray[Any, Any]
 
 
-@jit(reassoc=True)
+def _plain_max(x: Array) -> Any:
+    return x.max() if x.size else x.dtype.type(0)
+
+
+@jit(twin=_plain_max)
 def _row_max(x: Array) -> Any:
-    """Largest value, NaN if there is one (a plain comparison would lose it)."""
-    m = x[0] if x.size else x.dtype.type(0)
+    """Largest value, NaN if there is one (a plain comparison would lose it).
+
+    Of 400 rows of 2,000 floats 40 us; compared as floats, 355 in callers with `reassoc`.
+    """
+    if not x.size:
+        return x.dtype.type(0)
+    m: Any = scalar.order(x[0])
     bad = False
     for j in range(x.size):
         v = x[j]
         bad |= v != v
-        m = v if v > m else m
-    return x.dtype.type(np.nan) if bad else m
+        m = max(m, scalar.order(v))
+    return x.dtype.type(np.nan) if bad else scalar.of_order(m)
 
 
 @jit(reassoc=True)
@@ -92,12 +101,18 @@ def cross_entropy(x: Array, index: Array, out: Array) -> bool:
 @jit(reassoc=True)
 def cross_entropy_vjp(g: Array, x: Array, index: Array, out: Array) -> None:
     """g (softmax(x) - onehot(index)), row by row."""
-    softmax(x, out)
     for i in range(x.shape[0]):
-        y, gi = out[i], g[i]
-        y[index[i]] -= x.dtype.type(1)
-        for j in range(y.size):
-            y[j] *= gi
+        row, y = x[i], out[i]
+        m = _row_max(row)
+        total = x.dtype.type(0)
+        for j in range(row.size):
+            e = scalar.exp(row[j] - m)
+            y[j] = e
+            total += e
+        scale = g[i] / total
+        for j in range(row.size):
+            y[j] *= scale
+        y[index[i]] -= g[i]
 
 
 @jit(reassoc=True)

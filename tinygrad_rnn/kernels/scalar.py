@@ -59,6 +59,35 @@ def _float(typingctx: Any, n: Any) -> Any:
     return target(n), codegen
 
 
+def _turned(builder: Any, n: Any) -> Any:
+    """Negative ones among bit patterns turned around, so that they order as their floats do."""
+    width = n.type.width
+    sign = builder.ashr(n, n.type(width - 1))
+    return builder.xor(n, builder.and_(sign, n.type(2 ** (width - 1) - 1)))
+
+
+@intrinsic
+def order(typingctx: Any, x: Any) -> Any:
+    """Whole number that orders as the float does: LLVM takes the largest of several at a time."""
+    target = types.int32 if x == types.float32 else types.int64
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return _turned(builder, builder.bitcast(args[0], context.get_value_type(target)))
+
+    return target(x), codegen
+
+
+@intrinsic
+def of_order(typingctx: Any, n: Any) -> Any:
+    """The float whose `order` a whole number is."""
+    target = types.float32 if n == types.int32 else types.float64
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.bitcast(_turned(builder, args[0]), context.get_value_type(target))
+
+    return target(n), codegen
+
+
 _MAGIC32, _MAGIC64 = F32(1.5 * 2.0**23), F64(1.5 * 2.0**52)
 _LOG2E32, _LOG2E64 = F32(1 / math.log(2)), F64(1 / math.log(2))
 # ln 2 in two parts; n times the first is exact
