@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_rnn.compiler.instructions import make
+from tinygrad_rnn.compiler.inference import make
 from tinygrad_rnn.compiler.ir import Instr, Loop, Program, Value
 from tinygrad_rnn.compiler.passes.verify import Verifier
 from tinygrad_rnn.compiler.runtime.interpret import run_instr, run_loop

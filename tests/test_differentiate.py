@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tests.ir_programs import arrays, computed, lines, value
-from tinygrad_rnn.compiler.instructions import make
+from tinygrad_rnn.compiler.inference import make
 from tinygrad_rnn.compiler.ir import Carry, Loop, Program, Result, Slice, Value
 from tinygrad_rnn.compiler.needs import propagate_needs
 from tinygrad_rnn.compiler.passes.differentiate import differentiate

@@ -9,7 +9,7 @@ import pytest
 
 import tinygrad_rnn as tg
 from tests.ir_programs import arrays, computed, value
-from tinygrad_rnn.compiler.instructions import make
+from tinygrad_rnn.compiler.inference import make
 from tinygrad_rnn.compiler.ir import Carry, Instr, Loop, Program, Slice, Value
 from tinygrad_rnn.compiler.lowering.table import lower
 from tinygrad_rnn.compiler.passes.cse import cse

@@ -1,13 +1,13 @@
 """Infer the result of an op call from its operands' shapes and dtypes; nothing is computed."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..errors import DTypeError, ShapeError
-from ..op import MISFITS, Op, Spec, local
+from ..op import MISFITS, OPS, Op, Spec, local
 from .ir import Instr, Value
 
 _INT = np.dtype(int)
@@ -92,6 +92,13 @@ def _ask_rules(op: Op, inputs: Sequence[Any], attrs: dict[str, Any]) -> Inferred
     except MISFITS as error:  # what eager execution says of the kernel's
         values = [np.broadcast_to(np.zeros((), s.dtype), s.shape) for s in specs]
         raise op.explain(values, attrs, error) from None
+
+
+def make(op: str, args: Iterable[Any], attrs: dict[str, Any], line: str = "") -> Instr:
+    """An instruction with the shape and dtype that its op's rules give."""
+    inputs, rule = tuple(args), OPS[op]
+    found = infer(rule, inputs, attrs)
+    return Instr(rule, inputs, attrs, Value(found.shape, found.dtype), line)
 
 
 _dtypes: dict[Any, np.dtype[Any]] = {}

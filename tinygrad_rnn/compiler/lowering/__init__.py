@@ -10,11 +10,9 @@ knows an op by its name. An op without a row runs op by op, by its eager kernel.
 """
 
 from . import (  # rows are declared when these load
-    joins as joins,
     lookups as lookups,
     pointwise as pointwise,
     products as products,
-    random as random,
     reductions as reductions,
     rows as rows,
     views as views,

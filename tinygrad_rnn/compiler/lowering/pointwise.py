@@ -1,4 +1,4 @@
-"""Rows of pointwise ops: their scalar rules as text, and what a few have beside it."""
+"""Rows of pointwise ops: their scalar rules as text, what a few have beside it; random ops."""
 
 import ast
 import builtins
@@ -6,17 +6,22 @@ import functools
 import inspect
 import math
 import textwrap
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ...kernels import scalar
 from ...op import OPS, Op
+from ...ops import random
 from ..ir import Instr, Operand, Value
 from ..names import names_of
+from ..own_ops import draws
 from . import sharding
-from .table import Lowering, Unsupported, default, lower
+from .table import Lowering, Unsupported, always, default, lower
 from .text import SHORT
+
+if TYPE_CHECKING:
+    from ..codegen.group import Nest
 
 # what generated code knows, by what a scalar rule may call otherwise
 _SPELLED = {
@@ -154,3 +159,24 @@ pointwise(OPS["div"], shard=sharding.scaling(divisor=True))
 pointwise(OPS["pow"], supports=_floats, simpler=_square)
 pointwise(OPS["astype"], element=_astype)
 pointwise(OPS["detach"], element=_detach, same_as=_needs_no_gradient, is_view=True)
+
+# random numbers ---------------------------------------------------------------------------
+
+lower(random.draw, numbers_draws=True)
+lower(draws, numbers_draws=True)
+lower(random.uniform, draws=True)
+lower(random.normal, draws=True)
+
+
+def _dropped(group: "Nest", instr: Instr, args: list[str], dtype: Any) -> str:
+    """x / (1 - p) where the draw keeps the element: its number counts in the whole array."""
+    code, out, key = group.code, instr.out, instr.inputs[1]
+    assert isinstance(key, Value)
+    keys, number = code.view(key), group.number(out)
+    p = instr.attrs["p"]
+    threshold, scale = code.number(p, np.float64), code.number(1 / (1 - p), out.dtype)
+    kept = f"keeps({keys}[0], {keys}[1], {number}, {threshold})"
+    return f"{args[0]} * {scale} if {kept} else {SHORT[out.dtype]}(0)"
+
+
+lower(random.drop, fuses=always, element=_dropped, shard=sharding.elementwise)

@@ -8,7 +8,7 @@ from ... import ops
 from ...op import OPS
 from ...ops import reduce, search, shape
 from ...ops.reduce import axes_of
-from ..instructions import make
+from ..inference import make
 from ..ir import Instr, Value
 from .pointwise import itself
 from .sharding import PARTIAL, SPLIT, by_rows, rowwise

@@ -1,4 +1,4 @@
-"""Rows of ops that give the same elements in another shape or order."""
+"""Rows of ops that give the same elements in another shape, order or array."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -8,9 +8,9 @@ from ...ops.indexing import full_key
 from ...ops.shape import one_axis
 from ..ir import Instr, Operand, Value
 from .pointwise import itself
-from .sharding import PARTIAL, SPLIT, WHOLE, Refused, by_rows, keeps_rows
+from .sharding import PARTIAL, SPLIT, WHOLE, Refused, by_rows, joined, keeps_rows
 from .table import View, always, lower
-from .text import each, element, here, key_parts, nest, sliced, stored
+from .text import each, element, filled, here, key_parts, nest, sliced, stored
 
 if TYPE_CHECKING:
     from ..codegen.code import Code
@@ -168,3 +168,50 @@ def _repeated(states: "States", instr: Instr) -> str:
 
 lower(shape.broadcast_to, fuses=always, element=itself, shard=_repeated, is_view=True)
 lower("lengths_within", is_view=True)  # an op of nn: its operand, looked at
+
+# side by side ---------------------------------------------------------------------------
+
+
+def _along_batch(instr: Instr) -> bool:
+    return bool(instr.attrs["axis"] % instr.out.ndim == 0)
+
+
+@lower(shape.concat, shard=joined(_along_batch), joins=True)
+def concat(code: "Code", instr: Instr) -> list[str]:
+    """One after the other."""
+    axis = instr.attrs["axis"] % instr.out.ndim
+    lines, target = [], code.view(instr.out)
+    start = "0"
+    for x in instr.inputs:
+        assert isinstance(x, Value)
+        to = [f"{start} + {a}" if k == axis else a for k, a in enumerate(here(x))]
+        source = element(code.view(x), here(x))
+        lines += nest(code, x, [f"{element(target, to)} = {source}"])
+        start = f"{start} + {code.size(x, axis)}"
+    return lines
+
+
+def _stack(*xs: Any, axis: int) -> Any:
+    k = one_axis("stack", axis, xs[0].ndim + 1)
+    return OPS["concat"](*[shape.expand_dims(x, k) for x in xs], axis=k)
+
+
+lower(shape.stack, expand=_stack, early=True, joins=True, new_axis=True)
+
+
+def _pads_batch(instr: Instr) -> bool:
+    return any(not keeps_rows(key) for key in instr.attrs["keys"])
+
+
+@lower(indexing.put_slices, supports=basic, shard=joined(_pads_batch), pads=True)
+def put_slices(code: "Code", instr: Instr) -> list[str]:
+    """Zeros with each piece added at its key; nothing where the pieces are written in place."""
+    target = code.view(instr.out)
+    lines = [filled(code, instr.out)]
+    for x, key in zip(instr.inputs, instr.attrs["keys"], strict=True):
+        assert isinstance(x, Value)
+        if id(x) in code.aliases and code.aliases[id(x)][0] is instr.out:
+            return []
+        to = sliced(code, instr.out.shape, key, here(x))
+        lines += nest(code, x, [f"{element(target, to)} += {each(code, x)}"])
+    return lines

@@ -19,7 +19,7 @@
 from collections.abc import Hashable
 
 from ...op import OPS
-from ..instructions import make
+from ..inference import make
 from ..ir import Instr, Loop, Operand, Program, Value, identity
 from ..lowering.table import lowering
 

@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ...op import OPS, Op
-from ..instructions import make
+from ..inference import make
 from ..ir import Carry, Instr, Loop, Operand, Program, Slice, Value
 from ..lowering.table import lowering
 from .gradient_rules import contributions

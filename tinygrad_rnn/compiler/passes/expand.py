@@ -13,8 +13,8 @@ softmax is better than what its parts would give.
 from collections.abc import Callable
 from typing import Any
 
-from ..instructions import traced
-from ..ir import Instr, Program
+from ..capture import Symbol, Tape, trace
+from ..ir import Instr, Program, Value
 from ..lowering.pointwise import composite, scalar_rule
 from ..lowering.table import lowering
 
@@ -36,12 +36,22 @@ def _expanded(instr: Instr, early: bool = False) -> list[Instr]:
     if rule is None:
         return [instr]
     try:
-        made = traced(instr, rule)
+        made = _traced(instr, rule)
     except Exception:
         if rule is not instr.op.fn:
             raise
         return [instr]  # a scalar rule that is for numbers alone: the row says what it lacks
     return [e for i in made for e in _expanded(i, early)]
+
+
+def _traced(instr: Instr, rule: Callable[..., Any]) -> list[Instr]:
+    """The instructions that `rule` makes of the instruction's operands; the last has its value."""
+    tape = Tape(needs_grad=False)
+    tape.line = instr.line
+    args = [Symbol(a, tape) if isinstance(a, Value) else a for a in instr.inputs]
+    trace(tape, rule, *args, **instr.attrs)
+    tape.instrs[-1].out = instr.out
+    return tape.instrs
 
 
 def _rule(instr: Instr, early: bool) -> Callable[..., Any] | None:

@@ -13,7 +13,7 @@ loop of 8 steps:                         %6 = drawn(%2, op='normal', place=0, sh
 """
 
 from ...op import OPS
-from ..instructions import make
+from ..inference import make
 from ..ir import Instr, Loop, Program, Slice, Value
 from ..lowering.table import lowering
 

@@ -13,7 +13,7 @@
 from typing import Any
 
 from ...op import OPS, Op
-from ..instructions import make
+from ..inference import make
 from ..ir import Instr, Loop, Operand, Program, Value
 from ..lowering.table import lowering, weighing
 

@@ -13,12 +13,11 @@ from typing import Any
 
 from ... import rolling
 from ...op import OPS
-from ..instructions import make
+from ..inference import make
 from ..ir import Carry, Instr, Loop, Program, Value, frozen
 from ..lowering.table import lowering, weighing
-from ..series import Series
 from .loop_body import LoopBody
-from .moving import moves, split_key
+from .moving import Series, moves, split_key
 
 SHORTEST = 3  # steps that are worth a loop
 
