@@ -1,22 +1,30 @@
 """The graph rolled back up: one cell for each section, states curving back into it."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
+from typing import NamedTuple
 
 from ..flow.table import ranges
 from ..graph.columns import MANY, Column, Columns
 from ..graph.graph import Edge, Vertex
 from ..layout.answer import LABEL
-from ..layout.labels import facts_of, kind_of, low, shape_of
+from ..layout.labels import low, shape_of
 from ..layout.picture import HEADING, Box, Line, Picture, Point, Text, text_width
 from ..layout.request import place
 from ..layout.rows import rows_of
 from ..layout.template import Cluster, Placed, Row, Template
-from .unrolled import framed
+from .unrolled import framed, vertex_box
 
-Link = tuple[int, int, Edge]  # from a member of a rolled graph to another
+
+class Link(NamedTuple):
+    """An edge of a rolled graph, from a member to another, and what is written on it."""
+
+    source: int
+    target: int
+    edge: Edge
+    label: str
 
 
 def roll_up(columns: Columns) -> tuple[Columns, dict[int, str]]:
@@ -27,31 +35,28 @@ def roll_up(columns: Columns) -> tuple[Columns, dict[int, str]]:
     """
     cells = _cells(columns)
     kept = [k for k, c in enumerate(columns.columns) if c.step is None or k in cells.values()]
-    place = {k: i for i, k in enumerate(kept)}
-    headers, with_cuts = {}, {}
+    chosen = {k: columns.columns[k] for k in kept}
+    headers = {}
     for section, k in cells.items():
-        members = [c for c in columns.columns if c.section == section and c.step is not None]
-        headers[place[k]] = _heading(members, columns.columns[k])
-        others = [c for c in members if c.signature != columns.columns[k].signature]
-        with_cuts[k] = _with_cuts(columns.columns[k], others)
-    chosen = [with_cuts.get(k, columns.columns[k]) for k in kept]
-    where = {
-        v.number: (i, j)
-        for i, c in enumerate(chosen)
-        for j, v in reversed(list(enumerate(c.members)))
-    }
+        steps = [c for c in columns.columns if c.section == section and c.step is not None]
+        others = [c for c in steps if c.signature != chosen[k].signature]
+        headers[kept.index(k)] = _heading(len(steps), others)
+        chosen[k] = _with_cuts(chosen[k], others)
     found: dict[tuple[int, int, int, int, str], Edge] = {}
     for e in columns.across:
-        r = _rolled(columns, cells, place, chosen, e)
+        r = _rolled(columns, cells, e)
         if r is not None:
             found.setdefault((r.source, r.target, r.place, r.delay, r.via), r)
     edges = list(found.values())
     used = {number for e in edges for number in (e.source, e.target)}
-    for i, c in enumerate(chosen):
-        if c.step is None:  # what only steps of another kind read would lead nowhere
-            chosen[i] = slim = _without_strays(c, used)
-            where.update({v.number: (i, j) for j, v in reversed(list(enumerate(slim.members)))})
-    return Columns(columns.graph, _told(columns, chosen, edges), where, edges), headers
+    # what only steps of another kind read would lead nowhere
+    shown = [c if c.step is not None else _without_strays(c, used) for c in chosen.values()]
+    where = {
+        v.number: (i, j)
+        for i, c in enumerate(shown)
+        for j, v in reversed(list(enumerate(c.members)))
+    }
+    return Columns(columns.graph, _told(columns, shown, edges), where, edges), headers
 
 
 def _told(columns: Columns, chosen: list[Column], edges: list[Edge]) -> list[Column]:
@@ -67,12 +72,11 @@ def _told(columns: Columns, chosen: list[Column], edges: list[Edge]) -> list[Col
     ]
 
 
-def _heading(members: list[Column], cell: Column) -> str:
+def _heading(steps: int, others: list[Column]) -> str:
     """How many steps there are, at which a state is cut off, and which look otherwise."""
-    others = [c for c in members if c.signature != cell.signature]
     cut = [c.step or 0 for c in others if any(v.kind == "cut" for v in c.members)]
     rest = sorted({c.step or 0 for c in others} - set(cut))
-    words = f"× {len(members)} steps"
+    words = f"× {steps} steps"
     words += f"\ncut off (✂) at t = {ranges(cut)}" if cut else ""
     return words + (f"\nnot as shown: t = {ranges(rest)}" if rest else "")
 
@@ -116,13 +120,8 @@ def _without_strays(column: Column, used: set[int]) -> Column:
         k for k, v in enumerate(column.members) if k in inner or v.number in used or v.kind == "op"
     ]
     at = {k: i for i, k in enumerate(kept)}
-    return Column(
-        column.section,
-        None,
-        [column.members[k] for k in kept],
-        [Edge(at[e.source], at[e.target], e.place) for e in column.inner],
-        (column.signature, tuple(kept)),
-    )
+    inner_edges = [e.between(at[e.source], at[e.target]) for e in column.inner]
+    return replace(column, members=[column.members[k] for k in kept], inner=inner_edges)
 
 
 def _cells(columns: Columns) -> dict[float, int]:
@@ -139,31 +138,21 @@ def _cells(columns: Columns) -> dict[float, int]:
     return found
 
 
-def _rolled(
-    columns: Columns,
-    cells: dict[float, int],
-    place: dict[int, int],
-    chosen: list[Column],
-    e: Edge,
-) -> Edge | None:
+def _rolled(columns: Columns, cells: dict[float, int], e: Edge) -> Edge | None:
     """An edge between columns as one between cells; None where an end is no like of its cell."""
-    ends, steps = [], []
+    ends = []
     for number in (e.source, e.target):
         k, i = columns.where[number]
         column = columns.columns[k]
-        cell = k if column.step is None else cells[column.section]
-        if column.signature != columns.columns[cell].signature:
+        k = k if column.step is None else cells[column.section]
+        if column.signature != columns.columns[k].signature:
             return None
-        ends.append((place[cell], i))
-        steps.append(column.step)
-    (a, i), (b, j) = ends
-    delay = (steps[1] or 0) - (steps[0] or 0) if a == b else 0
-    via = e.via if delay else ""
+        ends.append((k, columns.columns[k].members[i].number, column.step or 0))
+    (a, source, before), (b, target, after) = ends
+    delay = after - before if a == b else 0
     many = len(columns.graph.into[e.target]) > MANY  # a stack of all steps is entered once
-    operand = 0 if many else e.place
-    return Edge(
-        chosen[a].members[i].number, chosen[b].members[j].number, operand, delay, e.label, via
-    )
+    place, via = 0 if many else e.place, e.via if delay else ""
+    return Edge(source, target, place, delay, e.label, via)
 
 
 def paint_rolled(
@@ -173,38 +162,25 @@ def paint_rolled(
     direction: str = "up",
 ) -> Picture:
     """The picture of a rolled graph, laid out by `dot` as a whole."""
-    graph, whole = cells.graph, _Whole(cells, headers, text)
-    placed = _place(whole.template(headers, direction))
+    whole = _Whole(cells, headers, text)
+    placed = _place(whole.template(direction))
     picture = Picture("rolled graph", width=placed.width, height=placed.height)
     for words, x0, y0, x1, y1 in placed.clusters:
         middle, size = ((x0 + x1) / 2, (y0 + y1) / 2), (x1 - x0, y1 - y0)
         picture.boxes.append(Box(*middle, *size, "column", title=words.replace("\n", ", ")))
-        lines, (x, _) = words.split("\n"), _beside((x0, y0, x1), words, placed.edges)
-        for k, line in enumerate(lines):
+        x, _ = _beside((x0, y0, x1), words, placed.edges)
+        for k, line in enumerate(words.split("\n")):
             at = y0 + 4 + HEADING * (1 + 1.25 * k)
             picture.texts.append(Text(x, at, line, HEADING, start=True))
     for scope, x0, y0, x1, y1 in placed.frames:
         framed(picture, scope, (x0, y0), (x1, y1))
-    ids = []
-    for n, (x, y, w, h) in enumerate(placed.boxes):
-        if n >= len(whole.vertices):
-            ids.append(f"j{n}")
-            picture.boxes.append(Box(x, y, 3.0, 3.0, "junction", name=ids[n]))
-            continue
-        v = whole.vertices[n]
-        first = cells.where[v.number] == whole.members[n]
-        ids.append(f"n{v.number}" if first else f"n{v.number}at{n}")
-        picture.boxes.append(
-            Box(x, y, w, h, kind_of(graph, v), whole.lines[n], name=ids[n],
-                shape=shape_of(graph, v)[0], vertex=v.head, facts=facts_of(v), parts=v.parts,
-                column=whole.members[n][0])
-        )  # fmt: skip
-    for n, (s, t, e) in enumerate(whole.edges):
-        state = e.delay or s in whole.joints
+    picture.boxes += [whole.box(n, at) for n, at in enumerate(placed.boxes)]
+    for link, points, at in zip(whole.links, placed.edges, placed.labels, strict=True):
+        joints = [end in whole.joints for end in link[:2]]
         picture.lines.append(
-            Line(placed.edges[n], ids[s], ids[t], "state" if state else "edge", edges=(e,),
-                 head="none" if t in whole.joints else "normal", label=whole.labels[n],
-                 at=placed.labels[n])
+            Line(points, whole.name(link.source), whole.name(link.target),
+                 "state" if link.edge.delay or joints[0] else "edge", edges=(link.edge,),
+                 head="none" if joints[1] else "normal", label=link.label, at=at)
         )  # fmt: skip
     return picture
 
@@ -218,53 +194,67 @@ class _Whole:
         headers: dict[int, str],
         text: Callable[[Vertex, str], list[str]],
     ):
-        self.cells = cells
-        columns = list(enumerate(cells.columns))
-        self.members = [(k, i) for k, c in columns for i in range(len(c.members))]
-        self.vertices = [cells.columns[k].members[i] for k, i in self.members]
-        self.lines = [
-            text(v, "t" if k in headers else "")
-            for v, (k, _) in zip(self.vertices, self.members, strict=True)
+        self.cells, self.headers = cells, headers
+        self.members = [
+            (k, i, v) for k, c in enumerate(cells.columns) for i, v in enumerate(c.members)
         ]
-        at = {name: n for n, name in enumerate(self.members)}
-        edges = [(at[k, e.source], at[k, e.target], e) for k, c in columns for e in c.inner]
-        edges += [(at[cells.where[e.source]], at[cells.where[e.target]], e) for e in cells.across]
-        self.edges, self.joints = _joined(edges, len(self.members))
-        self.labels = [
-            _moment(e, self.vertices[s]) if e.delay else e.label for s, _, e in self.edges
+        self.lines = [text(v, "t" if k in headers else "") for k, _, v in self.members]
+        at = {(k, i): n for n, (k, i, _) in enumerate(self.members)}
+        ends = [
+            ((k, e.source), (k, e.target), e) for k, c in enumerate(cells.columns) for e in c.inner
         ]
-        self.inside = {k: [at[k, i] for i in range(len(c.members))] for k, c in columns}
-        for joint, reader in self.joints.items():
-            self.inside[self.members[reader][0]].append(joint)
+        ends += [(cells.where[e.source], cells.where[e.target], e) for e in cells.across]
+        links = [
+            Link(at[a], at[b], e, _moment(e, self.members[at[a]][2]) if e.delay else e.label)
+            for a, b, e in ends
+        ]
+        self.links, self.joints = _joined(links, len(self.members))
 
-    def template(self, headers: dict[int, str], direction: str) -> Template:
+    def template(self, direction: str) -> Template:
         """All that `dot` is asked for."""
         rows: list[Row] = []
         scopes: dict[Row, str] = {}
         graph, clusters = self.cells.graph, []
+        readers = [(n, self.members[t][0]) for n, t in self.joints.items()]
         for k, c in enumerate(self.cells.columns):
+            first = len(rows)
             own, scopes_of = rows_of(c, k)
             rows += own
-            framed_too = len(scopes_of) > 1 and k in headers and graph.level != "cell"
+            framed_too = len(scopes_of) > 1 and k in self.headers and graph.level != "cell"
             scopes |= scopes_of if framed_too else dict.fromkeys(scopes_of, "")
-            if k in headers:
-                words = headers[k]
+            if k in self.headers:
+                words = self.headers[k]
                 height = HEADING * 1.25 * (1 + words.count("\n")) + LABEL * framed_too
-                clusters.append(Cluster(words, self.inside[k], _width(words), height))
-        joints = list(self.joints.values())
+                inside = [*range(first, len(rows)), *(n for n, column in readers if column == k)]
+                clusters.append(Cluster(words, inside, _width(words), height))
         return Template(
-            self.lines + [[""]] * len(joints),
-            [shape_of(graph, v) for v in self.vertices] + [("point", 0.04, 0.04)] * len(joints),
-            rows + [rows[t] for t in joints],
+            self.lines + [[""]] * len(self.joints),
+            [shape_of(graph, v) for *_, v in self.members]
+            + [("point", 0.04, 0.04)] * len(self.joints),
+            rows + [rows[t] for t in self.joints.values()],
             scopes,
-            [(s, t) for s, t, _ in self.edges],
-            self.labels,
+            [link[:2] for link in self.links],
+            [link.label for link in self.links],
             {},
             {},
             direction,
-            {n for n, (_, _, e) in enumerate(self.edges) if e.delay},
+            {n for n, link in enumerate(self.links) if link.edge.delay},
             clusters,
         )
+
+    def name(self, n: int) -> str:
+        """The id of a box."""
+        if n in self.joints:
+            return f"j{n}"
+        k, i, v = self.members[n]
+        return f"n{v.number}" if self.cells.where[v.number] == (k, i) else f"n{v.number}at{n}"
+
+    def box(self, n: int, at: tuple[float, float, float, float]) -> Box:
+        """A vertex, or a point where a loop fans out."""
+        if n in self.joints:
+            return Box(*at[:2], 3.0, 3.0, "junction", name=self.name(n))
+        k, _, v = self.members[n]
+        return vertex_box(self.cells.graph, v, at, self.lines[n], name=self.name(n), column=k)
 
 
 def _place(t: Template) -> Placed:
@@ -306,24 +296,26 @@ def _beside(
     return left, _width(words) - best
 
 
-def _joined(edges: list[Link], count: int) -> tuple[list[Link], dict[int, int]]:
+def _joined(links: list[Link], count: int) -> tuple[list[Link], dict[int, int]]:
     """One loop for a state that several ops read a step later, and where it fans out to them.
 
     The points at which loops fan out are numbered from `count` on, each with its first reader.
     """
-    loops: dict[tuple[int, int, str], list[Link]] = {}
-    for link in edges:
-        if link[2].delay and not link[2].label:
-            loops.setdefault((link[0], link[2].delay, link[2].via), []).append(link)
+    loops: dict[tuple[int, int, str], list[Link]] = defaultdict(list)
+    found = []
+    for link in links:
+        if link.edge.delay and not link.edge.label:
+            loops[link.source, link.edge.delay, link.edge.via].append(link)
+        else:
+            found.append(link)
+    found += [those[0] for those in loops.values() if len(those) == 1]
     joints: dict[int, int] = {}
-    alone = [link for those in loops.values() if len(those) < 2 for link in those]
-    found = [link for link in edges if not link[2].delay or link[2].label] + alone
-    for (s, *_), those in loops.items():
+    for those in loops.values():
         if len(those) > 1:
             n = count + len(joints)
-            joints[n] = those[0][1]
-            found.append((s, n, those[0][2]))
-            found += [(n, t, replace(e, delay=0)) for _, t, e in those]
+            joints[n] = those[0].target
+            found.append(those[0]._replace(target=n))
+            found += [Link(n, t, replace(e, delay=0), "") for _, t, e, _ in those]
     return found, joints
 
 

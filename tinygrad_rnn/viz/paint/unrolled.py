@@ -1,9 +1,10 @@
 """The unrolled graph, one column a step, as a picture."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from ..graph.elide import Slot
-from ..graph.graph import Edge
+from ..graph.graph import Edge, Graph, Vertex
 from ..layout.grid import GAP, Grid, Way
 from ..layout.labels import facts_of, kind_of, shape_of
 from ..layout.picture import HEADING, SCOPE, SIZE, SMALL, Box, Line, Picture, Point, Text
@@ -48,12 +49,21 @@ def _column(grid: Grid, picture: Picture, i: int, s: Slot) -> None:
     for k, v in enumerate(column.members):
         x, y, w, h = placed.boxes[k]
         ((x, y),) = grid.moved(i, [(x, y)])
-        graph = grid.columns.graph
         picture.boxes.append(
-            Box(x, y, w, h, kind_of(graph, v), grid.texts[s.first, k], name=grid.name(s.first, k),
-                step=column.step, shape=shape_of(graph, v)[0], vertex=v.head, column=s.first,
-                facts=facts_of(v), parts=v.parts, size=SMALL if grid.close else SIZE)
+            vertex_box(grid.columns.graph, v, (x, y, w, h), grid.texts[s.first, k],
+                       name=grid.name(s.first, k), step=column.step, column=s.first,
+                       size=SMALL if grid.close else SIZE)
         )  # fmt: skip
+
+
+def vertex_box(
+    graph: Graph, v: Vertex, at: tuple[float, float, float, float], lines: list[str], **how: Any
+) -> Box:
+    """A vertex of a graph as it is drawn."""
+    return Box(
+        *at, kind_of(graph, v), lines, shape=shape_of(graph, v)[0], vertex=v.head,
+        facts=facts_of(v), parts=v.parts, **how,
+    )  # fmt: skip
 
 
 def _gap(grid: Grid, picture: Picture, i: int, s: Slot) -> None:
