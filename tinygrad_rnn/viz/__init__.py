@@ -14,7 +14,6 @@ from ..errors import GraphError, RenderError
 from .diagram import Diagram as Diagram, GradientDiagram as GradientDiagram
 from .flow import (
     contributions as _contributions,
-    fates as _fates,
     numbers as _numbers,
     sweep as _sweep,
     table as _figures,
@@ -22,21 +21,19 @@ from .flow import (
 from .flow.flow import Flow as Flow
 from .flow.sweep import record as record
 from .graph.building import collect
-from .graph.elide import Slot, slots
+from .graph.elide import slots
 from .graph.graph import Graph, root_of
 from .graph.losses import other_losses
-from .layout.grid import Grid
-from .layout.labels import Text
 from .layout.picture import Picture
 from .page import bptt as _bptt, exhibits as _exhibits, page as _page
 from .page.filming import Film as Film, film as film
 from .page.heat import Heatmap as Heatmap, heatmap as heatmap
 from .paint import dot as _dot
 from .paint.gradient import Flowing, Measured
-from .paint.rolled import paint_rolled, roll_up
-from .paint.unrolled import paint
+from .paint.rolled import Rolled
+from .paint.unrolled import Unrolled
 from .pausing import paused
-from .views import LEVELS, OPTIONS as OPTIONS, View, summary, view
+from .views import LEVELS, OPTIONS as OPTIONS, summary, view
 
 LARGE = 2_000  # boxes of a finer level, and arrows with formulas, that a page holds
 
@@ -56,51 +53,26 @@ def _recorded(loss: Any, flow: Any, who: str) -> Graph:
     return flow.graph
 
 
-def _measured(
-    loss: Any, flow: Flow | None, from_step: int | None, who: str
-) -> tuple[Graph, Measured]:
-    """The graph of a loss, and the gradient in it: of a sweep, or as it was recorded."""
-    _sweep.check_scalar(loss)
-    graph = collect(loss, who) if flow is None else _recorded(loss, flow, who)
-    measured = _sweep.sweep(loss, graph, from_step) if flow is None else flow
-    scale = _fates.scale_of(measured)
-    return graph, Measured(measured, scale, _figures.tabulate(measured, scale))
-
-
-def _film_of(
-    base: Flowing, loss: Any, graph: Graph, blocked: Collection[int] | None, who: str
-) -> Callable[[str, float, int], bytes]:
-    """What makes the film of a flow; `blocked` is None for a recorded one, which has none."""
-
-    def film_of(form: str, seconds: float, dpi: int) -> bytes:
-        if blocked is None:
-            raise RenderError(
-                "save: a film goes through the graph, which a recorded flow no longer has; save "
-                "viz.gradient_flow(loss) before loss.backward()"
-            )
-        told = _contributions.contributions(root_of(loss, who), graph, blocked)
-        made = _bptt.frames(base.gradient(), base.forward(), told, graph)
-        return _bptt.animated(made, form, seconds, dpi)
-
-    return film_of
-
-
-def _finer(
-    drawn: View,
-    who: str,
-    params: str,
-    how: tuple[str, Any],
-    cut: Callable[[View], list[Slot]],
-    draw: Callable[[View, list[Slot]], list[_page.Shown]],
+def _shown(
+    base: Any, at: Callable[[str], Any], film: Callable[[Picture], Any] = lambda _: ()
 ) -> list[_page.Shown]:
-    """The finer levels of a drawing, for its page, but for what is too large or has no layout."""
-    found: list[_page.Shown] = []
-    for level in LEVELS[LEVELS.index(drawn.level) + 1 :]:
-        finer = view(drawn.graph, who, level, "auto" if params == "edges" else params, *how)
-        chosen = cut(finer)
-        if sum(len(finer.found.columns[s.first].members) for s in chosen if s.shown) <= LARGE:
+    """A drawing for its page, and its finer levels, but for what is too large or has no layout."""
+
+    def of(drawn: Any) -> list[_page.Shown]:
+        return [
+            _page.Shown(
+                kind, drawn.view.level, picture, film(picture) if kind == "gradient" else ()
+            )
+            for kind, picture in drawn.pictures()
+        ]
+
+    found = of(base)
+    for level in LEVELS[LEVELS.index(base.view.level) + 1 :]:
+        finer = at(level)
+        columns = [finer.view.found.columns[s.first] for s in finer.chosen if s.shown]
+        if sum(len(c.members) for c in columns) <= LARGE:
             with suppress(RenderError):
-                found += draw(finer, chosen)
+                found += of(finer)
     return found
 
 
@@ -138,31 +110,20 @@ def unrolled(
     True
     """
     who = "viz.unrolled"
-    drawn = view(collect(output, who), who, level, params, direction, show)
+    graph = collect(output, who)
 
-    def cut(v: View) -> list[Slot]:
-        return slots(v.found, steps, max_steps, who)
+    def at(name: str) -> Unrolled:
+        along = "auto" if params == "edges" and name != level else params
+        v = view(graph, who, name, along, direction, show)
+        written = _numbers.with_numbers(output, graph, v.shown, v.text, who)
+        return Unrolled(v, slots(v.found, steps, max_steps, who), written)
 
-    def written(v: View) -> Text:
-        return _numbers.with_numbers(output, v.graph, v.shown, v.text, who)
-
-    def picture(v: View, chosen: list[Slot], text: Text) -> Picture:
-        return paint(Grid(v.found, chosen, text, v.direction), "unrolled graph")
-
-    def shown(v: View, chosen: list[Slot]) -> list[_page.Shown]:
-        return [_page.Shown("forward", v.level, picture(v, chosen, written(v)))]
-
-    def page() -> _page.Page:
-        views = [_page.Shown("forward", drawn.level, picture(drawn, chosen, text))]
-        views += _finer(drawn, who, params, (direction, show), cut, shown)
-        return _exhibits.filled(_page.Page(views), output, drawn.graph)
-
-    chosen, text = cut(drawn), written(drawn)  # its sweep, if gradients are shown, runs once
+    base = at(level)
     return Diagram(
-        lambda: picture(drawn, chosen, text),
-        summary("unrolled", drawn),
-        lambda: _dot.unplaced(drawn.found, text),
-        page,
+        base.picture,
+        summary("unrolled", base.view),
+        lambda: _dot.unplaced(base.view.found, base.text),
+        lambda: _exhibits.filled(_page.Page(_shown(base, at)), output, graph),
     )
 
 
@@ -185,27 +146,23 @@ def rolled(
     True
     """
     who = "viz.rolled"
-    drawn = view(collect(output, who), who, level, params, direction, show)
-    if {"value", "grad"} & set(drawn.shown):
+    graph = collect(output, who)
+
+    def at(name: str) -> Rolled:
+        along = "auto" if params == "edges" and name != level else params
+        return Rolled(view(graph, who, name, along, direction, show))
+
+    base = at(level)
+    if {"value", "grad"} & set(base.view.shown):
         raise GraphError(
             f"{who}: a cell stands for many steps, so it has no value and no grad to show; "
             "viz.unrolled shows them"
         )
-    rolled_up, headers = roll_up(drawn.found)
-
-    def shown(v: View, _: list[Slot]) -> list[_page.Shown]:
-        picture = paint_rolled(*roll_up(v.found), v.text, v.direction)
-        return [_page.Shown("forward", v.level, picture)]
-
-    def page() -> _page.Page:
-        how = direction, show
-        return _page.Page(shown(drawn, []) + _finer(drawn, who, params, how, lambda _: [], shown))
-
     return Diagram(
-        lambda: paint_rolled(rolled_up, headers, drawn.text, drawn.direction),
-        summary("rolled", drawn),
-        lambda: _dot.unplaced(rolled_up, drawn.text, headers),
-        page,
+        base.picture,
+        summary("rolled", base.view),
+        lambda: _dot.unplaced(base.cells, base.view.text, base.headers),
+        lambda: _page.Page(_shown(base, at)),
     )
 
 
@@ -240,46 +197,43 @@ def gradient_flow(
     (9,)
     """
     who = "viz.gradient_flow"
-    graph, figures = _measured(loss, flow, from_step, who)
-    drawn = view(graph, who, level, params, direction, show)
+    _sweep.check_scalar(loss)
+    graph = collect(loss, who) if flow is None else _recorded(loss, flow, who)
+    measured = Measured(_sweep.sweep(loss, graph, from_step) if flow is None else flow)
     blocked = () if from_step is None else other_losses(graph, from_step)
 
-    def cut(v: View) -> list[Slot]:
-        return slots(v.found, steps, max_steps, who)
-
-    def flowing(v: View, chosen: list[Slot]) -> Flowing:
+    def at(name: str) -> Flowing:
+        along = "auto" if params == "edges" and name != level else params
+        v = view(graph, who, name, along, direction, show)
         written = _numbers.with_numbers(loss, graph, v.shown, v.text, who, blocked)
-        return Flowing(v, chosen, written, figures)
+        return Flowing(v, slots(v.found, steps, max_steps, who), written, measured)
+
+    def told() -> list[_contributions.Contribution]:
+        return _contributions.contributions(root_of(loss, who), graph, blocked)
+
+    def film(form: str, seconds: float, dpi: int) -> bytes:
+        if flow is not None:
+            raise RenderError(
+                "save: a film goes through the graph, which a recorded flow no longer has; save "
+                "viz.gradient_flow(loss) before loss.backward()"
+            )
+        made = _bptt.frames(base.gradient(), base.forward(), told(), graph)
+        return _bptt.animated(made, form, seconds, dpi)
 
     def page() -> _page.Page:
-        told = []  # of a recorded flow, or one of too many arrows, nothing is told
-        if flow is None and len(graph.edges) <= LARGE:
-            told = _contributions.contributions(root_of(loss, who), graph, blocked)
-
-        def shown(f: Flowing) -> list[_page.Shown]:
-            picture = f.gradient()
-            film = _bptt.arrows(picture, told, graph)
-            return [
-                _page.Shown("gradient", f.view.level, picture, film),
-                _page.Shown("forward", f.view.level, f.forward()),
-            ]
-
-        def finer(v: View, chosen: list[Slot]) -> list[_page.Shown]:
-            return shown(flowing(v, chosen))
-
-        views = shown(base) + _finer(drawn, who, params, (direction, show), cut, finer)
-        empty = _page.Page(views, base.below())
+        # of a recorded flow, or one of too many arrows, nothing is told
+        said = told() if flow is None and len(graph.edges) <= LARGE else []
+        views = _shown(base, at, lambda picture: _bptt.arrows(picture, said, graph))
         recorded = None if flow is None else flow.traces
-        return _exhibits.filled(empty, loss, graph, blocked, recorded)
+        return _exhibits.filled(_page.Page(views, base.below()), loss, graph, blocked, recorded)
 
-    base = flowing(drawn, cut(drawn))
-    film_of = _film_of(base, loss, graph, None if flow is not None else blocked, who)
-    words = [summary("gradient flow", drawn), *_figures.summary(figures.table)]
+    base = at(level)
+    words = [summary("gradient flow", base.view), *_figures.summary(measured.table)]
     return GradientDiagram(
         lambda: base.below(base.gradient()),
         "\n".join(words),
-        lambda: _dot.unplaced(drawn.found, base.text),
+        lambda: _dot.unplaced(base.view.found, base.text),
         page,
-        table=figures.table,
-        film=film_of,
+        table=measured.table,
+        film=film,
     )

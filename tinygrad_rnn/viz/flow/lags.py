@@ -11,10 +11,10 @@ import numpy as np
 
 from ...errors import GraphError
 from ...graph import Node, leading_to
-from ...kernels.measure import Measured, measure_all
+from ...kernels.measure import measure_all
 from ...op import Array
-from ..graph.graph import Graph, Members, nodes_below
-from ..graph.losses import Entry, edges_but_of, entries, reached
+from ..graph.graph import Graph, nodes_below
+from ..graph.losses import edges_but_of, entries, reached
 from ..graph.series import by_whole
 from .gate import Gate, whole_of
 from .stacked import Stacked
@@ -75,16 +75,33 @@ def lags_of(root: Node, graph: Graph) -> dict[str, Lags]:
     useful = leading_to([root], keys)
     hooked = any(n.extra is not None and "hooks" in n.extra for n in nodes)
     block = 1 if hooked else _block(graph, useful)
-    figures: dict[int, dict[int, Measured]] = {key: {} for key in keys}
+    norms = {key: np.full(len(losses), np.nan) for key in keys}
     for k in range(0, len(losses), block):
         chosen = losses[k : k + block]
         blocked = edges_but_of(found, set(chosen))
         rows = {e.edge: k + chosen.index(e.step) for e in found if e.step in chosen}
         watch = Gate(blocked) if hooked else _Seeds(rows, blocked)
         run = own_sweep(root, stacked=not hooked, only=useful, wanted=frozenset(keys), watch=watch)
-        _measure(run.found, k, figures)
-    _forget_pathless(graph, found, losses, figures)
-    return {name: _lags(members, losses, figures) for name, members in states.items()}
+        for key, g in run.found.items():
+            first, each = (
+                (g.first, list(g.array)) if isinstance(g, Stacked) else (k, [np.asarray(g)])
+            )
+            norms[key][first : first + len(each)] = measure_all(each)[:, 0]
+    for s, step in enumerate(losses):
+        zeros = [key for key in keys if norms[key][s] == 0]
+        if zeros:  # or no path: a row that stands between others' in a stack
+            paths = reached(graph, edges_but_of(found, {step}))
+            there = {graph.vertices[number].key for number in paths}
+            for key in zeros:
+                norms[key][s] = 0 if key in there else np.nan
+    return {
+        name: Lags(
+            np.array(losses),
+            np.array([t for t, _ in members]),
+            np.stack([norms[v.key] for _, v in members], axis=1),
+        )
+        for name, members in states.items()
+    }
 
 
 def _block(graph: Graph, useful: set[int]) -> int:
@@ -93,36 +110,3 @@ def _block(graph: Graph, useful: set[int]) -> int:
     one = max((size for size, step in sizes if step is not None), default=1)
     whole = max((size for size, _ in sizes), default=1)
     return max(1, min(CACHED // max(one, 1), MEMORY // max(whole, 1)))
-
-
-def _measure(found: dict[int, Any], row: int, figures: dict[int, dict[int, Measured]]) -> None:
-    """Note the norm of every row of what a sweep found at the states."""
-    for key, g in found.items():
-        first, rows = (g.first, list(g.array)) if isinstance(g, Stacked) else (row, [np.asarray(g)])
-        for k, figure in enumerate(measure_all(rows).tolist(), first):
-            figures[key][k] = Measured(*figure)
-
-
-def _forget_pathless(
-    graph: Graph, found: list[Entry], losses: list[int], figures: dict[int, dict[int, Measured]]
-) -> None:
-    """Drop zeros where no path leads: rows that stand between others' in a stack."""
-    zeros: dict[int, list[int]] = {}
-    for key, rows in figures.items():
-        for s, figure in rows.items():
-            if figure.largest == 0:
-                zeros.setdefault(s, []).append(key)
-    for s, keys in zeros.items():
-        paths = reached(graph, edges_but_of(found, {losses[s]}))
-        kept = {graph.vertices[number].key for number in paths}
-        for key in keys:
-            if key not in kept:
-                del figures[key][s]
-
-
-def _lags(members: Members, losses: list[int], figures: dict[int, dict[int, Measured]]) -> Lags:
-    norm = np.full((len(losses), len(members)), np.nan)
-    for t, (_, v) in enumerate(members):
-        for s, figure in figures[v.key].items():
-            norm[s, t] = figure.norm
-    return Lags(np.array(losses), np.array([t for t, _ in members]), norm)

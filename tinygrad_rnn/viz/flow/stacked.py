@@ -161,11 +161,11 @@ def _one_by_one(op: Op, args: Sequence[Any], attrs: dict[str, Any]) -> Array:
 
 def _matmul(op: Op, args: Sequence[Any], attrs: dict[str, Any]) -> Array:
     a, b = args
-    if min(a.ndim, b.ndim) < 2:
-        return _one_by_one(op, args, attrs)
-    if isinstance(a, Stacked) and not isinstance(b, Stacked) and b.ndim == 2:
+    if isinstance(a, Stacked) and not isinstance(b, Stacked) and b.ndim == 2 and a.ndim > 1:
         rows = np.ascontiguousarray(a.array).reshape(-1, a.shape[-1])  # one product for all
         return (rows @ b).reshape(*a.array.shape[:-1], b.shape[1])
+    if min(a.ndim, b.ndim) < 2:
+        return _one_by_one(op, args, attrs)
     ndim = max(a.ndim, b.ndim)
     return np.matmul(_aligned(a, ndim), _aligned(b, ndim))
 

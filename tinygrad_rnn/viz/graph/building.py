@@ -59,6 +59,9 @@ def _pruned(vertices: list[Vertex], edges: list[Edge], outputs: list[int]) -> Gr
     return Graph(kept, found, places[outputs[-1]], {places[k] for k in outputs})
 
 
+Entering = tuple[int, int, Any]  # a vertex, which operand it is, and the key of its edge
+
+
 class _Builder:
     """Vertices and edges, made node by node."""
 
@@ -84,18 +87,29 @@ class _Builder:
         if seen is not None:
             self.numbers[node.seq] = seen
             return
-        sources = [self._sources(node, k, step) for k in range(len(node.inputs))]
+        entering = [
+            (source, k, edge)
+            for k in range(len(node.inputs))
+            for source, edge in self._sources(node, k, step)
+        ]
         note = slice_text(node.attrs["key"], step) if node.op.name == "index" else ""
+        self._op(node, node.seq, node, step, note, entering)
+
+    def _op(
+        self, node: Node, key: Any, like: Any, step: int | None, note: str, entering: list[Entering]
+    ) -> Vertex:
+        """The vertex of an op, or of a row of its result, which looks like `like`."""
         name = (node.extra or {}).get("name") or ""
-        v = self._vertex(node.seq, "op", node.op.name, name, node, step, node.scope, note)
+        v = self._vertex(key, like, "op", name, step, note=note, op=node.op.name, scope=node.scope)
+        entered = {k for _, k, _ in entering}
         v.numbers = {
             k: f"{p:g}"
             for k, p in enumerate(node.inputs)
-            if isinstance(p, int | float) and not sources[k] and not self._total(node, k)
+            if isinstance(p, int | float) and k not in entered and not self._total(node, k)
         }
         v.saved = None if node.saved is FREED else saved_bytes(node)
-        for place, several in enumerate(sources):
-            self.edges += [Edge(source, v.number, place, key=key) for source, key in several]
+        self.edges += [Edge(source, v.number, k, key=edge) for source, k, edge in entering]
+        return v
 
     def _through(self, node: Node, step: int | None) -> int | None:
         """The vertex of what `stack(hs)[t]` is: h_t, as a person would draw it."""
@@ -126,7 +140,7 @@ class _Builder:
         own = self.series[n.seq]
         if n.op.name == "stack":
             return self.numbers[n.inputs[row].seq]
-        entering: list[tuple[int, int, Any]] = []  # vertex, place, key
+        entering: list[Entering] = []
         for k, p in enumerate(n.inputs):
             edge = n.seq << 32 | k
             if not own.rows[k]:
@@ -142,14 +156,10 @@ class _Builder:
         if is_same(n, own.axis):
             return entering[0][0]
         like = _Like(tuple(s for a, s in enumerate(n.shape) if a != own.axis), n.dtype)
-        key = Row(n.seq, row, own.axis)
-        name = (n.extra or {}).get("name") or ""
         cut = n.op.name == "index"
         note = slice_text([k for a, k in enumerate(slices(n)) if a != own.axis]) if cut else ""
-        v = self._vertex(key, "op", n.op.name, name, like, step, n.scope, note)
-        v.numbers = {k: f"{p:g}" for k, p in enumerate(n.inputs) if isinstance(p, int | float)}
-        v.saved = None if n.saved is FREED else saved_bytes(n) // n.shape[own.axis]
-        self.edges += [Edge(source, v.number, k, key=key) for source, k, key in entering]
+        v = self._op(n, Row(n.seq, row, own.axis), like, step, note, entering)
+        v.saved = None if v.saved is None else v.saved // n.shape[own.axis]
         return v.number
 
     def _input_row(self, p: Tensor, row: int, axis: int, step: int | None) -> int:
@@ -159,7 +169,7 @@ class _Builder:
             name = p.name or self._unnamed(p, "x")
             like = _Like(tuple(s for a, s in enumerate(p.shape) if a != axis), p.dtype)
             note = slice_text(row, step)
-            v = self._vertex(Row(key_of(p), row, axis), "input", "", name, like, step, "", note)
+            v = self._vertex(Row(key_of(p), row, axis), like, "input", name, step, note=note)
             self.places[place] = v.number
             self.kept.append(p)
         return self.places[place]
@@ -216,20 +226,19 @@ class _Builder:
     def _leaf(self, p: Tensor, step: int | None, item: bool) -> Vertex:
         if p.requires_grad:
             name = p.name or self._unnamed(p, "W" if p.ndim > 1 else "b")
-            return self._vertex(key_of(p), "parameter", "", name, p, None, "", "")
+            return self._vertex(key_of(p), p, "parameter", name)
         if p.label is not None and p.label[0] == "index":
             base, key = p.label[1], p.label[2]
             name = base.name or self._unnamed(base, "x")
-            return self._vertex(key_of(p), "input", "", name, p, step, "", slice_text(key, step))
+            return self._vertex(key_of(p), p, "input", name, step, note=slice_text(key, step))
         if p.label is not None:
-            name = p.name or "detached"
-            return self._vertex(key_of(p), "cut", "detach", name, p, step, "", "")
+            return self._vertex(key_of(p), p, "cut", p.name or "detached", step, op="detach")
         if item:
-            return self._vertex(key_of(p), "input", "", p.name or "x", p, step, "", "")
+            return self._vertex(key_of(p), p, "input", p.name or "x", step)
         data = p.size > 1 and bool(p.numpy().any())  # not a number, not zeros
         name = p.name or ("x" if data else f"{p.item():g}" if p.size == 1 else "zeros")
         kind = "input" if data or (p.name and p.size == 1) else "constant"
-        return self._vertex(key_of(p), kind, "", name, p, None, "", "")
+        return self._vertex(key_of(p), p, kind, name)
 
     def _unnamed(self, p: Tensor, letter: str) -> str:
         if id(p) not in self.names:
@@ -239,15 +248,13 @@ class _Builder:
         return self.names[id(p)]
 
     def _vertex(
-        self, key: Any, kind: str, op: str, name: str, like: Any, step: Any, scope: str, note: str
+        self, key: Any, like: Any, kind: str, name: str, step: int | None = None, **how: Any
     ) -> Vertex:
+        number, dtype = len(self.vertices), _name_of(like.dtype)
         base, mark = split(name) if name and kind != "parameter" else (name, "")
-        v = Vertex(
-            len(self.vertices), kind, op, base, like.shape, _name_of(like.dtype), step, scope,
-            key, note=note, mark=mark,
-        )  # fmt: skip
+        v = Vertex(number, kind, base, like.shape, dtype, step, key, mark=mark, **how)
         self.vertices.append(v)
-        self.numbers[key] = v.number
+        self.numbers[key] = number
         return v
 
 

@@ -26,13 +26,13 @@ class Vertex:
 
     number: int
     kind: str  # "op", "parameter", "input", "constant", "cut"
-    op: str
     name: str
     shape: Shape
     dtype: str
     step: int | None
-    scope: str
     key: Any  # how the sweep knows it: the node's sequence number, -id of a leaf, a series' Row
+    op: str = ""
+    scope: str = ""
     saved: int | None = 0  # bytes kept for backward; None once they are freed
     note: str = ""  # what a slice takes
     start: bool = False  # a state begins with it

@@ -38,15 +38,12 @@ def filled(
 
 def _maps(traces: Traces) -> list[dict[str, Any]]:
     """Units by steps of each state, of the first sequence of a batch."""
-    heat = of_traces(traces, "states", 0)
-    found = []
-    for panel in heat.panels[: 2 * STATES]:
-        if panel.cells.size <= BUDGET // 4:
-            found.append(
-                {"title": panel.title, "scale": panel.scale, "steps": panel.steps.tolist(),
-                 "rows": [_plain(row) for row in panel.cells]}
-            )  # fmt: skip
-    return found
+    return [
+        {"title": panel.title, "scale": panel.scale, "steps": panel.steps.tolist(),
+         "rows": [_plain(row) for row in panel.cells]}
+        for panel in of_traces(traces, "states", 0).panels[: 2 * STATES]
+        if panel.cells.size <= BUDGET // 4
+    ]  # fmt: skip
 
 
 def _tensors(

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from importlib.resources import files
+from itertools import groupby
 from typing import Any, NamedTuple
 
 from ..layout.picture import Box, Line, Picture
@@ -65,21 +66,18 @@ def write(summary: str, page: Page, paint: Callable[[Picture], str]) -> str:
 
 def figures_of(picture: Picture) -> dict[str, Any]:
     """What the script knows about nodes and links, by the ids that DOT gave them."""
-    nodes = {b.name: _node(b) for b in picture.boxes if b.vertex >= 0}
+    drawn = [b for b in picture.boxes if b.vertex >= 0]
+    nodes = {b.name: _node(b) for b in drawn}
     members: dict[int, list[str]] = defaultdict(list)
-    for b in picture.boxes:
-        if b.vertex >= 0:
-            members[b.column].append(b.name)
+    for b in drawn:
+        members[b.column].append(b.name)
     columns = {
         b.name: {"facts": [b.title], "members": members[b.column]}
         for b in picture.boxes
         if b.kind == "column" and b.name
     }
-    links = {
-        f"e{k}": dict(zip(("from", "to"), _ends(line), strict=True))
-        for k, line in enumerate(picture.lines)
-        if line.edges
-    }
+    ends = {f"e{k}": _ends(line) for k, line in enumerate(picture.lines) if line.edges}
+    links = {name: {"from": a, "to": b} for name, (a, b) in ends.items()}
     return {"nodes": nodes, "links": links, "columns": columns, "stops": stops_of(picture)}
 
 
@@ -114,22 +112,16 @@ def stops_of(picture: Picture) -> list[dict[str, Any]]:
             against |= a.column > b.column
             if not any(kind in a.kind for kind in ("op", "state", "output")):
                 rank[source] = max(rank[source], b.vertex)
+    stepped = any(b.step is not None for b in boxes.values())
+    column = {name: b.column for name, b in boxes.items()}
     order = sorted(boxes, key=lambda name: -rank[name])
-    if all(b.step is None for b in boxes.values()):
-        keys = {name: rank[name] for name in order}
-    elif not against:
-        keys = {name: boxes[name].column for name in order}
-        order.sort(key=lambda name: -boxes[name].column)
-    else:
-        keys = {name: boxes[name].column for name in order}
-    stops: list[dict[str, Any]] = []
-    last = None
-    for name in order:
-        if keys[name] != last:
-            last = keys[name]
-            step = boxes[name].step
-            stops.append({"title": _title(boxes[name], picture), "step": step, "nodes": []})
-        stops[-1]["nodes"].append(name)
+    if stepped and not against:
+        order.sort(key=lambda name: -column[name])
+    stops = []
+    for _, some in groupby(order, (column if stepped else rank).__getitem__):
+        names = list(some)
+        first = boxes[names[0]]
+        stops.append({"title": _title(first, picture), "step": first.step, "nodes": names})
     return stops
 
 

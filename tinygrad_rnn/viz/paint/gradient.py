@@ -2,12 +2,12 @@
 
 import math
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
-from ..flow.fates import Scale
+from ..flow.fates import Scale, scale_of
 from ..flow.flow import Flow
 from ..flow.numbers import MOST
-from ..flow.table import Table, brief, short, words_of
+from ..flow.table import brief, short, tabulate, words_of
 from ..graph.elide import Slot
 from ..graph.graph import Vertex
 from ..layout.grid import Grid
@@ -20,19 +20,19 @@ from .unrolled import paint
 LEGEND = 480.0  # its least width before it goes on in another row
 
 
-class Measured(NamedTuple):
+class Measured:
     """What was measured in one sweep, for drawings of it at any level."""
 
-    flow: Flow
-    scale: Scale
-    table: Table
+    def __init__(self, flow: Flow):
+        self.flow, self.scale = flow, scale_of(flow)
+        self.table = tabulate(flow, self.scale)
 
 
 class Flowing:
     """The pictures of a flow at one level of detail."""
 
     def __init__(self, view: View, chosen: list[Slot], written: Text, measured: Measured):
-        self.view, self._chosen, self._written, self._of = view, chosen, written, measured
+        self.view, self.chosen, self._written, self._of = view, chosen, written, measured
         self._told: set[tuple[int, int | None]] = set()  # whose box has a norm, its last line
         columns = view.found
         for e in [*(e for c in columns.columns for e in c.inner), *columns.across]:
@@ -57,7 +57,11 @@ class Flowing:
 
     @cached_property
     def _grid(self) -> Grid:
-        return Grid(self.view.found, self._chosen, self.text, self.view.direction)
+        return Grid(self.view.found, self.chosen, self.text, self.view.direction)
+
+    def pictures(self) -> list[tuple[str, Picture]]:
+        """Those that a page can switch between, by kind."""
+        return [("gradient", self.gradient()), ("forward", self.forward())]
 
     def gradient(self) -> Picture:
         """Arrows turned round, they and the boxes drawn by their norms."""

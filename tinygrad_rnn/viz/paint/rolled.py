@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from ..flow.table import ranges
 from ..graph.columns import MANY, Column, Columns
+from ..graph.elide import Slot
 from ..graph.graph import Edge, Vertex
 from ..layout.answer import LABEL
 from ..layout.labels import low, shape_of
@@ -15,6 +16,7 @@ from ..layout.picture import HEADING, Box, Line, Picture, Point, Text, text_widt
 from ..layout.request import place
 from ..layout.rows import rows_of
 from ..layout.template import Cluster, Placed, Row, Template
+from ..views import View
 from .unrolled import framed, vertex_box
 
 
@@ -155,11 +157,29 @@ def _rolled(columns: Columns, cells: dict[float, int], e: Edge) -> Edge | None:
     return Edge(source, target, place, delay, e.label, via)
 
 
+class Rolled:
+    """A rolled graph at one level of detail; nothing of it is left out."""
+
+    chosen: tuple[Slot, ...] = ()
+
+    def __init__(self, view: View):
+        self.view = view
+        self.cells, self.headers = roll_up(view.found)
+
+    def picture(self) -> Picture:
+        """The picture."""
+        return paint_rolled(self.cells, self.headers, self.view.text, self.view.direction)
+
+    def pictures(self) -> list[tuple[str, Picture]]:
+        """What a page shows, by kind."""
+        return [("forward", self.picture())]
+
+
 def paint_rolled(
     cells: Columns,
     headers: dict[int, str],
     text: Callable[[Vertex, str], list[str]],
-    direction: str = "up",
+    direction: str,
 ) -> Picture:
     """The picture of a rolled graph, laid out by `dot` as a whole."""
     whole = _Whole(cells, headers, text)
@@ -170,11 +190,11 @@ def paint_rolled(
         picture.boxes.append(Box(*middle, *size, "column", title=words.replace("\n", ", ")))
         x, _ = _beside((x0, y0, x1), words, placed.edges)
         for k, line in enumerate(words.split("\n")):
-            at = y0 + 4 + HEADING * (1 + 1.25 * k)
-            picture.texts.append(Text(x, at, line, HEADING, start=True))
+            y = y0 + 4 + HEADING * (1 + 1.25 * k)
+            picture.texts.append(Text(x, y, line, HEADING, start=True))
     for scope, x0, y0, x1, y1 in placed.frames:
         framed(picture, scope, (x0, y0), (x1, y1))
-    picture.boxes += [whole.box(n, at) for n, at in enumerate(placed.boxes)]
+    picture.boxes += [whole.box(n, box) for n, box in enumerate(placed.boxes)]
     for link, points, at in zip(whole.links, placed.edges, placed.labels, strict=True):
         joints = [end in whole.joints for end in link[:2]]
         picture.lines.append(

@@ -1,15 +1,33 @@
 """The unrolled graph, one column a step, as a picture."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..graph.elide import Slot
 from ..graph.graph import Edge, Graph, Vertex
 from ..layout.grid import GAP, Grid, Way
-from ..layout.labels import facts_of, kind_of, shape_of
+from ..layout.labels import Text as Words, facts_of, kind_of, shape_of
 from ..layout.picture import HEADING, SCOPE, SIZE, SMALL, Box, Line, Picture, Point, Text
+from ..views import View
 
 STUB = 14.0  # of a way into hidden steps
+
+
+class Unrolled(NamedTuple):
+    """A graph at one level of detail, which of its columns are shown, and what is in its boxes."""
+
+    view: View
+    chosen: list[Slot]
+    text: Words
+
+    def picture(self) -> Picture:
+        """The picture."""
+        grid = Grid(self.view.found, self.chosen, self.text, self.view.direction)
+        return paint(grid, "unrolled graph")
+
+    def pictures(self) -> list[tuple[str, Picture]]:
+        """What a page shows, by kind."""
+        return [("forward", self.picture())]
 
 
 def paint(grid: Grid, title: str) -> Picture:
