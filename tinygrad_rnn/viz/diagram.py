@@ -3,7 +3,7 @@
 import os
 import re
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -97,13 +97,7 @@ class Diagram:
         tinygrad_rnn.errors.RenderError: save: the suffix of 'rolled.gif' must be one of ...
         """
         target = Path(path)
-        form = target.suffix.lower()
-        if form not in self.forms:
-            raise RenderError(
-                f"save: the suffix of {target.name!r} must be one of {', '.join(self.forms)}"
-            )
-        write_whole(target, self._content(target, form[1:], seconds, dpi))
-        return target
+        return save(target, self.forms, lambda form: self._content(target, form, seconds, dpi))
 
     def show(self) -> Path:
         """Write the page to a temporary file, open it in the browser, and say where it is."""
@@ -179,6 +173,15 @@ def _svg(picture: Picture) -> str:
     svg = engine.paint(dot.write(picture).source, "svg").decode()
     whole = svg[svg.index("<svg") :]
     return re.sub("<svg ", '<svg style="max-width:100%;height:auto" role="img" ', whole, count=1)
+
+
+def save(target: Path, forms: Sequence[str], content: Callable[[str], bytes]) -> Path:
+    """Write what `content` makes of the form that the suffix tells."""
+    form = target.suffix.lower()
+    if form not in forms:
+        raise RenderError(f"save: the suffix of {target.name!r} must be one of {', '.join(forms)}")
+    write_whole(target, content(form[1:]))
+    return target
 
 
 def write_whole(path: Path, content: bytes) -> None:

@@ -99,15 +99,13 @@ def scale_of(flow: Flow) -> Scale:
     """The scale of a flow: largest total among the states of the last step, or of all vertices."""
     graph = flow.graph
 
-    def usable(m: Measured | None) -> bool:
-        return m is not None and m.norm > 0 and math.isfinite(m.norm)
+    def usable(found: list[Measured | None]) -> list[float]:
+        norms = [m.norm for m in found if m is not None]
+        return [norm for norm in norms if norm > 0 and math.isfinite(norm)]
 
     latest = []
     for members in graph.states.values():
-        totals = [flow.total_of(v) for _, v in reversed(members)]
-        latest += [m.norm for m in totals if m is not None and usable(m)][:1]
-    edges = [m for e in graph.edges if (m := flow.of_edge(e)) is not None and usable(m)]
+        latest += usable([flow.total_of(v) for _, v in reversed(members)])[:1]
     if not latest:
-        found = [flow.total_of(v) for v in graph.vertices]
-        latest = [m.norm for m in found if m is not None and usable(m)]
-    return Scale(max(latest, default=1.0), [m.norm for m in edges])
+        latest = usable([flow.total_of(v) for v in graph.vertices])
+    return Scale(max(latest, default=1.0), usable([flow.of_edge(e) for e in graph.edges]))

@@ -11,6 +11,7 @@ squares of h alone 14.4.
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import dropwhile
 from typing import NamedTuple
 
 import numpy as np
@@ -88,19 +89,21 @@ def fit(
     """The rate of states that are one, from what one loss sends to their members."""
     joint: dict[int, float] = {}
     reached: set[int] = set()
-    smallest = math.inf
     for name in states:
         for (step, v), m in zip(members[name], alone[name], strict=True):
             joint[step] = math.hypot(joint.get(step, 0.0), m.norm if m is not None else 0.0)
             smallest = float(np.finfo(v.dtype).tiny)
             if m is not None:
                 reached.add(step)
-    back = list(joint.items())[::-1]  # from the last step on
-    while back and back[0][0] not in reached:
-        back.pop(0)  # behind the loss
     logs, stop, first = [], "", None
-    for step, norm in back:
-        stop = _stop(norm, step in reached, smallest)
+    for step in dropwhile(lambda t: t not in reached, reversed(joint)):  # not behind the loss
+        norm = joint[step]
+        if step not in reached:
+            stop = "absent"
+        elif not math.isfinite(norm):
+            stop = "not finite"
+        elif norm < smallest:  # below the normal numbers it has lost its digits
+            stop = "vanished" if norm else "zero"
         if stop:
             break
         logs.append(math.log(norm))
@@ -110,17 +113,6 @@ def fit(
     slope = median_slope(np.array(logs))
     half = math.log(0.5) / slope if slope < -1e-6 else math.inf
     return Rate(math.exp(slope), half, states, loss_step, first, stop)
-
-
-def _stop(norm: float, reached: bool, smallest: float) -> str:
-    """Why a norm is of no use for the fit; below the normal numbers it has lost its digits."""
-    if not reached:
-        return "absent"
-    if not math.isfinite(norm):
-        return "not finite"
-    if norm == 0:
-        return "zero"
-    return "vanished" if norm < smallest else ""
 
 
 def median_slope(y: "np.ndarray[tuple[int, ...], np.dtype[np.float64]]") -> float:

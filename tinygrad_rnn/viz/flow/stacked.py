@@ -31,8 +31,11 @@ class Cotangent(Traced):
         first = min(a.first for a in values if isinstance(a, Stacked))
         end = max(a.end for a in values if isinstance(a, Stacked))
         lined = [_spread(a, first, end) if isinstance(a, Stacked) else a for a in values]
-        rule = _pointwise if op.pointwise else RULES.get(op.name, _one_by_one)
-        return Stacked(rule(op, lined, attrs), first)
+        if op.pointwise:
+            return Stacked(_pointwise(op, lined, attrs), first)
+        rule = RULES.get(op.name)
+        found = rule(*lined, **attrs) if rule is not None else _one_by_one(op, lined, attrs)
+        return Stacked(found, first)
 
     def __neg__(self) -> Any:
         return ops.neg(self)
@@ -118,7 +121,7 @@ class Rows(Cotangent):
         """With all rows, most of them zeros."""
         first, end = min(a.first for a in self.pieces), max(a.end for a in self.pieces)
         lined = [_spread(a, first, end) for a in self.pieces]
-        return Stacked(_put_slices(put_slices, lined, self.attrs), first)
+        return Stacked(_put_slices(*lined, **self.attrs), first)
 
     def __getitem__(self, key: Any) -> Any:
         row, keys = row_of(key), self.attrs["keys"]
@@ -159,70 +162,60 @@ def _one_by_one(op: Op, args: Sequence[Any], attrs: dict[str, Any]) -> Array:
     return np.stack(rows)
 
 
-def _matmul(op: Op, args: Sequence[Any], attrs: dict[str, Any]) -> Array:
-    a, b = args
-    if isinstance(a, Stacked) and not isinstance(b, Stacked) and b.ndim == 2 and a.ndim > 1:
+def _matmul(a: Any, b: Any) -> Array:
+    if min(a.ndim, b.ndim) < 2:
+        return _one_by_one(ops.matmul, (a, b), {})
+    if isinstance(a, Stacked) and not isinstance(b, Stacked) and b.ndim == 2:
         rows = np.ascontiguousarray(a.array).reshape(-1, a.shape[-1])  # one product for all
         return (rows @ b).reshape(*a.array.shape[:-1], b.shape[1])
-    if min(a.ndim, b.ndim) < 2:
-        return _one_by_one(op, args, attrs)
     ndim = max(a.ndim, b.ndim)
     return np.matmul(_aligned(a, ndim), _aligned(b, ndim))
 
 
-def _sum_of_products(op: Op, args: Sequence[Any], attrs: dict[str, Any]) -> Array:
-    pairs = zip(args[0::2], args[1::2], strict=True)
-    terms = [_matmul(ops.matmul, (a.mT, b), {}) for a, b in pairs]
-    return np.add.reduce(terms)
+def _sum_of_products(*args: Any) -> Array:
+    return np.add.reduce([_matmul(a.mT, b) for a, b in zip(args[0::2], args[1::2], strict=True)])
 
 
-def _reshape(op: Op, args: Sequence[Any], attrs: dict[str, Any]) -> Array:
-    (x,) = args
-    return x.array.reshape(len(x.array), *attrs["shape"])
+def _reshape(x: Stacked, shape: tuple[int, ...]) -> Array:
+    return x.array.reshape(len(x.array), *shape)
 
 
-def _permute_dims(op: Op, args: Sequence[Any], attrs: dict[str, Any]) -> Array:
-    (x,) = args
-    return x.array.transpose(0, *[a % x.ndim + 1 for a in attrs["axes"]])
+def _permute_dims(x: Stacked, axes: tuple[int, ...]) -> Array:
+    return x.array.transpose(0, *[a % x.ndim + 1 for a in axes])
 
 
-def _broadcast_to(op: Op, args: Sequence[Any], attrs: dict[str, Any]) -> Array:
-    (x,) = args
-    shape = (len(x.array), *attrs["shape"])
-    return np.broadcast_to(_aligned(x, len(attrs["shape"])), shape)
+def _broadcast_to(x: Stacked, shape: tuple[int, ...]) -> Array:
+    return np.broadcast_to(_aligned(x, len(shape)), (len(x.array), *shape))
 
 
-def _sum_to(op: Op, args: Sequence[Any], attrs: dict[str, Any]) -> Array:
-    (x,) = args
-    shape: tuple[int, ...] = attrs["shape"]
+def _sum_to(x: Stacked, shape: tuple[int, ...]) -> Array:
     lead = x.ndim - len(shape)
     axes = [k for k, n in enumerate(shape, lead) if n == 1 and x.shape[k] != 1]
     over = tuple([k + 1 for k in (*range(lead), *axes)])
     return np.add.reduce(x.array, axis=over).reshape(len(x.array), *shape)
 
 
-def _sum(op: Op, args: Sequence[Any], attrs: dict[str, Any]) -> Array:
-    (x,) = args
-    over = tuple([k + 1 for k in axes_of("sum", attrs["axis"], x.ndim)])
-    return np.add.reduce(x.array, axis=over, keepdims=attrs["keepdims"])
+def _sum(x: Stacked, axis: Any, keepdims: bool) -> Array:
+    over = tuple([k + 1 for k in axes_of("sum", axis, x.ndim)])
+    return np.asarray(x.array.sum(axis=over, keepdims=keepdims))
 
 
 def _key(key: Any) -> tuple[Any, ...]:
     return (slice(None), *key) if isinstance(key, tuple) else (slice(None), key)
 
 
-def _index(op: Op, args: Sequence[Any], attrs: dict[str, Any]) -> Array:
-    return args[0].array[_key(attrs["key"])]
+def _index(x: Stacked, key: Any) -> Array:
+    return x.array[_key(key)]
 
 
-def _put_slices(op: Op, args: Sequence[Any], attrs: dict[str, Any]) -> Array:
-    y = np.zeros((len(args[0].array), *attrs["shape"]), args[0].dtype)
-    for x, key in zip(args, attrs["keys"], strict=True):
+def _put_slices(*pieces: Stacked, keys: Sequence[Any], shape: tuple[int, ...]) -> Array:
+    y = np.zeros((len(pieces[0].array), *shape), pieces[0].dtype)
+    for x, key in zip(pieces, keys, strict=True):
         y[_key(key)] += x.array
     return y
 
 
-RULES: dict[str, Callable[[Op, Sequence[Any], dict[str, Any]], Array]] = {
+RULES: dict[str, Callable[..., Array]] = {
     "matmul": _matmul, "sum_of_products": _sum_of_products, "reshape": _reshape,
     "permute_dims": _permute_dims, "broadcast_to": _broadcast_to, "sum_to": _sum_to, "sum": _sum,
     "index": _index, "put_slices": _put_slices,

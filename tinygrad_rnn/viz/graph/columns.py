@@ -6,6 +6,7 @@ below each other. What belongs to no step stands between the sections.
 """
 
 import re
+from collections import defaultdict
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 
@@ -91,20 +92,31 @@ def sections_of(graph: Graph) -> list[int]:
     section = [0] * len(graph.vertices)
     after = [0] * len(graph.vertices)  # 1 + the last section it depends on
     runs = _runs(graph)
-    members: dict[int, list[Vertex]] = {}
+    members: dict[int, list[Vertex]] = defaultdict(list)
     for v, r in zip(graph.vertices, runs, strict=True):
         if r is not None:
-            members.setdefault(r, []).append(v)
+            members[r].append(v)
     opened: dict[int, int] = {}  # run: section
     current = 0
+
+    def needs_more(run: int) -> bool:
+        """Whether a run needs more than the same step's values of the runs in the section now."""
+        for v in members[run]:
+            for e in graph.into[v.number]:
+                source, other = graph.vertices[e.source], runs[e.source]
+                if other is None and source.kind == "op" and after[e.source] > current:
+                    return True
+                if other in opened and opened[other] == current and source.step != v.step:
+                    return True
+        return False
+
     for v, r in zip(graph.vertices, runs, strict=True):
         depth = max((after[e.source] for e in graph.into[v.number]), default=0)
         if r is None:
             section[v.number] = after[v.number] = depth
             continue
         if r not in opened:
-            now = {run for run, s in opened.items() if s == current}
-            current += _needs_new(graph, members[r], runs, now, after, current)
+            current += needs_more(r)
             opened[r] = current
         section[v.number] = opened[r]
         after[v.number] = max(depth, opened[r] + 1)
@@ -146,32 +158,9 @@ def _turning(groups: list[list[Vertex]]) -> list[Vertex]:
     """Vertices that are new in a run's last step: the first of the next run."""
     if len(groups) < 2:
         return []
-    before = [(v.op, v.scope) for v in groups[-2]]
-    scopes = {scope for _, scope in before}
-    for k, v in enumerate(groups[-1]):
-        if v.scope not in scopes or k >= len(before):
-            return groups[-1][k:]
-    return []
-
-
-def _needs_new(
-    graph: Graph,
-    members: list[Vertex],
-    runs: list[int | None],
-    now: set[int],
-    after: list[int],
-    current: int,
-) -> bool:
-    """Whether a run needs more than the same step's values of the runs in the section now."""
-    for v in members:
-        for e in graph.into[v.number]:
-            source = graph.vertices[e.source]
-            run = runs[e.source]
-            if run is None and source.kind == "op" and after[e.source] > current:
-                return True
-            if run in now and source.step != v.step:
-                return True
-    return False
+    scopes = {v.scope for v in groups[-2]}
+    new = (k for k, v in enumerate(groups[-1]) if v.scope not in scopes or k >= len(groups[-2]))
+    return groups[-1][next(new, len(groups[-1])) :]
 
 
 def _homes(graph: Graph, sections: list[int]) -> dict[int, tuple[float, int | None]]:
@@ -182,49 +171,33 @@ def _homes(graph: Graph, sections: list[int]) -> dict[int, tuple[float, int | No
     that runs against time stands behind it.
     """
     homes: dict[int, tuple[float, int | None]] = {}
-    first: dict[float, int] = {}  # section: its first step
-    last: dict[float, int] = {}
+    steps: dict[float, set[int]] = defaultdict(set)  # by section
     for v in graph.vertices:
         if v.kind == "op":
-            s = sections[v.number]
-            homes[v.number] = s, v.step
+            homes[v.number] = sections[v.number], v.step
             if v.step is not None:
-                first[s] = min(first.get(s, v.step), v.step)
-                last[s] = max(last.get(s, v.step), v.step)
+                steps[sections[v.number]].add(v.step)
+    ends = [(graph.vertices[e.source], graph.vertices[e.target]) for e in graph.edges]
     against = {
-        graph.vertices[e.target].scope
-        for e in graph.edges
-        if _step(graph, e.source) > _step(graph, e.target) >= 0
+        b.scope for a, b in ends if a.step is not None and b.step is not None and a.step > b.step
     }
     for v in graph.vertices:
         if v.kind == "op":
             continue
         uses = {homes[e.target] for e in graph.outof[v.number]}
         section = min(s for s, _ in uses)
+        first, last = ((section, end(steps[section], default=None)) for end in (min, max))
+        begins = v.start or v.kind == "constant"
+        scopes = {graph.vertices[e.target].scope for e in graph.outof[v.number]}
         if v.step is not None and (section, v.step) in uses:
             homes[v.number] = section, v.step
-        elif uses == {(section, last.get(section))} and _begins_backward(graph, v, against):
+        elif uses == {last} and begins and scopes <= against:
             homes[v.number] = section + 0.5, None
-        elif (
-            len(uses) == 1
-            and not v.start
-            and (v.kind != "constant" or uses != {(section, first.get(section))})
-        ):
+        elif len(uses) == 1 and not v.start and (v.kind != "constant" or uses != {first}):
             homes[v.number] = uses.pop()
         else:
             homes[v.number] = section, None
     return homes
-
-
-def _step(graph: Graph, number: int) -> int:
-    step = graph.vertices[number].step
-    return -1 if step is None else step
-
-
-def _begins_backward(graph: Graph, v: Vertex, against: set[str]) -> bool:
-    """Whether a state begins with it that runs against time, in one of those scopes."""
-    scopes = {graph.vertices[e.target].scope for e in graph.outof[v.number]}
-    return (v.start or v.kind == "constant") and scopes <= against
 
 
 def _sign(found: Columns) -> None:

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from itertools import groupby
 from typing import Any, NamedTuple
 
 from ...errors import GraphError
@@ -33,13 +34,9 @@ def slots(columns: Columns, steps: Any, max_steps: int, who: str) -> list[Slot]:
         times = [columns.columns[k].step or 0 for k in members]
         shown.update(members[i] for i in _chosen(times, steps, max_steps, who))
     found: list[Slot] = []
-    for k in range(len(columns.columns)):
-        if k in shown:
-            found.append(Slot(k, k, True))
-        elif found and not found[-1].shown:
-            found[-1] = Slot(found[-1].first, k, False)
-        else:
-            found.append(Slot(k, k, False))
+    for here, run in groupby(range(len(columns.columns)), shown.__contains__):
+        ks = list(run)
+        found += [Slot(k, k, True) for k in ks] if here else [Slot(ks[0], ks[-1], False)]
     return found
 
 
@@ -48,11 +45,9 @@ def _chosen(times: list[int], steps: Any, max_steps: int, who: str) -> Iterable[
     n = len(times)
     if isinstance(steps, slice):
         return range(n)[steps]
-    if isinstance(steps, str) and steps == "all":
+    if isinstance(steps, str) and (steps == "all" or (steps == "auto" and n <= max_steps)):
         return range(n)
     if isinstance(steps, str) and steps == "auto":
-        if n <= max_steps:
-            return range(n)
         ends = max(1, min(EDGE_STEPS, max_steps // 2))
         return [*range(ends), *range(n - ends, n)]
     if isinstance(steps, Sequence) and not isinstance(steps, str):

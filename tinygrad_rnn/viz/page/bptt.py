@@ -60,12 +60,11 @@ def arrows(picture: Picture, told: Sequence[Contribution], graph: Graph) -> list
     except RenderError:
         return []
     made = []
-    for k, (now, some) in enumerate(found):
+    for now, some in found:
         step = graph.vertices[some[0].target].step
         title = "" if step is None else f"t = {step}"
-        words = _caption(k, len(found), some, graph)[1:]
         lines = [f"e{line}" for line in sorted(now)]
-        made.append({"title": title, "step": step, "lines": lines, "words": words})
+        made.append({"title": title, "step": step, "lines": lines, "words": _words(some, graph)})
     return made
 
 
@@ -84,7 +83,11 @@ def frames(
     `bare`: the same without the norms, which are written where the gradient has come to.
     """
     found = stops(picture, told, graph)
-    captions = [_caption(k, len(found), some, graph) for k, (_, some) in enumerate(found)]
+    captions = []
+    for k, (_, some) in enumerate(found, 1):
+        step = graph.vertices[some[0].target].step
+        where = "" if step is None else f", t = {step}"
+        captions.append([f"{k} of {len(found)}{where}", *_words(some, graph)])
     width = max((text_width(t, 13.0) for lines in captions for t in lines), default=0.0)
     done: set[int] = set()
     sums: dict[tuple[int, int | None], Contribution] = {}  # by box
@@ -114,11 +117,9 @@ def _place(graph: Graph, number: int, step: int | None) -> tuple[int, int | None
     return number, step if graph.vertices[number].kind == "parameter" else None
 
 
-def _caption(k: int, of: int, some: Sequence[Contribution], graph: Graph) -> list[str]:
-    """Where the sweep is, and what is sent: formulas, numbers, sums so far."""
-    step = graph.vertices[some[0].target].step
-    where = "" if step is None else f", t = {step}"
-    lines = [f"{k + 1} of {of}{where}"]
+def _words(some: Sequence[Contribution], graph: Graph) -> list[str]:
+    """What is sent: formulas, numbers, sums so far."""
+    lines = []
     for c in some[:SHOWN]:
         size = _size(graph, c.source)
         value = numbers(c.value, size)
@@ -147,13 +148,12 @@ def _box(
         return replace(b, lines=plain, outline=WAITING, dash="", pen=1.0)
     if not norm:
         return replace(b, lines=plain)
-    size, small = _size(graph, b.vertex), not norm[0].startswith("|g|")
+    small = not norm[0].startswith("|g|")
     sent = np.ones(()) if c is None else c.total  # the loss begins with 1
-    total = float(np.linalg.norm(sent))
-    if size == 1:
-        value = float(sent.reshape(()))
-        written = f"{value:.2g}" if small else f"g {value:.3g}"
+    if _size(graph, b.vertex) == 1:
+        written = f"{sent.item():.2g}" if small else f"g {sent.item():.3g}"
     else:
+        total = float(np.linalg.norm(sent))
         written = brief(total) if small else f"|g| {total:.2g}"
     return replace(b, lines=[*plain, written])
 

@@ -17,8 +17,7 @@ from ...op import Array, local
 from ..flow.kept import Kept
 from ..graph.building import collect
 from ..graph.graph import nodes_below
-from . import panels
-from .heat import Heatmap
+from .heat import Heatmap, of_norms
 
 _BASELINE = 32  # calls of backward() whose time apart is the usual one
 
@@ -65,18 +64,13 @@ class Film:
 
         Raises GraphError where no frame was taken, or none had states.
         """
-        arrays, shown = self.arrays, []
-        if not arrays:
+        if not (arrays := self.arrays):
             raise GraphError(
                 "viz.film: nothing was recorded; call loss.backward() inside the block, with "
                 'states carried from step to step (their names: h.name = "h")'
             )
-        for name, found in arrays.items():
-            bar, updates = panels.symbol(name.rpartition(".")[2], "L"), found["update"]
-            panel = panels.Panel(name, "update", bar, found["norm"], found["step"], "log", updates)
-            shown.append(panel)
-        last = self.frames[-1].update
-        return Heatmap(shown, arrays, f"{len(self.frames)} frames of updates 0 to {last}")
+        title = f"{len(self.frames)} frames of updates 0 to {self.frames[-1].update}"
+        return of_norms(arrays, "update", "update", "L", title)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the map of updates by steps as .svg, .png or .pdf."""

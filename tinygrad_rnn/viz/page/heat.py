@@ -11,7 +11,7 @@ import numpy as np
 from ...errors import GraphError, RenderError
 from ...graph import Node
 from ...op import Array
-from ..diagram import write_whole
+from ..diagram import save
 from ..flow.flow import Flow
 from ..flow.kept import Traces, activation
 from ..flow.lags import Lags, lags_of
@@ -53,13 +53,7 @@ class Heatmap:
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write a file, its form by the suffix: .svg, .png or .pdf, whole or not at all."""
-        target = Path(path)
-        if target.suffix.lower() not in FORMS:
-            raise RenderError(
-                f"save: the suffix of {target.name!r} must be one of {', '.join(FORMS)}"
-            )
-        write_whole(target, panels.written(self.figure, target.suffix.lower()[1:]))
-        return target
+        return save(Path(path), FORMS, lambda form: panels.written(self.figure, form))
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         try:
@@ -218,11 +212,21 @@ def _named(graph: Graph) -> dict[str, Members]:
 
 def _triangle(found: Mapping[str, Lags]) -> Heatmap:
     """The norms by loss and by step of every state, the losses from below."""
-    shown, arrays = [], {}
+    arrays = {}
     for name, lags in found.items():
         order = np.argsort(lags.step)
-        cells, bar = lags.norm[:, order], panels.symbol(name.rpartition(".")[2], "L_s")
-        arrays[name] = {"loss_step": lags.loss_step, "step": lags.step[order], "norm": cells}
-        steps, losses = lags.step[order], lags.loss_step
-        shown.append(Panel(name, "loss of step s", bar, cells, steps, "log", losses))
-    return Heatmap(shown, arrays, "what the loss of each step s alone sends to the state of step t")
+        norm = lags.norm[:, order]
+        arrays[name] = {"loss_step": lags.loss_step, "step": lags.step[order], "norm": norm}
+    words = "what the loss of each step s alone sends to the state of step t"
+    return of_norms(arrays, "loss_step", "loss of step s", "L_s", words)
+
+
+def of_norms(
+    arrays: Mapping[str, dict[str, Array]], by: str, rows: str, loss: str, title: str
+) -> Heatmap:
+    """Norms of gradients, a row for each number in `by`, of every state."""
+    shown = []
+    for name, found in arrays.items():
+        bar = panels.symbol(name.rpartition(".")[2], loss)
+        shown.append(Panel(name, rows, bar, found["norm"], found["step"], "log", found[by]))
+    return Heatmap(shown, arrays, title)

@@ -8,8 +8,7 @@ the lower edge, not finite on the upper one; where no path leads there is nothin
 
 import math
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
-from typing import Any
+from itertools import count, pairwise
 
 import numpy as np
 
@@ -111,21 +110,13 @@ class _Axes:
     def below(self, picture: Picture, y: float) -> float:
         """The steps under the last chart."""
         span = self.last - self.first
-        apart = next(k for k in _round_numbers() if span / k <= 10)
+        apart = next(m * 10**k for k in count() for m in (1, 2, 5) if span <= m * 10 ** (k + 1))
         for t in range(-(-self.first // apart) * apart, self.last + 1, apart):
             at = self.across(t)
             picture.lines.append(_path([(at, y), (at, y + 4)], "#888888", 0.8))
             picture.texts.append(Text(at, y + 15, str(t), SMALL))
         picture.texts.append(Text(self.x + self.width / 2, y + 29, "step t", SMALL))
         return y + 34
-
-
-def _round_numbers() -> Iterator[int]:
-    """1, 2, 5, 10, 20, 50, ..."""
-    k = 1
-    while True:
-        yield from (k, 2 * k, 5 * k)
-        k *= 10
 
 
 def ticks(low: float, high: float) -> list[float]:
@@ -159,9 +150,8 @@ def _row(
             )
     _curve(picture, axes, y, found["step"], found["norm"], INK, 1.6)
     many = len(found["step"]) > DOTS
-    for t, norm, fate in zip(
-        found["step"].tolist(), found["norm"].tolist(), found["fate"], strict=True
-    ):
+    columns = found["step"].tolist(), found["norm"].tolist(), found["fate"]
+    for t, norm, fate in zip(*columns, strict=True):
         flows = fate in ("flows", "vanished", "exploding")
         if fate == "absent" or (flows and many):
             continue
@@ -195,28 +185,22 @@ def _curve(
 ) -> None:
     """A line through all norms that are on the scale, broken where one is not."""
     order = np.argsort(steps)
-    for t, norm in _runs(steps[order], norms[order]):
-        points: list[Any] = [
-            (axes.across(s), axes.down(y, n))
-            for s, n in zip(t.tolist(), norm.tolist(), strict=True)
-        ]
+    for run in _runs(steps[order], norms[order]):
+        points = [(axes.across(t), axes.down(y, norm)) for t, norm in run]
         for k in range(0, len(points) - 1, PIECE):
             picture.lines.append(_path(points[k : k + PIECE + 1], colour, pen))
 
 
-def _runs(steps: Array, norms: Array) -> Iterator[tuple[Array, Array]]:
+def _runs(steps: Array, norms: Array) -> Iterator[list[tuple[float, float]]]:
     """Stretches without a gap, thinned out to the least and the largest of each bin."""
     usable = np.isfinite(norms) & (norms > 0)
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], usable, [False]]).astype(int)))
-    for a, b in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
-        t, norm = steps[a:b], norms[a:b]
-        if len(t) > 2 * BINS:
-            kept = {0, len(t) - 1}
-            for part in np.array_split(np.arange(len(t)), BINS):
-                kept |= {int(part[norm[part].argmin()]), int(part[norm[part].argmax()])}
-            chosen = sorted(kept)
-            t, norm = t[chosen], norm[chosen]
-        yield t, norm
+    for run in np.split(np.arange(len(norms)), np.flatnonzero(np.diff(usable)) + 1):
+        if len(run) and usable[run[0]]:
+            if len(run) > 2 * BINS:
+                bins = np.array_split(run, BINS)
+                ends = [k[f(norms[k])] for k in bins for f in (np.argmin, np.argmax)]
+                run = np.unique([run[0], *ends, run[-1]])
+            yield list(zip(steps[run].tolist(), norms[run].tolist(), strict=True))
 
 
 def _path(
