@@ -123,6 +123,19 @@ def test_gates_of_an_lstm():
     assert diagram.picture.width / 72 * 96 < 1280
 
 
+@pytest.mark.parametrize("how", [{"level": "gate"}, {"params": "edges"}])
+def test_a_weight_that_a_number_scales_acts_in_no_product_of_its_own(how):
+    W, U = (nn.Parameter(np.eye(2, dtype=np.float32), name=name) for name in "WU")
+    h = tg.zeros(1, 2)
+    for x_t in tg.ones(3, 1, 2):
+        h = tg.tanh(h @ (0.5 * W) + x_t @ U)
+        h.name = "h"
+    diagram = viz.unrolled(h.sum(), **how)
+    labels = {label for *_, label in links(diagram)}
+    assert ("U" in labels) == ("params" in how)
+    assert sum(b.lines == ["0.5 × W"] for b in drawn(diagram).values()) == 3
+
+
 def test_eight_matrices_are_four_gates():
     diagram = viz.unrolled(gallery.eight_matrices())
     boxes = [b for b in drawn(diagram).values() if b.step == 1]

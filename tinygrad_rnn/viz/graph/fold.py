@@ -33,9 +33,10 @@ class _Roles:
             elif v.op in PRODUCTS and (len(given) == 1 < len(into) or (not given and into)):
                 # of two weights the first counts as a state: an initial one that is learnt
                 first = given[0] if given else into[0]
-                self.products.add(v.number)
                 self.affine.add(v.number)
                 self.acting |= {(v.number, e.place) for e in into if e is not first}
+                if len(into) > 1:  # a scaled weight, `0.5 W`, is multiplied by a number
+                    self.products.add(v.number)
             elif v.op in ("add", "sub", *VIEWS) and given:
                 if all(e.source in self.affine for e in given):
                     self.affine.add(v.number)
