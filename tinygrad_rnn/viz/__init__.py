@@ -33,7 +33,7 @@ from .paint.gradient import Flowing, Measured
 from .paint.rolled import Rolled
 from .paint.unrolled import Unrolled
 from .pausing import paused
-from .views import LEVELS, OPTIONS as OPTIONS, summary, view
+from .views import OPTIONS as OPTIONS, View, summary, view
 
 LARGE = 2_000  # boxes of a finer level, and arrows with formulas, that a page holds
 
@@ -54,21 +54,19 @@ def _recorded(loss: Any, flow: Any, who: str) -> Graph:
 
 
 def _shown(
-    base: Any, at: Callable[[str], Any], film: Callable[[Picture], Any] = lambda _: ()
+    base: Any, draw: Callable[[View], Any], film: Callable[[Picture], Any] = lambda _: ()
 ) -> list[_page.Shown]:
     """A drawing for its page, and its finer levels, but for what is too large or has no layout."""
 
     def of(drawn: Any) -> list[_page.Shown]:
+        level = drawn.view.level
         return [
-            _page.Shown(
-                kind, drawn.view.level, picture, film(picture) if kind == "gradient" else ()
-            )
+            _page.Shown(kind, level, picture, film(picture) if kind == "gradient" else ())
             for kind, picture in drawn.pictures()
         ]
 
     found = of(base)
-    for level in LEVELS[LEVELS.index(base.view.level) + 1 :]:
-        finer = at(level)
+    for finer in map(draw, base.view.finer()):
         columns = [finer.view.found.columns[s.first] for s in finer.chosen if s.shown]
         if sum(len(c.members) for c in columns) <= LARGE:
             with suppress(RenderError):
@@ -112,18 +110,16 @@ def unrolled(
     who = "viz.unrolled"
     graph = collect(output, who)
 
-    def at(name: str) -> Unrolled:
-        along = "auto" if params == "edges" and name != level else params
-        v = view(graph, who, name, along, direction, show)
+    def draw(v: View) -> Unrolled:
         written = _numbers.with_numbers(output, graph, v.shown, v.text, who)
         return Unrolled(v, slots(v.found, steps, max_steps, who), written)
 
-    base = at(level)
+    base = draw(view(graph, who, level, params, direction, show))
     return Diagram(
         base.picture,
         summary("unrolled", base.view),
         lambda: _dot.unplaced(base.view.found, base.text),
-        lambda: _exhibits.filled(_page.Page(_shown(base, at)), output, graph),
+        lambda: _exhibits.filled(_page.Page(_shown(base, draw)), output, graph),
     )
 
 
@@ -148,11 +144,7 @@ def rolled(
     who = "viz.rolled"
     graph = collect(output, who)
 
-    def at(name: str) -> Rolled:
-        along = "auto" if params == "edges" and name != level else params
-        return Rolled(view(graph, who, name, along, direction, show))
-
-    base = at(level)
+    base = Rolled(view(graph, who, level, params, direction, show))
     if {"value", "grad"} & set(base.view.shown):
         raise GraphError(
             f"{who}: a cell stands for many steps, so it has no value and no grad to show; "
@@ -162,7 +154,7 @@ def rolled(
         base.picture,
         summary("rolled", base.view),
         lambda: _dot.unplaced(base.cells, base.view.text, base.headers),
-        lambda: _page.Page(_shown(base, at)),
+        lambda: _page.Page(_shown(base, Rolled)),
     )
 
 
@@ -202,9 +194,7 @@ def gradient_flow(
     measured = Measured(_sweep.sweep(loss, graph, from_step) if flow is None else flow)
     blocked = () if from_step is None else other_losses(graph, from_step)
 
-    def at(name: str) -> Flowing:
-        along = "auto" if params == "edges" and name != level else params
-        v = view(graph, who, name, along, direction, show)
+    def draw(v: View) -> Flowing:
         written = _numbers.with_numbers(loss, graph, v.shown, v.text, who, blocked)
         return Flowing(v, slots(v.found, steps, max_steps, who), written, measured)
 
@@ -223,11 +213,11 @@ def gradient_flow(
     def page() -> _page.Page:
         # of a recorded flow, or one of too many arrows, nothing is told
         said = told() if flow is None and len(graph.edges) <= LARGE else []
-        views = _shown(base, at, lambda picture: _bptt.arrows(picture, said, graph))
+        views = _shown(base, draw, lambda picture: _bptt.arrows(picture, said, graph))
         recorded = None if flow is None else flow.traces
         return _exhibits.filled(_page.Page(views, base.below()), loss, graph, blocked, recorded)
 
-    base = at(level)
+    base = draw(view(graph, who, level, params, direction, show))
     words = [summary("gradient flow", base.view), *_figures.summary(measured.table)]
     return GradientDiagram(
         lambda: base.below(base.gradient()),

@@ -58,7 +58,7 @@ def _result(what: str) -> Any:
     if not colon or not name.isidentifier():
         raise DrawError(f"expected FILE.py:FUNCTION, got {what!r}")
     if path.suffix != ".py" or not path.is_file():
-        raise DrawError(f"there is no Python file {file!r}")
+        raise DrawError(f"there is no file {file!r} that ends in .py")
     sys.path.insert(0, str(path.parent))
     module = runpy.run_path(file, run_name=path.stem)
     function = module.get(name)

@@ -35,6 +35,7 @@ class View(NamedTuple):
     found: Columns
     shown: tuple[str, ...]
     direction: str
+    at: Callable[[str], "View"]  # the same at another level
 
     def text(self, v: Vertex, time: str) -> list[str]:
         """The lines in a vertex's box."""
@@ -44,6 +45,10 @@ class View(NamedTuple):
     def level(self) -> str:
         """One of LEVELS."""
         return "gate" if self.found.graph.level == "edges" else self.found.graph.level
+
+    def finer(self) -> "list[View]":
+        """The same at each of the finer levels."""
+        return [self.at(level) for level in LEVELS[LEVELS.index(self.level) + 1 :]]
 
 
 def view(graph: Graph, who: str, level: str, params: str, direction: str, show: Any) -> View:
@@ -61,7 +66,10 @@ def view(graph: Graph, who: str, level: str, params: str, direction: str, show: 
     def seen(drawn: Graph) -> View:
         plain = params in ("auto", "edges")
         found = arrange(drawn, ("stub" if stepped else "node") if plain else params)
-        return View(graph, found, check_show(who, show, drawn), direction)
+        return View(graph, found, check_show(who, show, drawn), direction, at)
+
+    def at(other: str) -> View:
+        return view(graph, who, other, "auto" if params == "edges" else params, direction, show)
 
     if params == "edges":
         return seen(units(graph, labels=True))

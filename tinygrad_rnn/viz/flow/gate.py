@@ -48,9 +48,7 @@ def value_of(c: Any, p: Any) -> tuple[Any, Array | None]:
     if c.__class__ is Deferred:
         if c.op.name == "put_slices":  # zeros around it change no figure but their own share
             return c, np.asarray(c.piece[0])
-        if c.key is not None:
-            return c, c.op.kernel(*c.piece, keys=(c.key,), shape=p.shape)
-        c = c.op.kernel(*c.piece)
+        c = whole_of(c, p.shape)
     if not isinstance(c, np.ndarray | np.generic):
         return c, None
     value = np.asarray(c)

@@ -9,7 +9,6 @@ import numpy as np
 
 from ...kernels.measure import Measured
 from ...op import Array
-from ..graph.graph import Graph
 from .fates import FATES, Scale
 from .flow import NOTHING, Flow
 from .rates import Rate
@@ -54,8 +53,7 @@ def tabulate(flow: Flow, scale: Scale) -> Table:
             parameters[v.path] = _columns(steps, [flow.part_of(v, s) for s in steps], scale)
             matrices += [v.path] * (len(v.shape) > 1)
     drawn = tuple(matrices if len(parameters) > MANY and matrices else parameters)
-    edges = _edges(flow, graph, scale)
-    return Table(edges, states, parameters, flow.rates(), totals, fates, drawn)
+    return Table(_edges(flow, scale), states, parameters, flow.rates(), totals, fates, drawn)
 
 
 def _norms(found: Iterable[Measured | None]) -> Array:
@@ -69,11 +67,11 @@ def _columns(
     return {"step": np.array(steps), "norm": _norms(found), "fate": fates}
 
 
-def _edges(flow: Flow, graph: Graph, scale: Scale) -> dict[str, Array]:
+def _edges(flow: Flow, scale: Scale) -> dict[str, Array]:
     """Every edge that a gradient could take: those out of ops and parameters."""
     rows: list[Any] = []
-    for e in graph.edges:
-        a, b = graph.vertices[e.source], graph.vertices[e.target]
+    for e in flow.graph.edges:
+        a, b = flow.graph.vertices[e.source], flow.graph.vertices[e.target]
         if a.kind in ("op", "parameter"):
             m = flow.of_edge(e)
             step = -1 if b.step is None else b.step
@@ -144,13 +142,12 @@ def rate_text(rate: Rate) -> str:
     """
     if math.isnan(rate.factor):
         return "no rate: the gradient does not pass between steps"
+    how = "does not decay"
     if math.isfinite(rate.half_life):
-        return f"× {rate.factor:.3g} a step, half-life {rate.half_life:.3g} steps"
-    if rate.factor > 1 + 1e-6:
-        return (
-            f"× {rate.factor:.3g} a step, doubles every {math.log(2) / math.log(rate.factor):.3g}"
-        )
-    return f"× {rate.factor:.3g} a step, does not decay"
+        how = f"half-life {rate.half_life:.3g} steps"
+    elif rate.factor > 1 + 1e-6:
+        how = f"doubles every {math.log(2) / math.log(rate.factor):.3g}"
+    return f"× {rate.factor:.3g} a step, {how}"
 
 
 def _fitted(rate: Rate) -> str:

@@ -36,10 +36,8 @@ def _weighing(graph: Graph, v: Vertex) -> list[int]:
     weighed, summed, at = False, False, v
     while len(graph.outof[at.number]) == 1 and (not found or not at.name):
         at = graph.vertices[graph.outof[at.number][0].target]
-        if at.step != v.step or at.op not in (
-            *VIEWS,
-            *(() if summed else ("mul", "matmul", "sum")),
-        ):
+        weighs = at.op in ("mul", "matmul", "sum") and not summed
+        if at.step != v.step or not (weighs or at.op in VIEWS):
             break
         found.append(at.number)
         weighed |= at.op in ("mul", "matmul")
@@ -65,10 +63,11 @@ def _scoring(graph: Graph, v: Vertex, inside: set[int]) -> set[int]:
 def _attends(graph: Graph, v: Vertex, members: set[int]) -> bool:
     """Whether states of other steps are scored; without steps, what is no parameter."""
     for k in members:
-        sources = [graph.vertices[e.source] for e in graph.into[k]]
+        ends = [graph.vertices[e.source] for e in graph.into[k]]
+        states = [a for a in ends if a.kind in ("op", "input")]
         if graph.vertices[k].op in PRODUCTS and v.step is None:
-            if len(sources) > 1 and all(a.kind in ("op", "input") for a in sources):
+            if len(ends) > 1 and states == ends:
                 return True
-        elif any(a.kind in ("op", "input") and a.step != v.step for a in sources):
+        elif any(a.step != v.step for a in states):
             return True
     return False

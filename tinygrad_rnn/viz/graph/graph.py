@@ -85,8 +85,6 @@ class Graph:
     into: list[list[Edge]] = field(init=False)
     outof: list[list[Edge]] = field(init=False)
 
-    carried: set[tuple[str, str]] = field(init=False)  # names and scopes of states
-
     def __post_init__(self) -> None:
         self.outputs.add(self.output)
         self.into = [[] for _ in self.vertices]
@@ -94,12 +92,12 @@ class Graph:
         for e in self.edges:
             self.into[e.target].append(e)
             self.outof[e.source].append(e)
-        ends = [(self.vertices[e.source], self.vertices[e.target]) for e in self.edges]
-        self.carried = {
-            (a.name, a.scope)
-            for a, b in ends
-            if a.kind == "op" and a.name and None not in (a.step, b.step) and a.step != b.step
-        }
+
+    @cached_property
+    def carried(self) -> set[tuple[str, str]]:
+        """Names and scopes of states."""
+        found = [self.vertices[e.source] for e in self.edges if self.is_carried(e)]
+        return {(v.name, v.scope) for v in found if v.name}
 
     def is_carried(self, e: Edge) -> bool:
         """Whether an edge takes a state, no single number, from one step to another."""

@@ -28,15 +28,14 @@ def find_steps(nodes: list[Node]) -> Steps:
     loops = rolling.find([_call(n, places) for n in nodes], SHORTEST)
     found = Steps([None] * len(nodes), set(), set())
     for loop in loops:
-        for j, row in enumerate(loop.operands):
+        for j, row in enumerate(loop.operands, loop.start):
             for q, kind in enumerate(row):
+                count, chosen = 0, found.items
                 if isinstance(kind, rolling.Listed):
-                    chosen, count = found.items, loop.count
+                    count = loop.count
                 elif isinstance(kind, rolling.Back):
-                    chosen, count = found.starts, kind.delay
-                else:
-                    continue
-                steps = range(loop.start + j, loop.start + j + count * loop.period, loop.period)
+                    count, chosen = kind.delay, found.starts
+                steps = range(j, j + count * loop.period, loop.period)
                 chosen.update((nodes[k].seq, q) for k in steps if not _cut(nodes[k], q))
     if any(n.step is not None for n in nodes):
         return found._replace(of=[n.step for n in nodes])
