@@ -8,7 +8,7 @@ import pytest
 import tinygrad_rnn as tg
 from tinygrad_rnn.viz.graph.building import collect
 from tinygrad_rnn.viz.graph.columns import arrange
-from tinygrad_rnn.viz.paint.rolled import roll_up
+from tinygrad_rnn.viz.paint.cells import roll_up
 
 
 def squared(S: Any, Wy: Any, y: Any) -> Any:

@@ -38,7 +38,7 @@ class Diagram:
         draw: Callable[[], Picture],
         summary: str,
         plain: Callable[[], graphviz.Digraph],
-        page: Callable[[], page.Page] | None = None,
+        page: Callable[[], page.Page],
     ):
         self._draw, self._summary, self._plain, self._page = draw, summary, plain, page
 
@@ -74,8 +74,7 @@ class Diagram:
     @paused()
     def html(self) -> str:
         """The diagram as a page of its own: pan, zoom, search, levels, heat maps, the sweep."""
-        shown = self._page() if self._page else page.Page([page.Shown("forward", "", self.picture)])
-        return page.write(self._summary, shown, _svg)
+        return page.write(self._summary, self._page(), _svg)
 
     def summary(self) -> str:
         """What the diagram shows, in words."""

@@ -12,7 +12,7 @@ from ...recording import constant
 from ...tensors import Tensor
 from .graph import Edge, Graph, Vertex, nodes_below, roots_of
 from .series import Row, Series, find_series, is_same, row_taken, slices, source_rows
-from .steps import Steps, find_steps, row_of
+from .steps import Steps, find_steps, row_of, slice_text
 
 
 def collect(output: Any, who: str = "viz") -> Graph:
@@ -75,7 +75,7 @@ class _Builder:
         self.stacks: dict[int, Node] = {}
         self.names: dict[int, str] = {}  # of unnamed tensors, by id
         self.paths: dict[str, int] = {}  # how many have it
-        self.kept: list[Any] = []  # ids stay unique while these live
+        self.kept: list[Any] = []  # made here: ids stay unique while these live
 
     def add(self, node: Node, step: int | None) -> None:
         """A node and what enters it from outside."""
@@ -171,7 +171,6 @@ class _Builder:
             note = slice_text(row, step)
             v = self._vertex(Row(key_of(p), row, axis), like, "input", name, step, note=note)
             self.places[place] = v.number
-            self.kept.append(p)
         return self.places[place]
 
     def _sources(self, node: Node, k: int, step: int | None) -> list[tuple[int, Any]]:
@@ -196,11 +195,11 @@ class _Builder:
             if not start or self._total(node, k):
                 return None
             p = constant(np.asarray(p))
+            self.kept.append(p)
         key, place = key_of(p), _place(p, step)
         if key not in self.numbers and place in self.places:
             self.numbers[key] = self.places[place]
         if key not in self.numbers:
-            self.kept.append(p)
             v = self._leaf(p, step, (node.seq, k) in self.steps.items)
             if place is not None:
                 self.places[place] = v.number
@@ -244,7 +243,6 @@ class _Builder:
         if id(p) not in self.names:
             taken = sum(n.startswith(letter) for n in self.names.values())
             self.names[id(p)] = letter if not taken else f"{letter}{taken + 1}"
-            self.kept.append(p)
         return self.names[id(p)]
 
     def _vertex(
@@ -290,19 +288,3 @@ def saved_bytes(node: Node) -> int:
     for a in node.saved:
         flat.extend(a if isinstance(a, tuple) else (a,))
     return sum(a.nbytes for a in flat if isinstance(a, np.ndarray))
-
-
-def slice_text(key: Any, step: int | None = None) -> str:
-    """An index as it is written: `[:, 0:64]`; the step's own number as `[t]`."""
-    parts = []
-    for k in key if isinstance(key, tuple | list) else (key,):
-        if isinstance(k, slice):
-            start, stop = ("" if v is None else str(v) for v in (k.start, k.stop))
-            parts.append(f"{start}:{stop}" + (f":{k.step}" if k.step not in (None, 1) else ""))
-        elif k is Ellipsis:
-            parts.append("...")
-        elif isinstance(k, np.ndarray):
-            parts.append(f"array{k.shape}")
-        else:
-            parts.append("t" if step is not None and k == step else str(k))
-    return f"[{', '.join(parts)}]"

@@ -64,6 +64,22 @@ def _is_row(key: Any) -> bool:
     return len(rest) == 1 and row_of(rest[0]) is not None
 
 
+def slice_text(key: Any, step: int | None = None) -> str:
+    """An index as it is written: `[:, 0:64]`; the step's own number as `[t]`."""
+    parts = []
+    for k in key if isinstance(key, tuple | list) else (key,):
+        if isinstance(k, slice):
+            start, stop = ("" if v is None else str(v) for v in (k.start, k.stop))
+            parts.append(f"{start}:{stop}" + (f":{k.step}" if k.step not in (None, 1) else ""))
+        elif k is Ellipsis:
+            parts.append("...")
+        elif isinstance(k, np.ndarray):
+            parts.append(f"array{k.shape}")
+        else:
+            parts.append("t" if step is not None and k == step else str(k))
+    return f"[{', '.join(parts)}]"
+
+
 def _call(node: Node, places: dict[int, int]) -> rolling.Call:
     operands: list[Any] = []
     for p in node.inputs:

@@ -14,42 +14,8 @@ LANE = 6.0  # between the ways of two states that bend to their boxes
 
 
 def placed(t: Template, graph: dict[str, Any]) -> Placed:
-    """Geometry out of what `dot` wrote, whose y grows upwards."""
-    nodes = nodes_of(graph)
-    drawn = {e["comment"]: e for e in graph.get("edges", []) if "comment" in e}
-    ordered = [drawn[str(k)] for k in range(len(t.edges))]
-    boxes = []
-    for k in range(len(t.lines)):
-        at = nodes[f"n{k}"]
-        boxes.append((*_point(at["pos"]), float(at["width"]) * 72, float(at["height"]) * 72))
-    names = t.names()
-    found = Placed(
-        0.0,
-        0.0,
-        boxes,
-        [_spline(e["pos"]) for e in ordered],
-        [_point(e["lp"]) if "lp" in e else None for e in ordered],
-        {port: _point(nodes[name]["pos"]) for name, port in names.items()},
-        {
-            (port, k): _spline(drawn[f"{name},{k}"]["pos"])
-            for name, port in names.items()
-            for k in t.ports[port]
-            if f"{name},{k}" in drawn
-        },
-        {
-            (port, k): _point(drawn[f"{name},{k}"]["lp"])
-            for name, port in names.items()
-            for k in t.ports[port]
-            if "lp" in drawn.get(f"{name},{k}", ())
-        },
-        [],
-        [
-            (cluster.words, *_point(f"{a},{d}"), *_point(f"{c},{b}"))
-            for n, cluster in enumerate(t.clusters)
-            for o in graph.get("objects", []) if o["name"] == f"cluster{n}"
-            for a, b, c, d in [o["bb"].split(",")]
-        ],
-    )  # fmt: skip
+    """Geometry out of what `dot` wrote, mended where `dot` knows too little."""
+    found = _read(t, graph)
     _spread(t, found)
     _straighten(t, found)
     _turn_down(t, found)
@@ -68,6 +34,41 @@ def placed(t: Template, graph: dict[str, Any]) -> Placed:
         y += [y for way in ways for _, y in way]
     left, top = min(x, default=0.0), min(y, default=0.0)
     return _moved(found, -left, -top, max(x, default=0.0) - left, max(y, default=0.0) - top)
+
+
+def _read(t: Template, graph: dict[str, Any]) -> Placed:
+    """What `dot` wrote, whose y grows upwards."""
+    nodes, names = nodes_of(graph), t.names()
+    drawn = {e["comment"]: e for e in graph.get("edges", []) if "comment" in e}
+    boxes = []
+    for k in range(len(t.lines)):
+        at = nodes[f"n{k}"]
+        boxes.append((*_point(at["pos"]), float(at["width"]) * 72, float(at["height"]) * 72))
+    edges = [drawn[str(k)] for k in range(len(t.edges))]
+    ways = {
+        (port, k): drawn[f"{name},{k}"]
+        for name, port in names.items()
+        for k in t.ports[port]
+        if f"{name},{k}" in drawn
+    }
+    corners = {o["name"]: o["bb"].split(",") for o in graph.get("objects", []) if "bb" in o}
+    clusters: list[Frame] = []
+    for n, cluster in enumerate(t.clusters):
+        if f"cluster{n}" in corners:
+            a, b, c, d = corners[f"cluster{n}"]
+            clusters.append((cluster.words, *_point(f"{a},{d}"), *_point(f"{c},{b}")))
+    return Placed(
+        0.0,
+        0.0,
+        boxes,
+        [_spline(e["pos"]) for e in edges],
+        [_point(e["lp"]) if "lp" in e else None for e in edges],
+        {port: _point(nodes[name]["pos"]) for name, port in names.items()},
+        {way: _spline(e["pos"]) for way, e in ways.items()},
+        {way: _point(e["lp"]) for way, e in ways.items() if "lp" in e},
+        [],
+        clusters,
+    )
 
 
 def kept(t: Template, found: Placed) -> bool:

@@ -96,59 +96,13 @@ def _source(t: Template) -> str:
                    "width": "0.4", "margin": "0.05,0.04" if t.close else "0.05,0.06"},
         edge_attr={"arrowsize": "0.5", "fontname": FONT, "fontsize": f"{SIZE:g}"},
     )  # fmt: skip
-    ports = {port: name for name, port in t.names().items()}
-    for chain in t.ways.chains:
-        for name, k in zip(t.ends(chain), (chain[0], chain[-1]), strict=False):
-            t.straight[name] = f"n{k}"
-    first = [p for p in t.ports if p.side < 0]
-    point = {"shape": "point", "width": "0.01", "height": "0.01"}
-    for port in first:
-        g.node(ports[port], **point)
-    for k, (lines, shape) in enumerate(zip(t.lines, t.shapes, strict=True)):
-        kind, width, height = shape
-        g.node(f"n{k}", label=graphviz.escape("\n".join(lines)), shape=kind,
-               width=f"{width:g}", height=f"{height:g}")  # fmt: skip
-    for port in t.ports:
-        if port not in first:
-            g.node(ports[port], **point)
-    for n, c in enumerate(t.clusters):
-        with g.subgraph(name=f"cluster{n}") as cluster:
-            cluster.attr(label=ROOM.format(c.width, c.height), margin="16",
-                         labelloc="b" if t.direction == "up" else "t")  # fmt: skip
-            for k in c.members:
-                cluster.node(f"n{k}")
-    leftwards = _leftwards(t)
-    joined: set[tuple[str, str]] = set()
-    for k, ((s, e), label) in enumerate(zip(t.edges, t.labels, strict=True)):
-        about = _written(label)
-        if k in t.back or (s, e) in t.ways.hanging:
-            about["constraint"] = "false"
-        if t.rows[s] != t.rows[e] and t.rows[s][0] == t.rows[e][0]:
-            about["constraint"] = "false"  # rows stand above each other, wherever edges go
-        ends = (s, e) if (e, s) not in leftwards else (e, s)
-        joined.add((f"n{ends[0]}", f"n{ends[1]}"))
-        g.edge(f"n{ends[0]}", f"n{ends[1]}", comment=str(k), **about)
-    turned = {out for _, out in _rails(t)}
-    for port, name in ports.items():
-        # a way that we draw ourselves is none of dot's: with it dot breaks the order in a rank
-        for k in t.ports[port] if name not in turned else ():
-            beside = t.straight.get(name, f"n{k}") == f"n{k}"
-            # beside each other what is drawn first stands left
-            forward = port.side > 0 if name in t.straight and beside else port.leaves
-            ways = (f"n{k}", name) if forward else (name, f"n{k}")
-            joined.add(ways)
-            g.edge(*ways, comment=f"{name},{k}", arrowhead="none" if port.leaves else "normal",
-                   constraint="true" if beside else "false",
-                   **_written(t.fans.get((port, k), "")))  # fmt: skip
+    _nodes(g, t)
+    joined = _edges(g, t) | _ways(g, t)
     _level(g, t)
     _keep_rows_apart(g, t)
     if t.direction == "right":
         for leaves, rank in ((False, "source"), (True, "sink")):
-            with g.subgraph() as same:
-                same.attr(rank=rank)
-                for port, name in ports.items():
-                    if port.leaves == leaves:
-                        same.node(name)
+            _together(g, [n for n, port in t.names().items() if port.leaves == leaves], rank)
     firsts = [next((n for n in names if n[0] == "n"), "") for names in t.order]
     part = _parts(t)
     for low, high in pairwise(filter(None, firsts)):
@@ -157,6 +111,64 @@ def _source(t: Template) -> str:
     for names in t.order:
         _in_order(g, names, joined, {f"n{k}" for *_, k in t.ways.rails})
     return str(g.source)
+
+
+def _nodes(g: Any, t: Template) -> None:
+    """Boxes between the points at the left border and those at the right, in their clusters."""
+    point = {"shape": "point", "width": "0.01", "height": "0.01"}
+    for name, port in t.names().items():
+        if port.side < 0:
+            g.node(name, **point)
+    for k, (lines, (kind, width, height)) in enumerate(zip(t.lines, t.shapes, strict=True)):
+        g.node(f"n{k}", label=graphviz.escape("\n".join(lines)), shape=kind,
+               width=f"{width:g}", height=f"{height:g}")  # fmt: skip
+    for name, port in t.names().items():
+        if port.side >= 0:
+            g.node(name, **point)
+    for n, c in enumerate(t.clusters):
+        with g.subgraph(name=f"cluster{n}") as cluster:
+            cluster.attr(label=ROOM.format(c.width, c.height), margin="16",
+                         labelloc="b" if t.direction == "up" else "t")  # fmt: skip
+            for k in c.members:
+                cluster.node(f"n{k}")
+
+
+def _edges(g: Any, t: Template) -> set[tuple[str, str]]:
+    """The column's own edges; the names that they join."""
+    # edges of chains that run against time: in a rank what is drawn first stands left
+    turned = {edge for c in t.ways.chains if t.towards(c) < 0 for edge in pairwise(c)}
+    joined: set[tuple[str, str]] = set()
+    for k, ((s, e), label) in enumerate(zip(t.edges, t.labels, strict=True)):
+        about = _written(label)
+        if k in t.back or (s, e) in t.ways.hanging:
+            about["constraint"] = "false"
+        if t.rows[s] != t.rows[e] and t.rows[s][0] == t.rows[e][0]:
+            about["constraint"] = "false"  # rows stand above each other, wherever edges go
+        ends = (f"n{e}", f"n{s}") if (s, e) in turned else (f"n{s}", f"n{e}")
+        joined.add(ends)
+        g.edge(*ends, comment=str(k), **about)
+    return joined
+
+
+def _ways(g: Any, t: Template) -> set[tuple[str, str]]:
+    """Ways between boxes and points at the border; the names that they join."""
+    for chain in t.ways.chains:
+        for name, k in zip(t.ends(chain), (chain[0], chain[-1]), strict=False):
+            t.straight[name] = f"n{k}"
+    joined: set[tuple[str, str]] = set()
+    turned = {out for _, out in _rails(t)}
+    for name, port in t.names().items():
+        # a way that we draw ourselves is none of dot's: with it dot breaks the order in a rank
+        for k in t.ports[port] if name not in turned else ():
+            beside = t.straight.get(name, f"n{k}") == f"n{k}"
+            # beside each other what is drawn first stands left
+            forward = port.side > 0 if name in t.straight and beside else port.leaves
+            ends = (f"n{k}", name) if forward else (name, f"n{k}")
+            joined.add(ends)
+            g.edge(*ends, comment=f"{name},{k}", arrowhead="none" if port.leaves else "normal",
+                   constraint="true" if beside else "false",
+                   **_written(t.fans.get((port, k), "")))  # fmt: skip
+    return joined
 
 
 def _written(label: str) -> dict[str, str]:
@@ -180,12 +192,6 @@ def _parts(t: Template) -> list[int]:
     return [top(k) for k in range(len(part))]
 
 
-def _leftwards(t: Template) -> set[tuple[int, int]]:
-    """Edges of chains that run against time: in a rank what is drawn first stands left."""
-    turned = [c for c in t.ways.chains if t.towards(c) < 0]
-    return {(b, a) for chain in turned for a, b in pairwise(chain)}
-
-
 def _level(g: Any, t: Template) -> None:
     """Chains with their ends in one rank; what hangs from them below, all else above."""
     for chain in t.ways.chains:
@@ -200,9 +206,9 @@ def _level(g: Any, t: Template) -> None:
         g.edge(f"n{s}", f"n{e}", style="invis")
 
 
-def _together(g: Any, names: Iterable[str]) -> None:
+def _together(g: Any, names: Iterable[str], rank: str = "same") -> None:
     with g.subgraph() as same:
-        same.attr(rank="same")
+        same.attr(rank=rank)
         for name in names:
             same.node(name)
 
