@@ -173,6 +173,10 @@ ERRORS = {
     "gradcheck float32": (lambda: gradcheck(tg.exp, tg.ones(2, requires_grad=True)), D, "float64"),
     "gradcheck constant": (lambda: gradcheck(tg.exp, f64(2)), G, "no input requires a gradient"),
     # modules
+    "loss of None": (lambda: nn.mse_loss(None, f32(2)), D, "mse_loss: the prediction is no tensor"),
+    "target None": (lambda: nn.cross_entropy(f32(2, 3), None), D, "cross_entropy: the target is no"),
+    "layer option": (lambda: nn.GRU(3, 4, layers=2), TypeError, "GRU: unknown layers; .*reset_after"),
+    "signature": (lambda: f32(2).sum(dim=0), TypeError, r"sum\(x, axis=None, .*\): unknown dim"),
     "cell input": (lambda: nn.LSTMCell(3, 4)(f32(2, 5)), S, r"LSTMCell: x must be \(N, 3\)"),
     "cell state": (lambda: nn.GRUCell(3, 4)(f32(2, 3), f32(2, 5)), S, r"GRUCell: state h must be"),
     "cell states": (lambda: nn.LSTMCell(3, 4)(f32(2, 3), f32(2, 4)), S, "state is h and c, got 1"),

@@ -9,7 +9,7 @@ from ..op import local
 from ..ops.entropy import bernoulli_nll
 from ..ops.shape import one_axis
 from ..tensors import Tensor, as_tensor
-from .losses import keep_of, only, pair, reduce
+from .losses import given, keep_of, only, pair, reduce
 
 
 def binary_cross_entropy_with_logits(
@@ -98,7 +98,7 @@ def cross_entropy(
     """
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"cross_entropy: label_smoothing must be in [0, 1], got {label_smoothing}")
-    known = as_tensor(target)
+    x, known = given("cross_entropy", "logits", x), given("cross_entropy", "target", target)
     if known.dtype.kind == "f" and known.shape == x.shape:
         return _of_probabilities(x, known, weight, reduction, mask, axis, label_smoothing)
     x, used, keep = _rows("cross_entropy", x, known, ignore_index, mask, axis)

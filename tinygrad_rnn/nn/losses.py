@@ -59,9 +59,17 @@ def reduce(
     return total / ops.where(count > 0, count, math.nan)
 
 
+def given(name: str, what: str, value: Any) -> Tensor:
+    """An argument of a loss as a Tensor."""
+    try:
+        return as_tensor(value)
+    except (DTypeError, ShapeError) as error:
+        raise type(error)(f"{name}: the {what} is no tensor or array ({error})") from None
+
+
 def pair(name: str, x: Any, target: Any, mask: Any) -> tuple[Tensor, Tensor, Tensor | None]:
     """Prediction and target, 0 where they do not count, and the mask."""
-    target = as_tensor(target)
+    x, target = given(name, "prediction", x), given(name, "target", target)
     if x.shape != target.shape:
         raise ShapeError(
             f"{name}: prediction {x.shape} and target {target.shape} must have equal shapes "
@@ -229,7 +237,7 @@ def quantile_loss(
     qs = [float(q) for q in quantiles] if isinstance(quantiles, Sequence) else [float(quantiles)]
     if not qs or not all(0 < q < 1 for q in qs):
         raise ValueError(f"quantile_loss: quantiles must be between 0 and 1, got {quantiles}")
-    target = as_tensor(target)
+    target = given("quantile_loss", "target", target)
     if many:
         if x.shape != (*target.shape, len(qs)):
             raise ShapeError(

@@ -4,6 +4,7 @@ Plain loops over the cells of `cells.py`; backpropagation through time emerges
 when `backward()` walks the graph that the loop leaves behind.
 """
 
+import inspect
 from collections.abc import Iterator
 from typing import Any
 
@@ -54,6 +55,7 @@ class Recurrent(Module):
         self.bidirectional, self.generator = bidirectional, generator
         self.variational, self.recurrent_dropout = variational, recurrent_dropout
         self._directions = ("", "_reverse") if bidirectional else ("",)
+        self._check_options(options)
         self.__dict__["_cells"] = {}  # the parameters are known by PyTorch's flat names
         for layer in range(num_layers):
             for suffix in self._directions:
@@ -61,6 +63,17 @@ class Recurrent(Module):
                 _recurrent_init(name, cell, recurrent_init, generator)
                 self._adopt(f"l{layer}{suffix}", cell)
             input_size = cell.output_size * len(self._directions)
+
+    def _check_options(self, options: dict[str, Any]) -> None:
+        """Raise for an option that neither the layer nor its cell has, naming the layer."""
+        common = ("input_size", "hidden_size", "bias", "generator")
+        known = [n for n in inspect.signature(self.cell).parameters if n not in common]
+        unknown = sorted(options.keys() - set(known))
+        if unknown:
+            name = type(self).__name__
+            raise TypeError(
+                f"{name}: unknown {', '.join(unknown)}; options of its cell are {', '.join(known)}"
+            )
 
     def _adopt(self, key: str, cell: Cell) -> None:
         """Show a cell's parameters as weight_ih_l0 ..., the names of PyTorch's state dict."""

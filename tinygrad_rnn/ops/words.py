@@ -41,8 +41,9 @@ def _call(function: Any, arrays: int | None) -> Callable[..., Any]:
     @functools.wraps(function)
     def call(*args: Any, **options: Any) -> Any:
         if "dim" in options:
-            takes = f"{function.__qualname__}{inspect.signature(function)}"
-            raise TypeError(f"{takes}: unknown dim; write axis")
+            known = inspect.signature(function).parameters.values()
+            takes = inspect.Signature([p.replace(annotation=p.empty) for p in known])
+            raise TypeError(f"{function.__qualname__}{takes}: unknown dim; write axis")
         for a in args[:arrays]:
             if a.__class__ is list or a.__class__ is tuple:
                 turn = _each if several else _array
