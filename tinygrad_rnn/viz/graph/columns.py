@@ -60,19 +60,17 @@ def arrange(graph: Graph, params: str = "stub") -> Columns:
         if _beside(v, params):
             continue
         k = index[homes[v.number]]
-        stubs = []
+        stubs, inner = [], []
         for e in graph.into[v.number]:
             source = graph.vertices[e.source]
             if _beside(source, params):
-                if params == "stub":
-                    stubs.append((put(source, k), e))
-            elif where[e.source][0] != k:
+                stubs += [(put(source, k), e)] if params == "stub" else []
+            elif where[e.source][0] == k:
+                inner.append((where[e.source][1], e))
+            else:
                 across.append(e)
         place = put(v, k)
-        columns[k].inner += [e.between(s, place) for s, e in stubs]
-        for e in graph.into[v.number]:
-            if e.source in where and where[e.source][0] == k and not any(e is f for _, f in stubs):
-                columns[k].inner.append(e.between(where[e.source][1], place))
+        columns[k].inner += [e.between(s, place) for s, e in stubs + inner]
     found = Columns(graph, columns, where, across)
     _sign(found)
     return found

@@ -8,6 +8,7 @@ import io
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -38,15 +39,10 @@ def stops(
     by_target = {e.target: k for k, line in enumerate(picture.lines) for e in line.edges}
     lines = [line_of.get(c.edge, by_target.get(c.target)) for c in told]
     shown = [(k, c) for k, c in zip(lines, told, strict=True) if k is not None]
-    for key in (lambda k, c: k, lambda k, c: _column(picture, k)):
-        found: list[tuple[Any, set[int], list[Contribution]]] = []
-        for k, c in shown:
-            if not found or found[-1][0] != key(k, c):
-                found.append((key(k, c), set(), []))
-            found[-1][1].add(k)
-            found[-1][2].append(c)
+    for key in (lambda shown: shown[0], lambda shown: _column(picture, shown[0])):
+        found = [list(together) for _, together in groupby(shown, key)]
         if len(found) <= MOST:
-            return [(lines, some) for _, lines, some in found]
+            return [({k for k, _ in some}, [c for _, c in some]) for some in found]
     raise RenderError(
         f"save: a film of this diagram would have {len(found)} frames, over {MOST}; show fewer "
         "steps, or save the page (.html), which plays the sweep"

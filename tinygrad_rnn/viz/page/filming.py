@@ -52,12 +52,13 @@ class Film:
         return {name: self._of(name) for name in names}
 
     def _of(self, name: str) -> dict[str, Array]:
-        shown = [(f.update, *f.norms[name]) for f in self.frames if name in f.norms]
-        steps = np.unique(np.concatenate([found for _, found, _ in shown]))
-        norms = np.full((len(shown), len(steps)), np.nan)
-        for row, (_, found, norm) in zip(norms, shown, strict=True):
+        frames = [f for f in self.frames if name in f.norms]
+        steps = np.unique(np.concatenate([f.norms[name][0] for f in frames]))
+        norms = np.full((len(frames), len(steps)), np.nan)
+        for row, frame in zip(norms, frames, strict=True):
+            found, norm = frame.norms[name]
             row[np.searchsorted(steps, found)] = norm
-        return {"update": np.array([k for k, _, _ in shown]), "step": steps, "norm": norms}
+        return {"update": np.array([f.update for f in frames]), "step": steps, "norm": norms}
 
     def heatmap(self) -> Heatmap:
         """Updates by steps for every state, the first update at the bottom.
@@ -147,9 +148,7 @@ class _Camera:
         due = self.update % self.every == 0
         self.armed = due and (self.share is None or self._within(self.share))
         self.off = _Off()
-        local.now.jit = self.jit and not self.armed
-        if self.jit and self.armed:
-            local.now.jit = self.off  # type: ignore[assignment]
+        local.now.jit = self.off if self.jit and self.armed else self.jit  # type: ignore[assignment]
 
     def _within(self, share: float) -> bool:
         """Whether one more frame like those before is within the share; the first always is."""
@@ -164,21 +163,21 @@ class _Camera:
         """A call of backward() begins: what is to watch it."""
         if self.armed:
             return _Shot(self, output)
-        clock = time.process_time()
-        self.usual = [*self.usual[1 - _BASELINE :], clock - self.last]
-        self.last = clock
-        self.update += 1
-        self.arm()
+        self.usual = [*self.usual[1 - _BASELINE :], time.process_time() - self.last]
+        self._count()
         return None
 
     def taken(self, norms: dict[str, tuple[Array, Array]], spent: float) -> None:
         """A frame is done, on which the camera itself spent so long."""
         self.found.frames.append(Frame(self.update, norms))
-        clock = time.process_time()
         self.spent += spent
         if self.off.asked:
-            self.eager.append(clock - self.last - spent)
-        self.last = clock
+            self.eager.append(time.process_time() - self.last - spent)
+        self._count()
+
+    def _count(self) -> None:
+        """A call is over."""
+        self.last = time.process_time()
         self.update += 1
         self.arm()
 

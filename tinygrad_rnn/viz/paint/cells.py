@@ -1,6 +1,6 @@
 """Columns rolled up: one cell in place of each section's steps."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import replace
 
 from ..flow.table import ranges
@@ -43,14 +43,13 @@ def roll_up(columns: Columns) -> tuple[Columns, dict[int, str]]:
 
 def _told(columns: Columns, chosen: list[Column], edges: list[Edge]) -> list[Column]:
     """Cells whose members know what they read of other steps: `0.5 × slowₜ₋₁`."""
-    read: dict[int, dict[int, str]] = {}
+    read: dict[int, dict[int, str]] = defaultdict(dict)
     for e in edges:
         source = columns.graph.vertices[e.source]
         if e.delay and source.name:
-            read.setdefault(e.target, {})[e.place] = moment(e, source)
+            read[e.target][e.place] = moment(e, source)
     return [
-        replace(c, members=[replace(v, earlier=read.get(v.number, {})) for v in c.members])
-        for c in chosen
+        replace(c, members=[replace(v, earlier=read[v.number]) for v in c.members]) for c in chosen
     ]
 
 
@@ -108,16 +107,13 @@ def _without_strays(column: Column, used: set[int]) -> Column:
 
 def _cells(columns: Columns) -> dict[float, int]:
     """For each section the first column of its most common kind."""
-    kinds: dict[float, Counter[object]] = {}
-    for c in columns.columns:
-        if c.step is not None:
-            kinds.setdefault(c.section, Counter())[c.signature] += 1
-    best = {section: counter.most_common(1)[0][0] for section, counter in kinds.items()}
-    found: dict[float, int] = {}
+    kinds: dict[float, Counter[object]] = defaultdict(Counter)
+    firsts: dict[tuple[float, object], int] = {}
     for k, c in enumerate(columns.columns):
-        if c.step is not None and c.signature == best[c.section]:
-            found.setdefault(c.section, k)
-    return found
+        if c.step is not None:
+            kinds[c.section][c.signature] += 1
+            firsts.setdefault((c.section, c.signature), k)
+    return {section: firsts[section, n.most_common(1)[0][0]] for section, n in kinds.items()}
 
 
 def _rolled(columns: Columns, cells: dict[float, int], e: Edge) -> Edge | None:
