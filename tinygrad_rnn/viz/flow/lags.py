@@ -13,7 +13,7 @@ from ...errors import GraphError
 from ...graph import Node, leading_to
 from ...kernels.measure import measure_all
 from ...op import Array
-from ..graph.graph import Graph, nodes_below
+from ..graph.graph import Graph, kept_below
 from ..graph.losses import edges_but_of, entries, reached
 from ..graph.series import by_whole
 from .gate import Gate, whole_of
@@ -71,7 +71,7 @@ def lags_of(root: Node, graph: Graph) -> dict[str, Lags]:
             "states? See viz.unrolled(loss)"
         )
     keys = {v.key for members in states.values() for _, v in members}
-    nodes = nodes_below(root)
+    nodes = kept_below(root)
     useful = leading_to([root], keys)
     hooked = any(n.extra is not None and "hooks" in n.extra for n in nodes)
     block = 1 if hooked else _block(graph, useful)

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from ...errors import GraphError
-from ...graph import FREED, Node
+from ...graph import Node
 from ...op import Array
-from ..graph.graph import Graph, Vertex, nodes_below, roots_of
+from ..graph.graph import Graph, Vertex, kept_below, roots_of
 from ..graph.values import Values
 from ..layout.labels import Text
 from .kept import Kept
@@ -32,12 +32,11 @@ def with_numbers(
     Raises GraphError for a graph that backward() freed, or a gradient of no single value.
     """
     tables: list[tuple[str, Callable[[Any], Array | None]]] = []
-    roots = roots_of(output, who) if {"value", "grad"} & set(shown) else []
-    if any(n.saved is FREED for n in nodes_below(*roots)):
-        raise GraphError(f"{who}: backward() has freed this graph; draw before it")
+    roots = roots_of(output, who)
     if "value" in shown:
         tables.append(("value", Values(*roots).of))
     if "grad" in shown:
+        kept_below(*roots)
         if len(roots) > 1 or math.prod(roots[0].shape) != 1:
             raise GraphError(f"{who}: show='grad' needs one output that is a single value")
         tables.append(("grad", gradients_of(roots[0], graph, MOST, blocked).get))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import GraphError
-from ...graph import FREED, Node, leading_to
+from ...graph import Node, leading_to
 from ...kernels.measure import Measured, measure_all
 from ...op import local
 from ...recording import constant
@@ -15,7 +15,7 @@ from ...sweep import Sweep
 from ...switches import no_grad
 from ...tensors import Tensor
 from ..graph.building import collect
-from ..graph.graph import Graph, Vertex, nodes_below, root_of
+from ..graph.graph import Graph, Vertex, kept_below, root_of
 from ..graph.losses import edges_but_of, entries, reached
 from .flow import Flow
 from .gate import Gate
@@ -102,11 +102,7 @@ def own_sweep(root: Node, stacked: bool = False, **how: Any) -> Sweep:
 def sweep(loss: Any, graph: Graph, from_step: int | None) -> Flow:
     """Run a backward sweep of our own, which leaves every `.grad` and saved value alone."""
     root = root_of(loss, "viz.gradient_flow")
-    if any(n.saved is FREED for n in nodes_below(root)):
-        raise GraphError(
-            "viz.gradient_flow: backward() has freed this graph; draw before it, or record it: "
-            "with viz.record() as flow: loss.backward(), then viz.gradient_flow(loss, flow=flow)"
-        )
+    kept_below(root)
     flow = Flow()
     flow.begin(graph, from_step)
     if from_step is None:

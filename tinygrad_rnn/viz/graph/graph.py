@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Any
 
 from ...errors import GraphError
-from ...graph import Node
+from ...graph import FREED, Node
 from ...tensors import Tensor
 from .series import Row
 
@@ -175,3 +175,14 @@ def nodes_below(*roots: Node) -> list[Node]:
                 found[p.seq] = p
                 stack.append(p)
     return [found[seq] for seq in sorted(found)]
+
+
+def kept_below(*roots: Node) -> list[Node]:
+    """The same; raises GraphError where backward() freed what they keep."""
+    found = nodes_below(*roots)
+    if any(node.saved is FREED for node in found):
+        raise GraphError(
+            "viz: backward() has freed this graph; draw before it, or record it: with "
+            "viz.record() as flow: loss.backward(), then viz.gradient_flow(loss, flow=flow)"
+        )
+    return found

@@ -6,10 +6,9 @@ what `.numpy()` of that tensor gives.
 
 from typing import Any
 
-from ...errors import GraphError
-from ...graph import FREED, Node, check_intact, key_of
+from ...graph import Node, check_intact, key_of
 from ...op import Array
-from .graph import nodes_below
+from .graph import kept_below
 from .series import Row
 
 
@@ -22,7 +21,7 @@ class Values:
     def __init__(self, *roots: Node):
         self._nodes: dict[int, Node] = {}
         self._known: dict[int, Array] = {}
-        for node in nodes_below(*roots):
+        for node in kept_below(*roots):
             self._nodes[node.seq] = node
             for p in node.inputs:
                 if p.__class__ is not Node and hasattr(p, "numpy"):
@@ -47,11 +46,6 @@ class Values:
 
     def _inputs(self, node: Node) -> tuple[list[Any], list[int]]:
         """A node's operands, as kept or known, and the keys of those that are neither."""
-        if node.saved is FREED:
-            raise GraphError(
-                "viz: backward() has freed this graph and its values; draw before it, or record "
-                "it: with viz.record() as flow: loss.backward(), and draw the flow"
-            )
         kept = dict(zip(node.plan.keep, node.saved, strict=True))
         if -1 in kept:
             return [], []
