@@ -2,13 +2,13 @@
 
 import functools
 import operator
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ..op import Array
-from .aliases import bases, shared
-from .ir import Instr, Program, Value, reads, writes
+from .ir import Instr, Item, Program, Value, reads, writes
+from .lowering.table import lowering
 from .needs import reached
 from .passes.differentiate import differentiate
 from .passes.pipeline import legalize, optimize
@@ -60,10 +60,10 @@ class Compiled:
         forward = Program(inputs, self.program.copied_items(), [*self.program.outputs, *self.saved])
         legalize(forward)
         self.forward = Part(forward, self.program.outputs)
-        memory = bases(forward.items)
+        memory = _bases(forward.items)
         # inputs that must not be written to before the backward pass
         self.watched = self.read_inputs | {memory.get(id(v), 0) for v in self.saved}
-        self.shared = shared(memory, inputs, self.program.outputs)
+        self.shared = _shared(memory, inputs, self.program.outputs)
         self.input_ids = [id(v) for v in inputs]
         self.output_ids = [id(v) for v in self.program.outputs]
         self.kept_ids = [id(v) for v in self.saved]
@@ -108,3 +108,26 @@ class Compiled:
         held = Held()
         backward.part.run(values, held)
         return [None if g is None else values[id(g)] for g in backward.gradients]
+
+
+# views, whose writing both sides see --------------------------------------------------------
+
+
+def _bases(items: Iterable[Item]) -> dict[int, int]:
+    """By id of a value that may be a view: the id of the value in whose memory it lies."""
+    found: dict[int, int] = {}
+    for item in items:
+        if isinstance(item, Instr) and lowering(item.op).is_view:
+            source = id(item.inputs[0])
+            found[id(item.out)] = found.get(source, source)
+    return found
+
+
+def _shared(
+    memory: dict[int, int], inputs: Sequence[Value], outputs: Sequence[Value]
+) -> list[tuple[int, int]]:
+    """Outputs that may lie in the memory of an input (its place) or of an output (~ its place)."""
+    places = {id(v): ~k for k, v in reversed(list(enumerate(outputs)))}
+    places.update({id(v): k for k, v in enumerate(inputs)})
+    pairs = [(k, places.get(memory.get(id(v), id(v)))) for k, v in enumerate(outputs)]
+    return [(k, place) for k, place in pairs if place is not None and place != ~k]

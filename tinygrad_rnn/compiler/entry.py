@@ -9,13 +9,14 @@ from contextlib import contextmanager
 from copy import copy
 from typing import Any
 
+import numpy as np
+
 from ..errors import GraphError
 from ..graph import Node, count
 from ..op import Array, local, primitive
 from ..recording import constant, versions_of
 from ..rules import Deferred
 from ..tensors import Tensor
-from .aliases import share_version
 from .arguments import static
 from .compiled import Compiled
 from .names import names_of
@@ -196,7 +197,7 @@ class Entry:
             outputs, saved, held = compiled.run(arrays)
         results = [constant(y) for y in outputs]
         for k, place in compiled.shared:
-            share_version(results[k], inputs[place] if place >= 0 else results[~place])
+            _share_version(results[k], inputs[place] if place >= 0 else results[~place])
         if compiled.differentiable and compiled.wanted and local.now.grad:
             call = self._node(results, inputs, saved, held)
             if calls is not None:
@@ -248,3 +249,16 @@ def _make(op: Any, inputs: list[Any], attrs: Any, saved: Any, like: Tensor) -> N
     node.versions, node.extra, node.seq, node.stamp = None, None, count(), local.now.stamp
     node.shape, node.dtype = like._array.shape, like._array.dtype
     return node
+
+
+def _share_version(y: Tensor, x: Any) -> None:
+    """Let a result that is a view be written to, and noticed to be, as eager execution has it."""
+    if not isinstance(x, Tensor):
+        if np.may_share_memory(y._array, x):  # an array of the user's
+            y._array = y._array.copy()
+    elif np.may_share_memory(y._array, x._array):
+        if x._version is None and x._node is None:
+            x._version = [0]
+        y._version = x._version
+        if y._array.base is None:
+            y.label = ("detach",)  # assign_ must not overwrite x

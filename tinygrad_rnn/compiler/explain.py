@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from .compiled import Compiled
-from .ir import Instr, Loop, Printer
+from .ir import Instr, Loop
 from .lowering.table import lowering
+from .printer import Printer
 from .runtime.part import Cuts, Interpreted, Part
 from .runtime.runner import Runner
 from .runtime.threads import num_threads, shards_of

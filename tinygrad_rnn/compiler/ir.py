@@ -19,7 +19,7 @@ runs backwards (`reverse`) goes through the same t from the last to the first.
 """
 
 import math
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -62,19 +62,15 @@ Operand = Value | int | float | bool
 
 def frozen(attr: Any) -> Hashable:
     """What two attributes that mean the same have in common: an array is only itself."""
-    if isinstance(attr, slice):
-        return ("slice", attr.start, attr.stop, attr.step)
-    if isinstance(attr, list | tuple):
-        return tuple([frozen(a) for a in attr])
     if isinstance(attr, dict):
         return tuple([(name, frozen(attr[name])) for name in sorted(attr)])
+    if isinstance(attr, list | tuple):
+        return tuple([frozen(a) for a in attr])
+    if isinstance(attr, slice):
+        return "slice", frozen((attr.start, attr.stop, attr.step))
     if isinstance(attr, float):
-        return ("float", attr.hex())  # -0.0 is not 0.0
-    try:
-        hash(attr)
-    except TypeError:
-        return id(attr)
-    return type(attr), attr
+        return "float", attr.hex()  # -0.0 is not 0.0
+    return (type(attr), attr) if isinstance(attr, Hashable) else id(attr)
 
 
 def identity(a: Operand | None) -> Hashable:
@@ -200,21 +196,17 @@ class Loop:
         """Ids of what outlives its step: values that are carried, or that results are made of."""
         return {id(p.of) for p in self.carries} | {id(v) for r in self.results for v in r.values}
 
-    def inputs(self) -> Iterator[Value]:
+    def inputs(self) -> list[Value]:
         """Every value from outside that it reads."""
-        inside = self.inside()
+        found: list[Any] = []
         for p in self.params:
-            reads = (p.source,) if isinstance(p, Slice) else (p.of, *p.first)
-            yield from (v for v in reads if isinstance(v, Value) and id(v) not in inside)
+            found += (p.source,) if isinstance(p, Slice) else (p.of, *p.first)
         for i in self.body:
-            yield from (v for v in i.arrays() if id(v) not in inside)
+            found += i.inputs
         for r in self.results:
-            reads = (*r.values, *r.first)
-            yield from (v for v in reads if isinstance(v, Value) and id(v) not in inside)
-
-    def outputs(self) -> Iterator[Value]:
-        """Every value that it gives to what follows it."""
-        return (r.out for r in self.results)
+            found += (*r.values, *r.first)
+        inside = self.inside()
+        return [v for v in found if isinstance(v, Value) and id(v) not in inside]
 
 
 Item = Instr | Loop
@@ -249,6 +241,8 @@ class Program:
         return items
 
     def __str__(self) -> str:
+        from .printer import Printer  # which names what is defined here
+
         return Printer().program(self)
 
 
@@ -259,63 +253,9 @@ def _copied(x: Any) -> Any:
 
 def reads(item: Item) -> list[Value]:
     """The values an item of a program reads."""
-    return list(item.inputs()) if isinstance(item, Loop) else item.arrays()
+    return item.inputs() if isinstance(item, Loop) else item.arrays()
 
 
 def writes(item: Item) -> list[Value]:
     """The values an item of a program gives."""
-    return list(item.outputs()) if isinstance(item, Loop) else [item.out]
-
-
-class Printer:
-    """Writes a program out, its values numbered in order of appearance."""
-
-    def __init__(self) -> None:
-        self.numbers: dict[int, int] = {}
-
-    def name(self, a: Operand | None) -> str:
-        if a is None:
-            return "zeros"
-        if not isinstance(a, Value):
-            return repr(a)
-        return f"%{self.numbers.setdefault(id(a), len(self.numbers))}"
-
-    def names(self, values: Iterable[Operand | None]) -> str:
-        return ", ".join(map(self.name, values))
-
-    def typed(self, v: Value) -> str:
-        return f"{v.dtype}{list(v.shape)}"
-
-    def line(self, out: Value, text: str, indent: str = "") -> str:
-        return f"{f'{indent}{self.name(out)} = {text}':44s} {self.typed(out)}"
-
-    def program(self, program: Program) -> str:
-        inputs = ", ".join(f"{self.name(v)} {self.typed(v)}" for v in program.inputs)
-        lines = [f"inputs: {inputs}"]
-        for item in program.items:
-            lines += self.loop(item) if isinstance(item, Loop) else [self.instr(item)]
-        return "\n".join([*lines, f"outputs: {self.names(program.outputs)}"])
-
-    def instr(self, i: Instr, indent: str = "") -> str:
-        attrs = [f"{name}={value!r}" for name, value in i.attrs.items()]
-        call = ", ".join([*map(self.name, i.inputs), *attrs])
-        return self.line(i.out, f"{i.op.name}({call})", indent)
-
-    def loop(self, loop: Loop) -> list[str]:
-        way = ", last step first" if loop.reverse else ""
-        lines = [f"loop of {loop.count} steps{way}:"]
-        lines += [self.line(p.out, self.param(p), "    ") for p in loop.params]
-        lines += [self.instr(i, "    ") for i in loop.body]
-        return lines + [self.line(r.out, self.result(r), "    -> ") for r in loop.results]
-
-    def param(self, p: Slice | Carry) -> str:
-        if isinstance(p, Slice):
-            t = "t" if p.stride == 1 else f"{p.stride} * t"
-            return f"{self.name(p.source)}[{f'{p.start} + {t}' if p.start else t}]"
-        ago = f", {p.delay} steps ago" if p.delay > 1 else ""
-        return f"carry {self.name(p.of)}{ago}, from {self.names(p.first)}"
-
-    def result(self, r: Result) -> str:
-        lag = f", {r.lag} step{'s' * (r.lag > 1)} ago" if r.lag else ""
-        first = f", from {self.names(r.first)}" if r.first else ""
-        return f"{r.kind} of {self.names(r.values)}{lag}{first}"
+    return [r.out for r in item.results] if isinstance(item, Loop) else [item.out]

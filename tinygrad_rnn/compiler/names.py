@@ -4,10 +4,11 @@ import dis
 import os
 import sys
 import sysconfig
+from argparse import Namespace
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
-from types import CodeType
+from types import CodeType, MemberDescriptorType, SimpleNamespace
 from typing import Any, NamedTuple
 
 PACKAGE = str(Path(__file__).parent.parent) + os.sep
@@ -15,6 +16,7 @@ _STANDARD = tuple([sysconfig.get_path(p) + os.sep for p in ("stdlib", "platstdli
 # reads of attributes that the code does not spell out: then every attribute counts
 _ANY = frozenset(["vars", "__dict__", "asdict", "astuple", "attrgetter", "dataclasses", "deepcopy"])
 _WHICH, _WHICH_OF = frozenset(["id", "hash", "object"]), frozenset(["is_", "is_not"])
+_OPEN = (SimpleNamespace, Namespace)  # nothing but what the user puts in
 _LOADS = ("LOAD_FAST", "LOAD_DEREF", "LOAD_CLOSURE", "LOAD_GLOBAL", "LOAD_NAME", "LOAD_ATTR")
 
 
@@ -113,3 +115,19 @@ def is_ours(value: Any) -> bool:
     """Whether a class, a function or a module is this library's."""
     name = getattr(value, "__module__", None) or getattr(value, "__name__", None)
     return isinstance(name, str) and name.partition(".")[0] == "tinygrad_rnn"
+
+
+def is_open(cls: type) -> bool:
+    """Whether only code whose names are looked at reads its objects: no other library's."""
+    return cls in _OPEN or all(c is object or is_users_module(c.__module__) for c in cls.__mro__)
+
+
+def slots_of(cls: type) -> list[str]:
+    """The `__slots__` of a class and its bases, as far as they are the user's."""
+    return [
+        name
+        for c in cls.__mro__
+        if is_users_module(c.__module__)
+        for name, descriptor in vars(c).items()
+        if isinstance(descriptor, MemberDescriptorType)
+    ]

@@ -4,15 +4,11 @@ from typing import Any
 
 import numpy as np
 
-from ..op import OPS, Spec, primitive
+from ..op import OPS, primitive
 from ..ops.random import Generator
 
 
-def _draws_shape(*, generators: tuple[Generator, ...], count: int, reverse: bool) -> Any:
-    return (count, len(generators), 2)
-
-
-@primitive(shape=_draws_shape, dtype=np.uint64)  # type: ignore[untyped-decorator]
+@primitive(shape=lambda *, generators, count, **_: (count, len(generators), 2), dtype=np.uint64)  # type: ignore[untyped-decorator]
 def draws(*, generators: tuple[Generator, ...], count: int, reverse: bool) -> Any:
     """Number the draws of a whole loop, in the order in which its steps make them."""
     keys = np.array([[g.key() for g in generators] for _ in range(count)], np.uint64)
@@ -26,11 +22,7 @@ def constant(*, values: tuple[Any, ...], dtype: Any) -> Any:
     return np.array(values, dtype)
 
 
-def _drawn_shape(keys: Spec, *, op: str, place: int, shape: Any, dtype: Any) -> tuple[int, ...]:
-    return (keys.shape[0], *shape)
-
-
-@primitive(shape=_drawn_shape, free=["keys"])  # type: ignore[untyped-decorator]
+@primitive(shape=lambda keys, *, shape, **_: (keys.shape[0], *shape), free=["keys"])  # type: ignore[untyped-decorator]
 def drawn(keys: Any, *, op: str, place: int, shape: tuple[int, ...], dtype: Any) -> Any:
     """The numbers of one draw a step: y[t] = op(keys[t, place])."""
     y = np.empty((len(keys), *shape), dtype)
@@ -39,13 +31,11 @@ def drawn(keys: Any, *, op: str, place: int, shape: tuple[int, ...], dtype: Any)
     return y
 
 
-def _windows_shape(
-    x: Spec, *, axis: int, start: int, stride: int, length: int, count: int
-) -> tuple[int, ...]:
-    return (count, *x.shape[:axis], length, *x.shape[axis + 1 :])
-
-
-@primitive(shape=_windows_shape)  # type: ignore[untyped-decorator]
+@primitive(
+    shape=lambda x, *, axis, length, count, **_: (
+        (count, *x.shape[:axis], length, *x.shape[axis + 1 :])
+    )
+)  # type: ignore[untyped-decorator]
 def windows(x: Any, *, axis: int, start: int, stride: int, length: int, count: int) -> Any:
     """Slices of `length` along an axis, one a step: y[k] = x[start + stride k : ... + length]."""
     before = (slice(None),) * axis
@@ -62,12 +52,7 @@ def windows_vjp(
     )
 
 
-def _put_shape(x: Spec, *, axis: int, start: int, stride: int, length: int, count: int,
-               shape: tuple[int, ...]) -> tuple[int, ...]:  # fmt: skip
-    return shape
-
-
-@primitive(shape=_put_shape)  # type: ignore[untyped-decorator]
+@primitive(shape=lambda x, *, shape, **_: shape)  # type: ignore[untyped-decorator]
 def put_windows(
     x: Any, *, axis: int, start: int, stride: int, length: int, count: int, shape: Any
 ) -> Any:

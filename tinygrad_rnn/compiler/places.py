@@ -4,6 +4,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
+import numpy as np
+
 # compared by value, as they stand
 PLAIN = frozenset([bool, int, float, complex, str, bytes, type(None), slice, range, type(...)])
 CONTAINERS = (list, tuple, dict, set, frozenset, deque)
@@ -61,6 +63,19 @@ class Content(NamedTuple):
     array: Any
     seen: bytes | None
     what: str
+
+
+def bytes_of(array: Any) -> bytes | None:
+    """What is in a NumPy array; None if that is too much to compare at every call."""
+    small = array.nbytes <= SMALL_ARRAY and not array.dtype.hasobject
+    return array.tobytes() if small else None
+
+
+def state_of(generator: Any) -> str:
+    """The state of a random generator of NumPy's, to compare."""
+    if isinstance(generator, np.random.RandomState):
+        return repr(generator.get_state(legacy=False))
+    return repr(generator.bit_generator.state)
 
 
 class Group:

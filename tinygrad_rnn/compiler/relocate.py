@@ -16,8 +16,8 @@ import numpy as np
 from ..tensors import Tensor
 from .arguments import contains, each
 from .guards import Guards
+from .names import is_open
 from .places import PLAIN, Content, Fixed, Group, Slots, Space, Whole
-from .surroundings import is_open
 
 _CONTAINERS = (list, dict, set, OrderedDict, defaultdict, deque)
 

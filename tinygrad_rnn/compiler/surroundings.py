@@ -7,19 +7,10 @@ What it finds are namespaces, containers and cells with the values that lay ther
 
 import io
 import weakref
-from argparse import Namespace
 from collections.abc import Iterable, Iterator
 from functools import partial
 from operator import attrgetter
-from types import (
-    BuiltinFunctionType,
-    CodeType,
-    FunctionType,
-    MemberDescriptorType,
-    MethodType,
-    ModuleType,
-    SimpleNamespace,
-)
+from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -28,22 +19,22 @@ from ..errors import CaptureError
 from ..op import Op
 from ..tensors import Tensor
 from .floats import Number
-from .names import is_ours, is_users, is_users_module
+from .names import is_open, is_ours, is_users, is_users_module, slots_of
 from .places import (
     CONTAINERS,
     LARGE,
     MISSING,
     PLAIN,
-    SMALL_ARRAY,
     Content,
     Fixed,
     Group,
     Slots,
     Space,
     Whole,
-)
+    bytes_of,
+    state_of,
+)  # fmt: skip
 
-_OPEN = (SimpleNamespace, Namespace)  # nothing but what the user puts in
 _ALWAYS = frozenset(["training", "fn", "func"])  # read by this library's and functools' code
 
 
@@ -175,7 +166,7 @@ class Surroundings:
         elif isinstance(value, np.random.Generator | np.random.RandomState):
             self.generators.append((value, state_of(value), what))
         elif isinstance(value, np.ndarray):
-            self._here.contents.append(Content(value, _bytes(value), what))
+            self._here.contents.append(Content(value, bytes_of(value), what))
         elif not isinstance(value, np.generic | np.dtype):
             self._object(value, what)
 
@@ -243,7 +234,7 @@ class Surroundings:
                     "next() outside and pass what it gives"
                 )
         space = self._held(value, what)
-        slots = _slots(cls)
+        slots = slots_of(cls)
         if slots:
             some, labels = Slots(slots), tuple([f"{what}.{n}" for n in slots])
             values = some(value)
@@ -302,30 +293,3 @@ class Surroundings:
             if name not in space.seen:
                 space.seen[name] = value = space.space[name]
                 self._todo.append((value, space.label(name)))
-
-
-def is_open(cls: type) -> bool:
-    """Whether only code whose names are looked at reads its objects: no other library's."""
-    return cls in _OPEN or all(c is object or is_users_module(c.__module__) for c in cls.__mro__)
-
-
-def state_of(generator: Any) -> str:
-    """The state of a random generator of NumPy's, to compare."""
-    if isinstance(generator, np.random.RandomState):
-        return repr(generator.get_state(legacy=False))
-    return repr(generator.bit_generator.state)
-
-
-def _bytes(array: Any) -> bytes | None:
-    small = array.nbytes <= SMALL_ARRAY and not array.dtype.hasobject
-    return array.tobytes() if small else None
-
-
-def _slots(cls: type) -> list[str]:
-    return [
-        name
-        for c in cls.__mro__
-        if is_users_module(c.__module__)
-        for name, descriptor in vars(c).items()
-        if isinstance(descriptor, MemberDescriptorType)
-    ]

@@ -20,7 +20,8 @@ import numpy as np
 
 from ..op import Op
 from .names import PACKAGE, inside, is_users, line_of, names_of
-from .surroundings import Surroundings, state_of
+from .places import state_of
+from .surroundings import Surroundings
 
 _MAKERS = ("__init__", "__post_init__")
 _ENVIRONMENT = type(os.environ).__getitem__.__code__

@@ -99,8 +99,8 @@ def elementwise(states: "States", instr: Instr) -> str:
 
 
 def _operands(states: "States", instr: Instr) -> list[tuple[Value, str]]:
-    inputs = [a for a in instr.inputs if isinstance(a, Value)]
-    return [(a, states.of(a, a.ndim == instr.out.ndim and a.ndim > 1)) for a in inputs]
+    n = instr.out.ndim
+    return [(a, states.of(a, a.ndim == n and a.ndim > 1)) for a in instr.arrays()]
 
 
 def _elementwise(states: "States", instr: Instr, found: list[tuple[Value, str]]) -> str:

@@ -53,7 +53,7 @@ def fuse(program: Program) -> list[str]:
     items: list[Item] = []
     for item in program.items:
         stacks = _stacks_of(Program(program.inputs, items, []))
-        if isinstance(item, Instr) and _fuse_one(item, stacks, items, made_at):
+        if isinstance(item, Instr) and _fuse_one(item, stacks, made_at):
             moved[item.op.name] = moved.get(item.op.name, 0) + 1
         else:
             items.append(item)
@@ -61,8 +61,8 @@ def fuse(program: Program) -> list[str]:
     return [f"{', '.join(moved)} of stacked results moved into the loop"] if moved else []
 
 
-def _fuse_one(instr: Instr, stacks: Any, items: list[Item], made_at: dict[int, int]) -> bool:
-    found = [stacks[id(a)] for a in instr.inputs if isinstance(a, Value) and id(a) in stacks]
+def _fuse_one(instr: Instr, stacks: Any, made_at: dict[int, int]) -> bool:
+    found = [stacks[id(a)] for a in instr.arrays() if id(a) in stacks]
     if not found:
         return False
     loop = found[0][0]

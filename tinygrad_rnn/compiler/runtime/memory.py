@@ -118,6 +118,20 @@ class Layout:
         self.sums: list[tuple[int, Any, Any]] = []  # zeros for each shard
         self.pooled: list[tuple[int, Any, Any]] = []
         self.work: list[list[tuple[int, Any, Any]]] = [[] for _ in self.shards]
+        self._sort(keep)
+        pooled = {k for k, _, _ in self.pooled}
+        # results that are views of what is kept, and those to be taken out of every call
+        self.views = [r for r in results if r[1] in pooled and isinstance(r[2], slice)]
+        self.results = [r for r in results if r not in self.views]
+        self.work_bytes = sum(_lines(s, d) for one in self.work for _, s, d in one)
+        self.kept_bytes = sum(_lines(s, d) for _, s, d in self.pooled)
+        common = [k for k, _, _ in self.outer]
+        common += [k for k, _, _ in self.own + self.zeros]
+        self.common = common + [one[0] for one in self.work[0][: self._ring_count()]]
+
+    def _sort(self, keep: set[int]) -> None:
+        """Which of the kernel's arguments come from where."""
+        kernel = self.kernel
         stacks = [r for r in kernel.loop.results if r.kind == "stack"]
         stacked = {id(r.values[0]) for r in stacks}
         escaping = {id(r.values[0]) for r in stacks if id(r.out) in keep}
@@ -138,15 +152,6 @@ class Layout:
                 for shard, (b0, b1) in enumerate(self.shards):
                     shape = tuple([b1 - b0 if i == a.batch else n for i, n in enumerate(a.shape)])
                     self.work[shard].append((k, shape, a.dtype))
-        pooled = {k for k, _, _ in self.pooled}
-        # results that are views of what is kept, and those to be taken out of every call
-        self.views = [r for r in results if r[1] in pooled and isinstance(r[2], slice)]
-        self.results = [r for r in results if r not in self.views]
-        self.work_bytes = sum(_lines(s, d) for one in self.work for _, s, d in one)
-        self.kept_bytes = sum(_lines(s, d) for _, s, d in self.pooled)
-        common = [k for k, _, _ in self.outer]
-        common += [k for k, _, _ in self.own + self.zeros]
-        self.common = common + [one[0] for one in self.work[0][: self._ring_count()]]
 
     def _ring_count(self) -> int:
         """How many of the first shard's work arrays are the whole batch's."""

@@ -11,8 +11,7 @@ import numpy as np
 
 from ...errors import CompilerWarning
 from .. import codegen
-from ..aliases import escaping
-from ..ir import Instr, Loop, Program, Value
+from ..ir import Instr, Item, Loop, Program, Value
 from ..lowering.table import Unsupported, lowering
 from . import interpret
 from .interpret import Values
@@ -123,7 +122,7 @@ class Part:
     """A program ready to run: kernels for the loops, eager kernels for the rest."""
 
     def __init__(self, program: Program, outputs: Sequence[Value]):
-        keep = escaping(program.items, outputs)  # an array of the pool must not leave
+        keep = _escaping(program.items, outputs)  # an array of the pool must not leave
         self.program = program
         self.steps: list[Runner | Eager | Cuts | Interpreted] = []
         for item in program.items:
@@ -160,3 +159,12 @@ class Part:
     def runners(self) -> list[Runner]:
         """The compiled loops."""
         return [s for s in self.steps if isinstance(s, Runner)]
+
+
+def _escaping(items: Sequence[Item], outputs: Sequence[Value]) -> set[int]:
+    """Values whose memory a user may come to hold: outputs, and what they may be views of."""
+    out = {id(v) for v in outputs}
+    for item in reversed(items):
+        if isinstance(item, Instr) and id(item.out) in out and lowering(item.op).is_view:
+            out |= {id(v) for v in item.arrays()}
+    return out
