@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from .errors import DTypeError, ShapeError, kind
 from .op import Array, Traced, dtype_named
@@ -25,7 +26,7 @@ def supported(array: Array) -> Array:
     return np.asarray(array) if dtype is array.dtype else array.astype(dtype)
 
 
-def to_array(value: Any, dtype: Any = None) -> Array:
+def to_array(value: Any, dtype: DTypeLike | None = None) -> Array:
     """Copy of anything array-like; Python floats give float32, arrays keep their dtype."""
     if isinstance(value, Traced):
         value = value._array

@@ -4,9 +4,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from .conversion import to_array
 from .errors import DTypeError, ShapeError
+from .inputs import DType
 from .op import dtype_named
 from .ops import stack
 from .ops.names import on_cpu
@@ -17,7 +19,7 @@ Shape = int | Sequence[int]
 
 
 def tensor(
-    data: Any, dtype: Any = None, requires_grad: bool = False, name: str | None = None
+    data: Any, dtype: DTypeLike | None = None, requires_grad: bool = False, name: str | None = None
 ) -> Tensor:
     """Copy `data` into a Tensor; arrays keep their dtype, Python floats give float32.
 
@@ -29,14 +31,14 @@ def tensor(
     return Tensor(to_array(data, dtype), requires_grad, name)
 
 
-def _supported(dtype: Any) -> np.dtype[Any]:
+def _supported(dtype: DTypeLike) -> DType:
     dtype = dtype_named(dtype)
     if dtype.kind not in "iub" and dtype not in (np.float32, np.float64):
         raise DTypeError(f"dtype {dtype} is not supported; use float32, float64, integers or bool")
     return dtype
 
 
-def _float(dtype: Any) -> np.dtype[Any]:
+def _float(dtype: DTypeLike) -> DType:
     dtype = dtype_named(dtype)
     if dtype not in (np.float32, np.float64):
         raise DTypeError(f"random tensors are float32 or float64, got {dtype}")
@@ -50,7 +52,9 @@ def _shape(shape: tuple[Any, ...]) -> tuple[int, ...]:
     return tuple(int(n) for n in sizes)
 
 
-def asarray(obj: Any, dtype: Any = None, device: Any = None, copy: bool | None = None) -> Tensor:
+def asarray(
+    obj: Any, dtype: DTypeLike | None = None, device: str | None = None, copy: bool | None = None
+) -> Tensor:
     """Make a Tensor of anything array-like; a Tensor of that dtype is itself, unless copied.
 
     Lists may hold tensors, too: they are stacked, in the graph, and numbers among them take
@@ -82,7 +86,7 @@ def _tensors(values: Any) -> Iterator[Tensor]:
         yield from [v] if isinstance(v, Tensor) else _tensors(v)
 
 
-def _stacked(values: Any, dtype: np.dtype[Any]) -> Tensor:
+def _stacked(values: Any, dtype: DType) -> Tensor:
     if isinstance(values, list | tuple):
         return stack([_stacked(v, dtype) for v in values], axis=0)
     if isinstance(values, Tensor):
@@ -90,7 +94,7 @@ def _stacked(values: Any, dtype: np.dtype[Any]) -> Tensor:
     return tensor(values, None if hasattr(values, "dtype") else dtype)
 
 
-def from_dlpack(x: Any, device: Any = None, copy: bool | None = None) -> Tensor:
+def from_dlpack(x: Any, device: str | None = None, copy: bool | None = None) -> Tensor:
     """Make a Tensor of another library's array by DLPack; unless copy is True, it shares memory.
 
     The Tensor cannot be written to, but it changes if the other library writes.
@@ -112,8 +116,8 @@ def from_dlpack(x: Any, device: Any = None, copy: bool | None = None) -> Tensor:
 
 
 def full(
-    shape: Shape, fill_value: float, dtype: Any = None, requires_grad: bool = False,
-    device: Any = None,
+    shape: Shape, fill_value: float, dtype: DTypeLike | None = None, requires_grad: bool = False,
+    device: str | None = None,
 ) -> Tensor:  # fmt: skip
     """Make a Tensor filled with one value.
 
@@ -130,7 +134,10 @@ def full(
 
 
 def zeros(
-    *shape: Any, dtype: Any = None, requires_grad: bool = False, device: Any = None
+    *shape: Any,
+    dtype: DTypeLike | None = None,
+    requires_grad: bool = False,
+    device: str | None = None,
 ) -> Tensor:
     """Make a Tensor of zeros: zeros(2, 3) or zeros((2, 3)); float32 by default.
 
@@ -140,7 +147,12 @@ def zeros(
     return _made(np.zeros, "zeros", shape, dtype, requires_grad, device)
 
 
-def ones(*shape: Any, dtype: Any = None, requires_grad: bool = False, device: Any = None) -> Tensor:
+def ones(
+    *shape: Any,
+    dtype: DTypeLike | None = None,
+    requires_grad: bool = False,
+    device: str | None = None,
+) -> Tensor:
     """Make a Tensor of ones: ones(2, 3) or ones((2, 3)); float32 by default.
 
     >>> tg.ones(2, 3).shape, tg.ones(2, dtype=tg.int32)
@@ -150,7 +162,10 @@ def ones(*shape: Any, dtype: Any = None, requires_grad: bool = False, device: An
 
 
 def empty(
-    *shape: Any, dtype: Any = None, requires_grad: bool = False, device: Any = None
+    *shape: Any,
+    dtype: DTypeLike | None = None,
+    requires_grad: bool = False,
+    device: str | None = None,
 ) -> Tensor:
     """Make a Tensor whose values are not set; float32 if nothing is said.
 
@@ -160,12 +175,19 @@ def empty(
     return _made(np.empty, "empty", shape, dtype, requires_grad, device)
 
 
-def _made(make: Any, name: str, shape: Any, dtype: Any, requires_grad: bool, device: Any) -> Tensor:
+def _made(
+    make: Any,
+    name: str,
+    shape: Any,
+    dtype: DTypeLike | None,
+    requires_grad: bool,
+    device: str | None,
+) -> Tensor:
     on_cpu(name, device)
     return Tensor(make(_shape(shape), _supported(dtype or np.float32)), requires_grad)
 
 
-def zeros_like(x: Any, dtype: Any = None, device: Any = None) -> Tensor:
+def zeros_like(x: Any, dtype: DTypeLike | None = None, device: str | None = None) -> Tensor:
     """Zeros with the shape of `x`, and its dtype if none is given.
 
     >>> tg.zeros_like(tg.tensor([1, 2]))
@@ -174,7 +196,7 @@ def zeros_like(x: Any, dtype: Any = None, device: Any = None) -> Tensor:
     return full_like(x, 0, dtype, device)
 
 
-def ones_like(x: Any, dtype: Any = None, device: Any = None) -> Tensor:
+def ones_like(x: Any, dtype: DTypeLike | None = None, device: str | None = None) -> Tensor:
     """Ones with the shape of `x`, and its dtype if none is given.
 
     >>> tg.ones_like(tg.tensor([[1.5, 2.5]]), dtype=tg.int32)
@@ -183,7 +205,7 @@ def ones_like(x: Any, dtype: Any = None, device: Any = None) -> Tensor:
     return full_like(x, 1, dtype, device)
 
 
-def empty_like(x: Any, dtype: Any = None, device: Any = None) -> Tensor:
+def empty_like(x: Any, dtype: DTypeLike | None = None, device: str | None = None) -> Tensor:
     """Values that are not set, with the shape of `x`, and its dtype if none is given.
 
     >>> tg.empty_like(tg.ones(2, 3)).shape
@@ -194,7 +216,9 @@ def empty_like(x: Any, dtype: Any = None, device: Any = None) -> Tensor:
     return Tensor(np.empty(like.shape, _supported(dtype or like.dtype)))
 
 
-def full_like(x: Any, fill_value: float, dtype: Any = None, device: Any = None) -> Tensor:
+def full_like(
+    x: Any, fill_value: float, dtype: DTypeLike | None = None, device: str | None = None
+) -> Tensor:
     """One value with the shape of `x`, and its dtype if none is given.
 
     >>> tg.full_like(tg.tensor([1, 2]), 7)
@@ -205,7 +229,13 @@ def full_like(x: Any, fill_value: float, dtype: Any = None, device: Any = None) 
     return Tensor(np.full(like.shape, fill_value, _supported(dtype or like.dtype)))
 
 
-def eye(n: int, m: int | None = None, k: int = 0, dtype: Any = None, device: Any = None) -> Tensor:
+def eye(
+    n: int,
+    m: int | None = None,
+    k: int = 0,
+    dtype: DTypeLike | None = None,
+    device: str | None = None,
+) -> Tensor:
     """Make a matrix of n rows and m (or n) columns, with ones on diagonal k; float32.
 
     >>> tg.eye(2, 3, k=1).tolist()
@@ -217,7 +247,11 @@ def eye(n: int, m: int | None = None, k: int = 0, dtype: Any = None, device: Any
 
 
 def arange(
-    start: float, stop: float | None = None, step: float = 1, dtype: Any = None, device: Any = None
+    start: float,
+    stop: float | None = None,
+    step: float = 1,
+    dtype: DTypeLike | None = None,
+    device: str | None = None,
 ) -> Tensor:
     """Make the numbers from start up to stop, which is left out; a single argument is stop.
 
@@ -236,8 +270,8 @@ def arange(
 
 
 def linspace(
-    start: float, stop: float, num: int, endpoint: bool = True, dtype: Any = None,
-    device: Any = None,
+    start: float, stop: float, num: int, endpoint: bool = True, dtype: DTypeLike | None = None,
+    device: str | None = None,
 ) -> Tensor:  # fmt: skip
     """Make `num` evenly spaced numbers from start to stop; `endpoint=False` leaves stop out.
 
@@ -251,7 +285,7 @@ def linspace(
 
 
 def logspace(
-    start: float, stop: float, num: int, base: float = 10.0, dtype: Any = np.float32
+    start: float, stop: float, num: int, base: float = 10.0, dtype: DTypeLike = np.float32
 ) -> Tensor:
     """Make `num` numbers in equal ratios from base^start to base^stop.
 
@@ -263,7 +297,7 @@ def logspace(
 
 
 def _drawn(
-    op: Any, source: Generator | None, shape: Any, dtype: Any, requires_grad: bool
+    op: Any, source: Generator | None, shape: Any, dtype: DTypeLike, requires_grad: bool
 ) -> Tensor:
     """Numbers through ops, so that a recorded function draws afresh at every call."""
     bits = draw(generator=source or default_generator)
@@ -275,7 +309,7 @@ def _drawn(
 
 
 def rand(
-    *shape: Any, dtype: Any = np.float32, generator: Generator | None = None,
+    *shape: Any, dtype: DTypeLike = np.float32, generator: Generator | None = None,
     requires_grad: bool = False,
 ) -> Tensor:  # fmt: skip
     """Draw uniform numbers in [0, 1).
@@ -287,7 +321,7 @@ def rand(
 
 
 def randn(
-    *shape: Any, dtype: Any = np.float32, generator: Generator | None = None,
+    *shape: Any, dtype: DTypeLike = np.float32, generator: Generator | None = None,
     requires_grad: bool = False,
 ) -> Tensor:  # fmt: skip
     """Draw standard normal numbers.

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .errors import DTypeError
+from .inputs import DType
 from .op import Traced
 
 __all__ = [
@@ -46,7 +47,7 @@ class Iinfo(NamedTuple):
     dtype: np.dtype[Any]
 
 
-def _dtype_of(x: Any) -> np.dtype[Any]:
+def _dtype_of(x: Any) -> DType:
     if isinstance(x, Traced | np.ndarray):
         x = x.dtype  # type: ignore[union-attr]
     return np.dtype(x)
@@ -100,7 +101,7 @@ def can_cast(from_: Any, to: Any) -> Any:
     return np.can_cast(_dtype_of(from_), to)
 
 
-def result_type(*arrays_and_dtypes: Any) -> np.dtype[Any]:
+def result_type(*arrays_and_dtypes: Any) -> DType:
     """The dtype to which tensors, dtypes and Python numbers promote; numbers are weak.
 
     Ops do not mix float32 and float64 by themselves: use .astype(result_type(a, b)).
@@ -128,11 +129,11 @@ class Info:
         """The processor is the only one."""
         return ["cpu"]
 
-    def default_dtypes(self, *, device: Any = None) -> dict[str, np.dtype[Any]]:
+    def default_dtypes(self, *, device: str | None = None) -> dict[str, np.dtype[Any]]:
         """What Python numbers turn into."""
         return {"real floating": float32, "integral": int64, "indexing": int64}
 
-    def dtypes(self, *, device: Any = None, kind: Any = None) -> dict[str, np.dtype[Any]]:
+    def dtypes(self, *, device: str | None = None, kind: Any = None) -> dict[str, np.dtype[Any]]:
         """The dtypes of a kind (see `isdtype`), or all."""
         return {n: d for n, d in _NAMED.items() if kind is None or np.isdtype(d, kind)}
 

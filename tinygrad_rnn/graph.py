@@ -11,6 +11,7 @@ import numpy as np
 
 from .conversion import supported
 from .errors import AnomalyError, DTypeError, GraphError, kind
+from .inputs import DType
 from .op import Array, Op, Traced, local
 from .rules import Deferred, Plan
 
@@ -93,7 +94,7 @@ class Variable(Traced):
         return self._array.shape
 
     @property
-    def dtype(self) -> np.dtype[Any]:
+    def dtype(self) -> DType:
         """Type of the values."""
         return self._array.dtype
 

@@ -7,6 +7,9 @@ import numpy as np
 
 from .errors import DTypeError, ShapeError
 
+DType = np.dtype[Any]
+Attrs = dict[str, Any]  # attributes of an op by name
+
 
 class Spec(NamedTuple):
     """Shape and dtype of an array that need not exist.

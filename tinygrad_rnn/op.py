@@ -30,6 +30,7 @@ import numpy as np
 
 from .errors import DTypeError, ShapeError, kind
 from .inputs import (
+    Attrs,
     Spec as Spec,
     broadcast as broadcast,
     elementwise as elementwise,
@@ -52,7 +53,7 @@ class Traced:
     __slots__ = ()
     _array: Any  # the values
 
-    def __apply_op__(self, op: "Op", args: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
+    def __apply_op__(self, op: "Op", args: tuple[Any, ...], attrs: Attrs) -> Any:
         raise NotImplementedError
 
     def __apply_each__(self, op: "Op", many: Sequence[dict[str, Any]]) -> list[Any]:
@@ -157,7 +158,7 @@ class Op:
         what = f"{self.name}: expected a tensor, an array or a number, got {kind(a)}"
         return DTypeError(what if a is None else f"{what}; use tg.tensor")
 
-    def apply(self, args: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
+    def apply(self, args: tuple[Any, ...], attrs: Attrs) -> Any:
         """The call for complete arguments, whose attributes need no dict of their own."""
         if isinstance(args[0], Traced):
             return args[0].__apply_op__(self, args, attrs)
@@ -169,9 +170,7 @@ class Op:
             return x.__apply_each__(self, many)
         return [self(x, **attrs) for attrs in many]
 
-    def bind(
-        self, args: tuple[Any, ...], attrs: dict[str, Any]
-    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    def bind(self, args: tuple[Any, ...], attrs: Attrs) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Take inputs given by name and attributes given by place; fill defaults."""
         if self.variadic:
             if len(args) <= 2 and args and isinstance(args[0], list | tuple):  # stack(xs, axis)
@@ -217,7 +216,7 @@ class Op:
         names = self.inputs[:1] * len(values) if self.variadic else self.inputs
         return of_one_dtype(self.name, values, [n not in self.free for n in names], self.floats)
 
-    def explain(self, values: Sequence[Any], attrs: dict[str, Any], error: Exception) -> Exception:
+    def explain(self, values: Sequence[Any], attrs: Attrs, error: Exception) -> Exception:
         """Turn a kernel's error into one that names the op and the shapes that came."""
         specs = [Spec(np.shape(v), np.asarray(v).dtype) for v in values]
         try:

@@ -4,6 +4,7 @@ import sys
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from .errors import DTypeError, GraphError, ShapeError
 from .graph import Variable
@@ -41,7 +42,7 @@ class Readable(Variable):
         """The values as nested lists of Python numbers."""
         return self._values().tolist()
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> Array:
         if self.requires_grad:
             raise GraphError(
                 "a tensor that requires a gradient was given to NumPy, which would drop the "

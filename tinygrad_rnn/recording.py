@@ -8,6 +8,7 @@ import numpy as np
 from .conversion import to_array
 from .errors import AnomalyError, DTypeError, ShapeError, kind, user_line
 from .graph import Node, Variable, count
+from .inputs import Attrs
 from .op import MISFITS, Array, Op, local
 from .ops.indexing import index
 
@@ -46,7 +47,7 @@ def _outside_value(op: Op, a: Any) -> Any:
     return constant(to_array(a))
 
 
-def record(_: Variable, op: Op, args: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
+def record(_: Variable, op: Op, args: tuple[Any, ...], attrs: Attrs) -> Any:
     """Run an op on the arrays inside Tensors, and note it if a gradient may be wanted.
 
     The hottest Python of the library: a hundred steps of an LSTM pass here 1,300
@@ -129,7 +130,7 @@ def _make_node(
     op: Op,
     args: tuple[Any, ...],
     inputs: list[Any],
-    attrs: dict[str, Any],
+    attrs: Attrs,
     values: list[Any],
     y: Array,
     mask: int,

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from . import ops
 from .autodiff import backward
@@ -195,7 +196,7 @@ class Tensor(Sliceable):
         """The values as float64."""
         return self.astype(_F64)
 
-    def astype(self, dtype: Any) -> "Tensor":
+    def astype(self, dtype: DTypeLike) -> "Tensor":
         """The values converted to another dtype; itself if it has that dtype."""
         dtype = dtype_named(dtype)
         return self if self.dtype == dtype else ops.astype(self, dtype=dtype)
@@ -272,6 +273,6 @@ class Tensor(Sliceable):
     topk = _several(ops.topk)
 
 
-def as_tensor(value: Any, dtype: Any = None) -> Tensor:
+def as_tensor(value: Any, dtype: DTypeLike | None = None) -> Tensor:
     """The Tensor itself, or a constant made of anything array-like."""
     return value if isinstance(value, Tensor) else constant(to_array(value, dtype))

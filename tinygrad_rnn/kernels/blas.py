@@ -7,6 +7,8 @@ import llvmlite.binding
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
+from numba.core.base import BaseContext
+from numba.core.typing import Signature
 from numba.extending import get_cython_function_address, intrinsic
 
 _INT, _BYTE = ir.IntType(32), ir.IntType(8)
@@ -38,7 +40,9 @@ def _blas(turned: bool) -> Any:
     return gemm
 
 
-def _call_gemm(turned: bool, context: Any, builder: Any, signature: Any, args: Any) -> Any:
+def _call_gemm(
+    turned: bool, context: BaseContext, builder: ir.IRBuilder, signature: Signature, args: Any
+) -> Any:
     a, b, c = (
         context.make_array(t)(context, builder, value=v)
         for t, v in zip(signature.args, args, strict=True)

@@ -14,8 +14,10 @@ from typing import Any
 
 import llvmlite.binding
 import numba
+from llvmlite import ir
 from numba import types
 from numba.core import cgutils
+from numba.core.base import BaseContext
 from numba.core.errors import NumbaError
 from numba.extending import intrinsic
 from numba.np import numpy_support
@@ -135,7 +137,7 @@ def _caller(fn: Any, function: _Function) -> Any:
             a if isinstance(a, types.Array) else b for a, b in zip(given, inner.args, strict=True)
         ]
 
-        def codegen(context: Any, builder: Any, _: Any, args: Any) -> Any:
+        def codegen(context: BaseContext, builder: ir.IRBuilder, _: Any, args: Any) -> Any:
             operands = [
                 v if a is b or a.ndim == b.ndim else as_matrix(context, builder, a, v)
                 for a, b, v in zip(outer, inner.args, args, strict=True)

@@ -17,7 +17,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+from llvmlite import ir
 from numba import types
+from numba.core.base import BaseContext
+from numba.core.typing import Signature
 from numba.extending import intrinsic, overload
 
 from .flags import DISABLED, jit
@@ -42,7 +45,9 @@ def _bits(typingctx: Any, x: Any) -> Any:
     """Bit pattern of a float as an integer of the same width."""
     target = types.int32 if x == types.float32 else types.int64
 
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    def codegen(
+        context: BaseContext, builder: ir.IRBuilder, signature: Signature, args: Any
+    ) -> Any:
         return builder.bitcast(args[0], context.get_value_type(target))
 
     return target(x), codegen
@@ -53,7 +58,9 @@ def _float(typingctx: Any, n: Any) -> Any:
     """Float with the bit pattern of an integer of the same width."""
     target = types.float32 if n == types.int32 else types.float64
 
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    def codegen(
+        context: BaseContext, builder: ir.IRBuilder, signature: Signature, args: Any
+    ) -> Any:
         return builder.bitcast(args[0], context.get_value_type(target))
 
     return target(n), codegen

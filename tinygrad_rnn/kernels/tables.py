@@ -12,7 +12,10 @@ from operator import attrgetter
 from typing import Any
 
 import numpy as np
+from llvmlite import ir
 from numba import types
+from numba.core.base import BaseContext
+from numba.core.typing import Signature
 from numba.extending import intrinsic
 
 Array = np.ndarray[Any, Any]
@@ -47,7 +50,9 @@ def data(typingctx: Any, address: Any, like: Any) -> Any:
     """Pointer to the numbers, of `like`'s dtype, at an address."""
     target = types.CPointer(like.dtype)
 
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    def codegen(
+        context: BaseContext, builder: ir.IRBuilder, signature: Signature, args: Any
+    ) -> Any:
         return builder.inttoptr(args[0], context.get_value_type(target))
 
     return target(types.uint64, like), codegen

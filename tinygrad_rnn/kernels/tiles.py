@@ -14,6 +14,8 @@ import llvmlite.binding
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
+from numba.core.base import BaseContext
+from numba.core.typing import Signature
 from numba.extending import intrinsic
 
 from . import ground
@@ -36,7 +38,7 @@ _INTEGERS = [
 ]  # fmt: skip
 
 
-def _splat(builder: Any, value: Any) -> Any:
+def _splat(builder: ir.IRBuilder, value: Any) -> Any:
     """A vector of copies of one float."""
     undefined = ir.Constant(_VECTOR, ir.Undefined)
     first = builder.insert_element(undefined, value, ir.IntType(32)(0))
@@ -44,13 +46,13 @@ def _splat(builder: Any, value: Any) -> Any:
     return builder.shuffle_vector(first, undefined, zeros)
 
 
-def _load(builder: Any, pointer: Any, kind: Any) -> Any:
+def _load(builder: ir.IRBuilder, pointer: Any, kind: Any) -> Any:
     value = builder.load(builder.bitcast(pointer, kind.as_pointer()))
     value.align = 4
     return value
 
 
-def _masked(builder: Any, name: str, kind: Any, arguments: list[Any]) -> Any:
+def _masked(builder: ir.IRBuilder, name: str, kind: Any, arguments: list[Any]) -> Any:
     """Call `llvm.masked.load` or `.store`, which leave the lanes beyond the mask alone."""
     function = cgutils.get_or_insert_function(
         builder.module,
@@ -60,7 +62,7 @@ def _masked(builder: Any, name: str, kind: Any, arguments: list[Any]) -> Any:
     return builder.call(function, arguments)
 
 
-def _masks(builder: Any, columns: Any) -> list[Any]:
+def _masks(builder: ir.IRBuilder, columns: Any) -> list[Any]:
     """For each vector of a row which lanes lie in the first `columns`."""
     wide = ir.VectorType(ir.IntType(32), LANES)
     undefined = ir.Constant(wide, ir.Undefined)
@@ -72,7 +74,7 @@ def _masks(builder: Any, columns: Any) -> list[Any]:
     return [builder.icmp_signed("<", p, limit) for p in places]
 
 
-def _read(builder: Any, tile: list[Any], masks: list[Any] | None) -> list[Any]:
+def _read(builder: ir.IRBuilder, tile: list[Any], masks: list[Any] | None) -> list[Any]:
     """The vectors at the places of a tile, 0 beyond the last column."""
     if masks is None:
         return [_load(builder, pointer, _VECTOR) for pointer in tile]
@@ -83,7 +85,9 @@ def _read(builder: Any, tile: list[Any], masks: list[Any] | None) -> list[Any]:
     ]
 
 
-def _write(builder: Any, tile: list[Any], values: list[Any], masks: list[Any] | None) -> None:
+def _write(
+    builder: ir.IRBuilder, tile: list[Any], values: list[Any], masks: list[Any] | None
+) -> None:
     """Put vectors to the places of a tile, nothing beyond the last column."""
     for i, (pointer, value) in enumerate(zip(tile, values, strict=True)):
         if masks is None:
@@ -93,7 +97,7 @@ def _write(builder: Any, tile: list[Any], values: list[Any], masks: list[Any] | 
             _masked(builder, "store", ir.VoidType(), to)
 
 
-def _emit(builder: Any, rows: int, args: Any, limit: Any) -> None:
+def _emit(builder: ir.IRBuilder, rows: int, args: Any, limit: Any) -> None:
     """Code for C[rows, 2 vectors] += A[rows, k] B[k, 2 vectors], k >= 1; `limit` columns of C."""
     a, across, along, b, c, ldc, k = args
     masks = None if limit is None else _masks(builder, limit)
@@ -140,7 +144,9 @@ def _tile(rows: int) -> Any:
     def tile(
         typingctx: Any, a: Any, across: Any, along: Any, b: Any, c: Any, ldc: Any, k: Any
     ) -> Any:
-        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        def codegen(
+            context: BaseContext, builder: ir.IRBuilder, signature: Signature, args: Any
+        ) -> Any:
             _emit(builder, rows, args, None)
             return context.get_dummy_value()
 
@@ -162,7 +168,9 @@ def _part(rows: int) -> Any:
         k: Any,
         columns: Any,
     ) -> Any:
-        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        def codegen(
+            context: BaseContext, builder: ir.IRBuilder, signature: Signature, args: Any
+        ) -> Any:
             _emit(builder, rows, args[:7], args[7])
             return context.get_dummy_value()
 
@@ -182,7 +190,9 @@ part_8, part_4, part_1 = _part(8), _part(4), _part(1)
 def copy_line(typingctx: Any, source: Any, target: Any) -> Any:
     """Copy one line of a panel, two vectors, from one address to another."""
 
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    def codegen(
+        context: BaseContext, builder: ir.IRBuilder, signature: Signature, args: Any
+    ) -> Any:
         a, b = (builder.inttoptr(p, _FLOAT.as_pointer()) for p in args)
         line = [_load(builder, builder.gep(a, [_INT(v * LANES)]), _VECTOR) for v in range(_VECTORS)]
         for v, value in enumerate(line):
@@ -197,7 +207,9 @@ def copy_line(typingctx: Any, source: Any, target: Any) -> Any:
 def fetch(typingctx: Any, address: Any) -> Any:
     """Ask for the cache line at an address, which is going to be read, to come to the L2 cache."""
 
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    def codegen(
+        context: BaseContext, builder: ir.IRBuilder, signature: Signature, args: Any
+    ) -> Any:
         word, pointer = ir.IntType(32), ir.IntType(8).as_pointer()
         function = cgutils.get_or_insert_function(
             builder.module,
@@ -215,7 +227,9 @@ DATA = re.compile(r"arg\.A\d+\.4")
 
 
 def _promises(typingctx: Any) -> Any:
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    def codegen(
+        context: BaseContext, builder: ir.IRBuilder, signature: Signature, args: Any
+    ) -> Any:
         if ground.holds("promises"):
             # not among the attributes that llvmlite knows by name
             set.add(builder.function.attributes, f'"prefer-vector-width"="{32 * LANES}"')

@@ -27,7 +27,9 @@ from .flags import DISABLED, jit
 from .tables import addresses, data, table
 
 Array = np.ndarray[Any, Any]
-Rule = Callable[..., Any]
+Row = Sequence[float]  # numbers that a rule needs besides the arrays
+Updated = tuple[float, ...]  # the parameter and its moments, after a rule
+Rule = Callable[..., Updated]
 _shape, _carray = attrgetter("shape"), attrgetter("flags.carray")
 
 

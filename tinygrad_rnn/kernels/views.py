@@ -13,7 +13,9 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
+from numba.core.base import BaseContext
 from numba.core.datamodel import default_manager
+from numba.core.typing import Signature
 from numba.extending import intrinsic
 
 from .flags import CHECKED, DISABLED
@@ -26,7 +28,9 @@ _PLACES = [default_manager[types.float32[::1]].get_field_position(name) for name
 _DATA, _SHAPE, _STRIDES = _PLACES[-3:]
 
 
-def _check(context: Any, builder: Any, array: Any, index: Any, ends: int = 0) -> None:
+def _check(
+    context: BaseContext, builder: ir.IRBuilder, array: Any, index: Any, ends: int = 0
+) -> None:
     """IndexError in the kernel for an index outside its axis, `ends` of which may be its end."""
     for axis, i in enumerate(index if CHECKED else ()):
         size = builder.extract_value(array, [_SHAPE, axis])
@@ -35,7 +39,7 @@ def _check(context: Any, builder: Any, array: Any, index: Any, ends: int = 0) ->
         cgutils.do_boundscheck(context, builder, i, size, axis)
 
 
-def _moved(builder: Any, array: Any, index: Any) -> Any:
+def _moved(builder: ir.IRBuilder, array: Any, index: Any) -> Any:
     """Pointer to the numbers at the start of the axes, by their strides."""
     data = builder.extract_value(array, _DATA)
     place = builder.bitcast(data, ir.IntType(8).as_pointer())
@@ -45,7 +49,9 @@ def _moved(builder: Any, array: Any, index: Any) -> Any:
     return builder.bitcast(place, data.type)
 
 
-def _array(context: Any, builder: Any, kind: Any, data: Any, shape: Any, strides: Any) -> Any:
+def _array(
+    context: BaseContext, builder: ir.IRBuilder, kind: Any, data: Any, shape: Any, strides: Any
+) -> Any:
     """Record of an array that owns nothing."""
     record = ir.Constant(context.get_value_type(kind), ir.Undefined)
     nothing = ir.Constant(ir.IntType(8).as_pointer(), None)
@@ -61,11 +67,11 @@ def _array(context: Any, builder: Any, kind: Any, data: Any, shape: Any, strides
     return record
 
 
-def _itemsize(context: Any, kind: Any) -> Any:
+def _itemsize(context: BaseContext, kind: Any) -> Any:
     return _WORD(context.get_abi_sizeof(context.get_data_type(kind.dtype)))
 
 
-def _row_by_row(context: Any, builder: Any, kind: Any, columns: Any) -> list[Any]:
+def _row_by_row(context: BaseContext, builder: ir.IRBuilder, kind: Any, columns: Any) -> list[Any]:
     """Strides of contiguous rows: the array's own say nothing where an axis has size 1.
 
     (4, 1, 3) cut out of (1, 4, 3) is contiguous with strides (24, 96, 8).
@@ -74,13 +80,13 @@ def _row_by_row(context: Any, builder: Any, kind: Any, columns: Any) -> list[Any
     return [builder.mul(columns, size), size]
 
 
-def _axes(builder: Any, array: Any, rank: int) -> tuple[list[Any], list[Any]]:
+def _axes(builder: ir.IRBuilder, array: Any, rank: int) -> tuple[list[Any], list[Any]]:
     """Shape and strides."""
     shape = [builder.extract_value(array, [_SHAPE, k]) for k in range(rank)]
     return shape, [builder.extract_value(array, [_STRIDES, k]) for k in range(rank)]
 
 
-def as_matrix(context: Any, builder: Any, given: Any, array: Any) -> Any:
+def as_matrix(context: BaseContext, builder: ir.IRBuilder, given: Any, array: Any) -> Any:
     """Record of an array of any rank as a matrix, all axes but the last in one."""
     shape, strides = _axes(builder, array, given.ndim)
     if given.ndim == 1:
@@ -96,7 +102,9 @@ def as_matrix(context: Any, builder: Any, given: Any, array: Any) -> Any:
 def _at(typingctx: Any, A: Any, t: Any) -> Any:
     target = A.copy(ndim=A.ndim - 1)
 
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    def codegen(
+        context: BaseContext, builder: ir.IRBuilder, signature: Signature, args: Any
+    ) -> Any:
         shape, strides = _axes(builder, args[0], A.ndim)
         _check(context, builder, args[0], args[1:])
         data = _moved(builder, args[0], args[1:])
@@ -108,7 +116,9 @@ def _at(typingctx: Any, A: Any, t: Any) -> Any:
 def _part(typingctx: Any, A: Any, t: Any, b0: Any, b1: Any) -> Any:
     target = A.copy(ndim=A.ndim - 1)
 
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    def codegen(
+        context: BaseContext, builder: ir.IRBuilder, signature: Signature, args: Any
+    ) -> Any:
         array, t, b0, b1 = args
         shape, strides = _axes(builder, array, A.ndim)
         _check(context, builder, array, [t, b0], ends=1)
@@ -125,7 +135,9 @@ def _span(typingctx: Any, A: Any, first: Any, stop: Any) -> Any:
         return None
     target = A.copy(ndim=2)
 
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    def codegen(
+        context: BaseContext, builder: ir.IRBuilder, signature: Signature, args: Any
+    ) -> Any:
         array, first, stop = args
         shape, _ = _axes(builder, array, A.ndim)
         _check(context, builder, array, [first], ends=1)
@@ -149,7 +161,9 @@ def _pointer(trust: bool) -> Any:
         plain = plain and not CHECKED
         target = types.CPointer(x.dtype) if plain else x.copy(ndim=1)
 
-        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        def codegen(
+            context: BaseContext, builder: ir.IRBuilder, signature: Signature, args: Any
+        ) -> Any:
             array, index = args
             at = [builder.extract_value(index, k) for k in range(x.ndim - 1)]
             _check(context, builder, array, at)
@@ -165,7 +179,9 @@ def _pointer(trust: bool) -> Any:
 
 
 def _cut(typingctx: Any, x: Any, start: Any) -> Any:
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    def codegen(
+        context: BaseContext, builder: ir.IRBuilder, signature: Signature, args: Any
+    ) -> Any:
         if isinstance(x, types.CPointer):
             return builder.gep(args[0], [args[1]])
         shape, strides = _axes(builder, args[0], 1)

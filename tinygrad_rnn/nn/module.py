@@ -5,6 +5,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from ..conversion import to_array
 from ..errors import DTypeError, GraphError
@@ -224,7 +225,7 @@ class Module:
         """Switch to evaluation: dropout off."""
         return self.train(False)
 
-    def astype(self: M, dtype: Any) -> M:
+    def astype(self: M, dtype: DTypeLike) -> M:
         """Convert parameters, in place, and buffers to a float dtype; gradients are dropped."""
         dtype = dtype_named(dtype)
         if dtype not in (np.float32, np.float64):

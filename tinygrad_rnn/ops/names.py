@@ -3,14 +3,16 @@
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from ..errors import DTypeError, ShapeError
+from ..inputs import DType
 from ..op import dtype_named
 from . import logic, pointwise, reduce, shape
 from .logic import eq, ge, gt, le, lt, ne, where as choose
 from .pointwise import div, mul, neg, sub
 from .reduce import axes_of
-from .shape import reshape, swapaxes
+from .shape import Axis, reshape, swapaxes
 
 __all__ = [
     "astype", "clip", "concat", "cumprod", "cumsum", "cumulative_prod", "cumulative_sum", "divide",
@@ -23,13 +25,13 @@ equal, not_equal = eq, ne
 less, less_equal, greater, greater_equal = lt, le, gt, ge
 
 
-def on_cpu(name: str, device: Any) -> None:
+def on_cpu(name: str, device: str | None) -> None:
     """Raise unless the device is None or "cpu", the only one there is."""
     if device not in (None, "cpu"):
         raise ValueError(f"{name}: device must be 'cpu' or None, got {device!r}")
 
 
-def astype(x: Any, dtype: Any, *, copy: bool = True, device: Any = None) -> Any:
+def astype(x: Any, dtype: DTypeLike, *, copy: bool = True, device: str | None = None) -> Any:
     """Convert to a dtype; the gradient is converted back. None passes to integers.
 
     With copy=False `x` itself if it has that dtype.
@@ -46,11 +48,11 @@ def astype(x: Any, dtype: Any, *, copy: bool = True, device: Any = None) -> Any:
     return x if not copy and x.dtype == dtype else logic.astype(x, dtype=dtype)
 
 
-def _taken_as(x: Any, dtype: Any) -> Any:
+def _taken_as(x: Any, dtype: DTypeLike | None) -> Any:
     return x if dtype is None else astype(x, dtype, copy=False)
 
 
-def sum(x: Any, axis: Any = None, keepdims: bool = False, dtype: Any = None) -> Any:
+def sum(x: Any, axis: Axis = None, keepdims: bool = False, dtype: DTypeLike | None = None) -> Any:
     """Sum over `axis`, of the values as `dtype`; NumPy's pairwise summation.
 
     >>> tg.sum(tg.tensor([[1, 2], [3, 4]]), axis=1, keepdims=True)
@@ -61,7 +63,7 @@ def sum(x: Any, axis: Any = None, keepdims: bool = False, dtype: Any = None) -> 
     return _taken_as(y, dtype)
 
 
-def prod(x: Any, axis: Any = None, keepdims: bool = False, dtype: Any = None) -> Any:
+def prod(x: Any, axis: Axis = None, keepdims: bool = False, dtype: DTypeLike | None = None) -> Any:
     """Product over `axis`, of the values as `dtype`; gradients are right where factors are 0, too.
 
     Multiplied in pairs of pairs.
@@ -72,7 +74,7 @@ def prod(x: Any, axis: Any = None, keepdims: bool = False, dtype: Any = None) ->
     return _taken_as(reduce.prod(_taken_as(x, dtype), axis=axis, keepdims=keepdims), dtype)
 
 
-def _limits(dtype: np.dtype[Any]) -> tuple[Any, Any]:
+def _limits(dtype: DType) -> tuple[Any, Any]:
     """The smallest and the largest value of a dtype."""
     if dtype.kind == "f":
         return -float("inf"), float("inf")
@@ -81,7 +83,7 @@ def _limits(dtype: np.dtype[Any]) -> tuple[Any, Any]:
     return int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)
 
 
-def max(x: Any, axis: Any = None, keepdims: bool = False, where: Any = None) -> Any:
+def max(x: Any, axis: Axis = None, keepdims: bool = False, where: Any = None) -> Any:
     """Largest value over `axis`; NaN if one is there, ties share the gradient.
 
     With a boolean `where`, of the values where it holds; if nowhere, -inf or the smallest integer.
@@ -94,7 +96,7 @@ def max(x: Any, axis: Any = None, keepdims: bool = False, where: Any = None) -> 
     return reduce.max(x, axis=axis, keepdims=keepdims)
 
 
-def min(x: Any, axis: Any = None, keepdims: bool = False, where: Any = None) -> Any:
+def min(x: Any, axis: Axis = None, keepdims: bool = False, where: Any = None) -> Any:
     """Smallest value over `axis`; NaN if one is there, ties share the gradient.
 
     With a boolean `where`, of the values where it holds; if nowhere, inf or the largest integer.
@@ -176,7 +178,13 @@ def cumprod(x: Any, axis: int | None = None) -> Any:
 
 
 def _running(
-    name: str, over: Any, before: int, x: Any, axis: int | None, dtype: Any, include_initial: bool
+    name: str,
+    over: Any,
+    before: int,
+    x: Any,
+    axis: int | None,
+    dtype: DTypeLike | None,
+    include_initial: bool,
 ) -> Any:
     if axis is None and x.ndim != 1:
         raise ShapeError(f"{name}: say along which of {x.ndim} axes, as in axis=0")
@@ -189,7 +197,7 @@ def _running(
 
 
 def cumulative_sum(
-    x: Any, axis: int | None = None, dtype: Any = None, include_initial: bool = False
+    x: Any, axis: int | None = None, dtype: DTypeLike | None = None, include_initial: bool = False
 ) -> Any:
     """Running sum along an axis, which may be left out if there is only one; see `cumsum`.
 
@@ -202,7 +210,7 @@ def cumulative_sum(
 
 
 def cumulative_prod(
-    x: Any, axis: int | None = None, dtype: Any = None, include_initial: bool = False
+    x: Any, axis: int | None = None, dtype: DTypeLike | None = None, include_initial: bool = False
 ) -> Any:
     """Running product along an axis, which may be left out if there is only one; see `cumprod`.
 

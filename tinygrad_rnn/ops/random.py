@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from ..errors import CaptureError, DTypeError, ShapeError
 from ..kernels import philox
@@ -67,11 +68,11 @@ class Generator:
         if drawn is not None:
             drawn.setdefault(self, (getattr(self, "seed", 0), getattr(self, "counter", 0)))
 
-    def uniform(self, shape: Sequence[int], dtype: Any = np.float32) -> Array:
+    def uniform(self, shape: Sequence[int], dtype: DTypeLike = np.float32) -> Array:
         """Draw an array of uniform numbers in [0, 1)."""
         return philox.uniform(self.key(), tuple(shape), dtype)
 
-    def normal(self, shape: Sequence[int], dtype: Any = np.float32) -> Array:
+    def normal(self, shape: Sequence[int], dtype: DTypeLike = np.float32) -> Array:
         """Draw an array of standard normal numbers."""
         return philox.normal(self.key(), tuple(shape), dtype)
 
@@ -151,7 +152,7 @@ def draw(*, generator):
     return generator.key()
 
 
-def _drawn(key: Spec, *, shape: tuple[int, ...], dtype: Any) -> tuple[int, ...]:
+def _drawn(key: Spec, *, shape: tuple[int, ...], dtype: DTypeLike) -> tuple[int, ...]:
     return shape
 
 

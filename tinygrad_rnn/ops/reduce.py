@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 
 from ..errors import ShapeError
+from ..inputs import DType
 from ..kernels import rows
 from ..op import Spec, Traced, primitive
 from .indexing import index
 from .logic import astype, eq, where
 from .powers import exp, sqrt, square
 from .shape import (
+    Axis,
     broadcast_to,
     concat,
     flip,
@@ -28,7 +30,7 @@ from .shape import (
 __all__ = ["logsumexp", "mean", "norm", "std", "var"]
 
 
-def axes_of(name: str, axis: Any, ndim: int) -> tuple[int, ...]:
+def axes_of(name: str, axis: Axis, ndim: int) -> tuple[int, ...]:
     """Sorted axes without repeats, all in range; ShapeError in the name of op `name`."""
     if axis is None:
         return tuple(range(ndim))
@@ -44,7 +46,7 @@ def axes_of(name: str, axis: Any, ndim: int) -> tuple[int, ...]:
     return tuple(positive)
 
 
-def _kept(name: str, shape: tuple[int, ...], axis: Any) -> tuple[int, ...]:
+def _kept(name: str, shape: tuple[int, ...], axis: Axis) -> tuple[int, ...]:
     axes = axes_of(name, axis, len(shape))
     return tuple(1 if k in axes else n for k, n in enumerate(shape))
 
@@ -52,7 +54,7 @@ def _kept(name: str, shape: tuple[int, ...], axis: Any) -> tuple[int, ...]:
 def reduced(name: str, empty: bool = True) -> Any:
     """The shape rule of a reduction; `empty` says whether nothing may be reduced."""
 
-    def shape(x: Spec, *, axis: Any, keepdims: bool) -> tuple[int, ...]:
+    def shape(x: Spec, *, axis: Axis, keepdims: bool) -> tuple[int, ...]:
         axes = axes_of(name, axis, x.ndim)
         if not empty and 0 in (x.shape[k] for k in axes):
             raise ShapeError(f"{name}: no value to choose from along axis {axis} of {x.shape}")
@@ -63,17 +65,17 @@ def reduced(name: str, empty: bool = True) -> Any:
     return shape
 
 
-def over(name: str, x: Any, axis: Any) -> Any:
+def over(name: str, x: Any, axis: Axis) -> Any:
     """The axis, looked at where NumPy does not: it takes axis 0 of a single value."""
     return axis if np.ndim(x) else axes_of(name, axis, 0)
 
 
-def spread(g: Any, shape: tuple[int, ...], axis: Any) -> Any:
+def spread(g: Any, shape: tuple[int, ...], axis: Axis) -> Any:
     """Bring a reduced array back to `shape` by repeating it along `axis`."""
     return broadcast_to(reshape(g, shape=_kept("spread", shape, axis)), shape=shape)
 
 
-def accumulated(dtype: np.dtype[Any]) -> np.dtype[Any]:
+def accumulated(dtype: DType) -> DType:
     """The dtype in which NumPy adds up: whole numbers and booleans in 64 bits."""
     return np.add.reduce(np.ones(1, dtype)).dtype
 
@@ -103,7 +105,7 @@ def max(x, *, axis=None, keepdims=False):
     return np.max(x, axis=over("max", x, axis), keepdims=keepdims)
 
 
-def _chosen(g: Any, y: Any, x: Any, axis: Any) -> Any:
+def _chosen(g: Any, y: Any, x: Any, axis: Axis) -> Any:
     """The gradient of a value chosen from many; 0 / 0, so NaN, where NaN was one of them."""
     hit = astype(eq(x, spread(y, x.shape, axis)), dtype=g.dtype)
     return spread(g, x.shape, axis) * (hit / sum(hit, axis=axis, keepdims=True))
@@ -155,7 +157,7 @@ def logsumexp_vjp(g, y, x, *, axis):
     return spread(g, x.shape, axis) * exp(x - spread(y, x.shape, axis))
 
 
-def _cumsum_shape(x: Spec, *, axis: Any) -> tuple[int, ...]:
+def _cumsum_shape(x: Spec, *, axis: Axis) -> tuple[int, ...]:
     one_axis("cumsum", axis, x.ndim)
     return x.shape
 
@@ -191,7 +193,7 @@ def norm_vjp(g, y, x, *, axis):
     return spread(g / where(y == 0, 1, y), x.shape, axis) * x  # 0 where all of x is
 
 
-def count(name: str, shape: tuple[int, ...], axis: Any) -> int:
+def count(name: str, shape: tuple[int, ...], axis: Axis) -> int:
     """How many values a reduction over `axis` takes together."""
     return int(np.prod([shape[k] for k in axes_of(name, axis, len(shape))], dtype=np.int64))
 
@@ -203,7 +205,7 @@ def _array(x: Any) -> Any:
     return stack(*x, axis=0) if any(isinstance(v, Traced) for v in x) else np.asarray(x)
 
 
-def mean(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+def mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     """Arithmetic mean over `axis`; NaN where there is nothing to average.
 
     >>> tg.mean(tg.tensor([[1.0, 3.0], [5.0, 7.0]]), axis=0).tolist()
@@ -214,7 +216,7 @@ def mean(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     return sum(x, axis=axis, keepdims=keepdims) / (float(n) if n else float("nan"))
 
 
-def var(x: Any, axis: Any = None, correction: float = 0.0, keepdims: bool = False) -> Any:
+def var(x: Any, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Any:
     """Variance over `axis`: sum (x - mean)^2 / (n - correction).
 
     The array API's default, correction 0; PyTorch's is 1.
@@ -229,7 +231,7 @@ def var(x: Any, axis: Any = None, correction: float = 0.0, keepdims: bool = Fals
     return total / (float(n) if n > 0 else float("nan"))
 
 
-def std(x: Any, axis: Any = None, correction: float = 0.0, keepdims: bool = False) -> Any:
+def std(x: Any, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Any:
     """Standard deviation over `axis`: the root of `var`; the subgradient at 0 is 0.
 
     >>> tg.std(tg.tensor([1.0, 3.0])).item()
@@ -240,7 +242,7 @@ def std(x: Any, axis: Any = None, correction: float = 0.0, keepdims: bool = Fals
     return where(zero, 0, sqrt(where(zero, 1, v)))
 
 
-def prod(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+def prod(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     """Product over `axis`, in pairs of pairs; gradients are right where factors are 0, too.
 
     >>> tg.prod(tg.tensor([[1, 2], [3, 4]]), axis=1).tolist()

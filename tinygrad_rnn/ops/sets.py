@@ -13,7 +13,7 @@ from .indexing import take
 from .logic import astype, ne
 from .reduce import sum
 from .rounding import floor_divide, remainder
-from .shape import reshape
+from .shape import Axis, reshape
 
 __all__ = [
     "count_nonzero", "isin", "nonzero", "unique_all", "unique_counts", "unique_inverse",
@@ -54,7 +54,7 @@ def nonzero(x: Any) -> tuple[Any, ...]:
     return tuple(found[::-1])
 
 
-def count_nonzero(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+def count_nonzero(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     """How many values over `axis` are not 0.
 
     >>> tg.count_nonzero(tg.tensor([[0, 1], [2, 3]]), axis=1).tolist()

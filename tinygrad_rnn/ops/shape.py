@@ -13,6 +13,9 @@ __all__ = [
 ]  # fmt: skip
 
 
+Axis = int | tuple[int, ...] | None  # one, several, or all
+
+
 def one_axis(name: str, axis: Any, ndim: int) -> int:
     """Axis as a number from 0, or a ShapeError in the name of op `name`."""
     if not isinstance(axis, int | np.integer):

@@ -7,6 +7,7 @@ from types import FunctionType
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from ..errors import ShapeError
 from ..op import Traced
@@ -54,7 +55,7 @@ def _call(function: Any, arrays: int | None) -> Callable[..., Any]:
     return call
 
 
-def _array(function: Any, a: Any, dtype: Any = None) -> Any:
+def _array(function: Any, a: Any, dtype: DTypeLike | None = None) -> Any:
     """A list of numbers as an array."""
     if a.__class__ is not list and a.__class__ is not tuple:
         return a

@@ -5,12 +5,13 @@ from typing import Any
 
 import numpy as np
 
+from ..kernels.update import Row, Updated
 from .by_rule import Count, RuleOptimizer
 from .optimizer import Params
 from .options import Group, Option, at_least_0, flag, two_betas
 
 
-def _amsgrad(p: Any, g: Any, m: Any, v: Any, top: Any, h: Any) -> Any:
+def _amsgrad(p: float, g: float, m: float, v: float, top: float, h: Row) -> Updated:
     step, a, rest_a, b, rest_b, root, eps = h[:7]
     m = a * m + rest_a * g
     v = b * v + rest_b * (g * g)
@@ -63,7 +64,7 @@ class Adam(RuleOptimizer):
         )
 
     @staticmethod
-    def rule(p: Any, g: Any, m: Any, v: Any, h: Any) -> Any:
+    def rule(p: float, g: float, m: float, v: float, h: Row) -> Updated:
         """`step` and `root` correct the moments' bias."""
         step, a, rest_a, b, rest_b, root, eps = h[:7]
         m = a * m + rest_a * g
@@ -162,7 +163,7 @@ class NAdam(RuleOptimizer):
         )
 
     @staticmethod
-    def rule(p: Any, g: Any, m: Any, v: Any, h: Any) -> Any:
+    def rule(p: float, g: float, m: float, v: float, h: Row) -> Updated:
         of_m, of_g, a, rest_a, b, rest_b, root, eps = h
         m = a * m + rest_a * g
         v = b * v + rest_b * (g * g)
@@ -229,7 +230,7 @@ class RAdam(RuleOptimizer):
         )
 
     @staticmethod
-    def rule(p: Any, g: Any, m: Any, v: Any, h: Any) -> Any:
+    def rule(p: float, g: float, m: float, v: float, h: Row) -> Updated:
         step, a, rest_a, b, rest_b, scale, eps = h[:7]
         m = a * m + rest_a * g
         v = b * v + rest_b * (g * g)
@@ -279,7 +280,7 @@ class Adamax(RuleOptimizer):
         )
 
     @staticmethod
-    def rule(p: Any, g: Any, m: Any, u: Any, h: Any) -> Any:
+    def rule(p: float, g: float, m: float, u: float, h: Row) -> Updated:
         step, a, rest_a, b, eps = h[:5]
         m = a * m + rest_a * g
         u = np.maximum(b * u, np.abs(g) + eps)

@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
+from ..kernels.update import Row, Updated
 from .by_rule import Count, RuleOptimizer
 from .optimizer import Params
 from .options import Group, Option, at_least_0, finite, flag
 
 
-def _plain(p: Any, g: Any, h: Any) -> Any:
+def _plain(p: float, g: float, h: Row) -> Updated:
     return (p - h[0] * g,)
 
 
@@ -54,7 +55,7 @@ class SGD(RuleOptimizer):
         super()._begin(group)
 
     @staticmethod
-    def rule(p: Any, g: Any, m: Any, h: Any) -> Any:
+    def rule(p: float, g: float, m: float, h: Row) -> Updated:
         """With momentum."""
         lr, mu, rest, nesterov = h[:4]
         m = mu * m + rest * g

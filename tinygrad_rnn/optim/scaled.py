@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from ..kernels.update import Row, Updated
 from .by_rule import Count, RuleOptimizer
 from .optimizer import Params
 from .options import Group, Option, at_least_0, flag, fraction
@@ -50,7 +51,7 @@ class Adagrad(RuleOptimizer):
         )
 
     @staticmethod
-    def rule(p: Any, g: Any, v: Any, h: Any) -> Any:
+    def rule(p: float, g: float, v: float, h: Row) -> Updated:
         lr, eps = h[:2]
         v = v + g * g
         return p - lr * (g / (np.sqrt(v) + eps)), v
@@ -96,7 +97,7 @@ class Adadelta(RuleOptimizer):
         )
 
     @staticmethod
-    def rule(p: Any, g: Any, v: Any, u: Any, h: Any) -> Any:
+    def rule(p: float, g: float, v: float, u: float, h: Row) -> Updated:
         lr, rho, rest, eps = h[:4]
         v = rho * v + rest * (g * g)
         d = np.sqrt(u + eps) / np.sqrt(v + eps) * g
@@ -106,21 +107,21 @@ class Adadelta(RuleOptimizer):
         return [group["lr"], group["rho"], 1 - group["rho"], group["eps"]]
 
 
-def _with_momentum(p: Any, g: Any, v: Any, m: Any, h: Any) -> Any:
+def _with_momentum(p: float, g: float, v: float, m: float, h: Row) -> Updated:
     lr, alpha, rest, eps, mu = h[:5]
     v = alpha * v + rest * (g * g)
     m = mu * m + g / (np.sqrt(v) + eps)
     return p - lr * m, v, m
 
 
-def _centered(p: Any, g: Any, v: Any, a: Any, h: Any) -> Any:
+def _centered(p: float, g: float, v: float, a: float, h: Row) -> Updated:
     lr, alpha, rest, eps = h[:4]
     v, a = alpha * v + rest * (g * g), alpha * a + rest * g
     # where g stays the same the difference is rounding alone, and may fall below 0
     return p - lr * (g / (np.sqrt(np.maximum(v - a * a, v - v)) + eps)), v, a
 
 
-def _centered_with_momentum(p: Any, g: Any, v: Any, a: Any, m: Any, h: Any) -> Any:
+def _centered_with_momentum(p: float, g: float, v: float, a: float, m: float, h: Row) -> Updated:
     lr, alpha, rest, eps, mu = h[:5]
     v, a = alpha * v + rest * (g * g), alpha * a + rest * g
     m = mu * m + g / (np.sqrt(np.maximum(v - a * a, v - v)) + eps)
@@ -171,7 +172,7 @@ class RMSprop(RuleOptimizer):
         )
 
     @staticmethod
-    def rule(p: Any, g: Any, v: Any, h: Any) -> Any:
+    def rule(p: float, g: float, v: float, h: Row) -> Updated:
         lr, alpha, rest, eps = h[:4]
         v = alpha * v + rest * (g * g)
         return p - lr * (g / (np.sqrt(v) + eps)), v
