@@ -26,7 +26,7 @@ def supported(array: Array) -> Array:
     return np.asarray(array) if dtype is array.dtype else array.astype(dtype)
 
 
-def to_array(value: Any, dtype: DTypeLike | None = None) -> Array:
+def to_array(value: object, dtype: DTypeLike | None = None) -> Array:
     """Copy of anything array-like; Python floats give float32, arrays keep their dtype."""
     if isinstance(value, Traced):
         value = value._array
@@ -60,12 +60,12 @@ def to_array(value: Any, dtype: DTypeLike | None = None) -> Array:
     return supported(array)
 
 
-def _typed(value: Any) -> bool:
+def _typed(value: object) -> bool:
     """Whether a value has a dtype of its own, or one a column as a DataFrame has."""
     return hasattr(value, "dtype") or hasattr(value, "dtypes")
 
 
-def _objects(value: Any, array: Array) -> str:
+def _objects(value: object, array: Array) -> str:
     """What it is that is no number, and what to do."""
     columns: Any = getattr(value, "dtypes", None)
     if hasattr(columns, "items"):  # of a DataFrame

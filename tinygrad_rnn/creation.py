@@ -19,7 +19,10 @@ Shape = int | Sequence[int]
 
 
 def tensor(
-    data: Any, dtype: DTypeLike | None = None, requires_grad: bool = False, name: str | None = None
+    data: object,
+    dtype: DTypeLike | None = None,
+    requires_grad: bool = False,
+    name: str | None = None,
 ) -> Tensor:
     """Copy `data` into a Tensor; arrays keep their dtype, Python floats give float32.
 
@@ -53,7 +56,7 @@ def _shape(shape: tuple[Any, ...]) -> tuple[int, ...]:
 
 
 def asarray(
-    obj: Any, dtype: DTypeLike | None = None, device: str | None = None, copy: bool | None = None
+    obj: object, dtype: DTypeLike | None = None, device: str | None = None, copy: bool | None = None
 ) -> Tensor:
     """Make a Tensor of anything array-like; a Tensor of that dtype is itself, unless copied.
 

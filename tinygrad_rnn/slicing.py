@@ -43,7 +43,7 @@ class Sliceable(Readable):
         key = [part.numpy() if isinstance(part, Readable) else part for part in index_key(parts)]
         return ops.gather(self, key=tuple(key))
 
-    def __setitem__(self, key: Any, value: Any) -> None:
+    def __setitem__(self, key: Any, value: object) -> None:
         raise GraphError(
             "x[...] = value would change a tensor that the graph may have saved; "
             "build the new one with tg.where, tg.concat or tg.stack"

@@ -180,7 +180,7 @@ def gradgradcheck(
     return gradcheck(first, [*tensors, *seeds], eps, atol, rtol, fast)
 
 
-def _leaves(value: Any) -> list[Tensor]:
+def _leaves(value: object) -> list[Tensor]:
     """All Tensors in nested tuples, lists and dicts."""
     if isinstance(value, Tensor):
         return [value]

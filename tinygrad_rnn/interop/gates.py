@@ -33,7 +33,7 @@ def halves(cell: Any) -> tuple[Array, Array, Array, Array]:
     return W, U, b, c
 
 
-def model_or_refuse(who: str, model: Any) -> None:
+def model_or_refuse(who: str, model: object) -> None:
     """Raise unless it is a module of ours."""
     if not isinstance(model, nn.Module):
         raise InterchangeError(f"{who}: expected a model of tg.nn, a Module, got {kind(model)}")

@@ -42,7 +42,7 @@ class OnnxGraph:
         self.nodes.append(node)
         return names[0] if outputs == 1 else names
 
-    def constant(self, value: Any, dtype: DTypeLike | None = None) -> str:
+    def constant(self, value: object, dtype: DTypeLike | None = None) -> str:
         """The name of an initialiser with this value."""
         array = np.array(value, dtype=dtype, order="C")
         for name, known in self.constants.items():
@@ -57,7 +57,7 @@ class OnnxGraph:
         self.kept.append(tensor)
         self.names[key_of(_origin(tensor))] = name
 
-    def name_of(self, value: Any, dtype: DTypeLike = np.float32) -> str:
+    def name_of(self, value: object, dtype: DTypeLike = np.float32) -> str:
         """The name of a tensor, node or number; what is not known is a constant."""
         if not isinstance(value, Tensor | Node):
             return self.constant(value, dtype)

@@ -20,7 +20,7 @@ ACTIVATIONS = {
 INPUTS = ("X", "W", "R", "B", "sequence_lens", "initial_h", "initial_c", "P")
 
 
-def from_onnx(model: Any) -> dict[str, nn.Module]:
+def from_onnx(model: object) -> dict[str, nn.Module]:
     """The RNN, LSTM and GRU nodes of an ONNX file, in its order, as layers with their weights.
 
     `model` is a path or an `onnx.ModelProto`; keys are the nodes' names, or their first

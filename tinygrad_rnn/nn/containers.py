@@ -22,7 +22,7 @@ class _Holder(Module):
         for name, child in super()._named():
             yield name.removeprefix("_items."), child
 
-    def _check(self, item: Any) -> Any:
+    def _check(self, item: object) -> Any:
         if not isinstance(item, Module):
             raise DTypeError(f"{type(self).__name__}: holds modules, got {type(item).__name__}")
         return item
@@ -62,7 +62,7 @@ class ModuleList(_Holder, MutableSequence[Any]):
         del items[key]
         self._put(items)
 
-    def insert(self, index: int, value: Any) -> None:
+    def insert(self, index: int, value: object) -> None:
         """Put one in before the one at `index`."""
         items = list(self._items)
         items.insert(index, self._check(value))
@@ -88,7 +88,7 @@ class Sequential(ModuleList):
     def __getitem__(self, key: Any) -> Any:
         return Sequential(*self._items[key]) if isinstance(key, slice) else self._items[key]
 
-    def _check(self, item: Any) -> Any:
+    def _check(self, item: object) -> Any:
         if not callable(item):
             raise DTypeError(f"Sequential: {type(item).__name__} is no module and no function")
         return item
@@ -133,7 +133,7 @@ class ParameterList(ModuleList):
     [1.0, 2.0, 3.0]
     """
 
-    def _check(self, item: Any) -> Any:
+    def _check(self, item: object) -> Any:
         if isinstance(item, Parameter):
             return item
         if isinstance(item, Tensor) and item.node is not None:

@@ -36,7 +36,7 @@ def around(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
 class _Crossing:
     """One call of a module, for the gradients that will come back through it."""
 
-    def __init__(self, module: Any, hooks: tuple[Callable[..., Any], ...]):
+    def __init__(self, module: object, hooks: tuple[Callable[..., Any], ...]):
         self.module, self.hooks = module, hooks
         self.grad_output: tuple[Any, ...] = ()
         self.through = False  # whether gradients pass on to the inputs

@@ -28,11 +28,11 @@ class Parameter(Tensor):
 
     __slots__ = ()
 
-    def __init__(self, data: Any, requires_grad: bool = True, name: str | None = None):
+    def __init__(self, data: object, requires_grad: bool = True, name: str | None = None):
         super().__init__(to_array(data), requires_grad, name)
 
 
-def _children(value: Any, name: str) -> Iterator[tuple[str, Any]]:
+def _children(value: object, name: str) -> Iterator[tuple[str, Any]]:
     """Modules and parameters in `value`, also inside lists, tuples and dicts."""
     if isinstance(value, Module | Parameter):
         yield name, value
@@ -91,7 +91,7 @@ class Module:
             words = f"{type(self).__name__!r} object has no attribute {name!r}"
             raise AttributeError(hint(words, name, OF_MODULES))
 
-    def __setattr__(self, key: str, value: Any) -> None:
+    def __setattr__(self, key: str, value: object) -> None:
         if key in self.__dict__.get("parametrizations", ()):
             raise GraphError(
                 f"{key} of {type(self).__name__} is computed (weight_norm); write to what it is "
@@ -175,7 +175,7 @@ class Module:
         """All buffers, each once."""
         return [b for _, b in self.named_buffers()]
 
-    def register_buffer(self, name: str, value: Any, persistent: bool = True) -> None:
+    def register_buffer(self, name: str, value: object, persistent: bool = True) -> None:
         """Set an attribute that is part of the state but not trained, such as a running mean.
 
         `state_dict` has it, unless `persistent` is False, and `astype` converts it. Assign

@@ -95,7 +95,7 @@ def summary(model: Module, *inputs: Any, **named: Any) -> Summary:
     return Summary([_row(path, m, outputs[path], counted) for path, m in model.named_modules()])
 
 
-def _given(value: Any) -> Any:
+def _given(value: object) -> Any:
     return tensor(value) if hasattr(value, "__array__") and not isinstance(value, Tensor) else value
 
 

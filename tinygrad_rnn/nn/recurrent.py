@@ -92,7 +92,7 @@ class Recurrent(Module):
         inside = self._cells.get(f"l{cell}")
         return [(self, name), *([] if inside is None else [(inside, own)])]
 
-    def __setattr__(self, key: str, value: Any) -> None:
+    def __setattr__(self, key: str, value: object) -> None:
         """Give a replaced parameter to the cell that uses it, too, and the mode to all."""
         super().__setattr__(key, value)
         if key == "training":

@@ -18,7 +18,7 @@ class Held(NamedTuple):
     tensor: Tensor
 
 
-def every_name(module: Any) -> dict[str, Held]:
+def every_name(module: object) -> dict[str, Held]:
     """What a state dict holds by path: a shared parameter under each of its paths."""
     return dict(_walk(module, ()))
 
@@ -34,7 +34,7 @@ def _walk(module: Any, above: tuple[int, ...]) -> Iterator[tuple[str, Held]]:
             yield from ((f"{name}.{n}", held) for n, held in _walk(child, above))
 
 
-def load(module: Any, state: Mapping[str, Any], strict: bool) -> None:
+def load(module: object, state: Mapping[str, Any], strict: bool) -> None:
     """Write values into a module's parameters and buffers, all or none."""
     own = every_name(module)
     arrays = {name: _as_array(name, v) for name, v in state.items()}

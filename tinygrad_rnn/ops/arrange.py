@@ -52,7 +52,7 @@ def moveaxis(x: Any, source: Axes, destination: Axes) -> Any:
     return permute_dims(x, axes=tuple(order))
 
 
-def repeat(x: Any, repeats: Any, axis: int | None = None) -> Any:
+def repeat(x: Any, repeats: object, axis: int | None = None) -> Any:
     """Repeat each value `repeats` times along an axis, or of the flattened array.
 
     `repeats` is an integer, or a list of one for each position.
@@ -213,7 +213,7 @@ def diff(x: Any, axis: int = -1, n: int = 1, prepend: Any = None, append: Any = 
     return y
 
 
-def pad(x: Any, pad_width: Any, constant_values: float = 0.0) -> Any:
+def pad(x: Any, pad_width: object, constant_values: float = 0.0) -> Any:
     """Pad each axis with constant values before and after.
 
     `pad_width` is a number, a pair (before, after), or a pair for each axis.

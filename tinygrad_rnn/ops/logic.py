@@ -45,7 +45,7 @@ def where_vjp_b(g, condition):
     return where(condition, 0, g)
 
 
-def masked_fill(x: Any, mask: Any, value: Any) -> Any:
+def masked_fill(x: Any, mask: Any, value: object) -> Any:
     """Put `value` where the boolean mask holds: `where(mask, value, x)` in the dtype of x.
 
     Raises DTypeError for a mask that is not boolean, or a fraction for whole numbers.

@@ -20,7 +20,7 @@ def _towards(a: Any, p: Any, h: Any) -> Any:
     return (a + h[0] * (p - a),)
 
 
-def _decay(value: Any) -> float | None:
+def _decay(value: object) -> float | None:
     return None if value is None else below_1(value)
 
 

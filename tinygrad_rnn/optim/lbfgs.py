@@ -14,7 +14,7 @@ from .options import Group, Option, at_least_0, count
 from .wolfe import Point, Search
 
 
-def _line_search(value: Any) -> str | None:
+def _line_search(value: object) -> str | None:
     if value not in (None, "strong_wolfe"):
         raise ValueError("must be None or 'strong_wolfe'")
     name: str | None = value

@@ -197,7 +197,7 @@ def not_recorded(owner: object, method: str) -> None:
         )
 
 
-def as_array(value: Any) -> Array:
+def as_array(value: object) -> Array:
     """The numbers of an array, a Tensor or a PyTorch tensor."""
     if isinstance(value, Tensor):
         return value.numpy()

@@ -15,7 +15,7 @@ from ..tensors import Tensor
 Check = Callable[[Any], Any]  # gives the value to keep, or raises ValueError: "must be ..."
 
 
-def _number(value: Any, fits: Callable[[float], bool], words: str) -> float:
+def _number(value: object, fits: Callable[[float], bool], words: str) -> float:
     try:
         number = float(value) if isinstance(value, Real) else math.nan
     except OverflowError:  # a whole number beyond float64
@@ -25,37 +25,37 @@ def _number(value: Any, fits: Callable[[float], bool], words: str) -> float:
     return number
 
 
-def finite(value: Any) -> float:
+def finite(value: object) -> float:
     """Any number that is finite."""
     return _number(value, math.isfinite, "a finite number")
 
 
-def at_least_0(value: Any) -> float:
+def at_least_0(value: object) -> float:
     """A finite number, not negative."""
     return _number(value, lambda x: math.isfinite(x) and x >= 0, "a finite number from 0")
 
 
-def above_0(value: Any) -> float:
+def above_0(value: object) -> float:
     """A finite number greater than 0."""
     return _number(value, lambda x: math.isfinite(x) and x > 0, "a finite number above 0")
 
 
-def fraction(value: Any) -> float:
+def fraction(value: object) -> float:
     """A number in [0, 1]."""
     return _number(value, lambda x: 0 <= x <= 1, "a number in [0, 1]")
 
 
-def below_1(value: Any) -> float:
+def below_1(value: object) -> float:
     """A number in [0, 1)."""
     return _number(value, lambda x: 0 <= x < 1, "a number in [0, 1)")
 
 
-def share(value: Any) -> float:
+def share(value: object) -> float:
     """A number in (0, 1]."""
     return _number(value, lambda x: 0 < x <= 1, "a number in (0, 1]")
 
 
-def two_betas(value: Any) -> tuple[float, float]:
+def two_betas(value: object) -> tuple[float, float]:
     """Two numbers in [0, 1)."""
     words = "two numbers in [0, 1)"
     if not isinstance(value, tuple | list | np.ndarray) or len(value) != 2:
@@ -64,25 +64,25 @@ def two_betas(value: Any) -> tuple[float, float]:
     return a, b
 
 
-def flag(value: Any) -> bool:
+def flag(value: object) -> bool:
     """True or False."""
     if not isinstance(value, bool | np.bool_):
         raise ValueError("must be True or False")
     return bool(value)
 
 
-def _whole(value: Any, least: int) -> int:
+def _whole(value: object, least: int) -> int:
     if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
         raise ValueError(f"must be a whole number from {least}")
     return int(value)
 
 
-def count(value: Any) -> int:
+def count(value: object) -> int:
     """A whole number from 1."""
     return _whole(value, 1)
 
 
-def count_or_0(value: Any) -> int:
+def count_or_0(value: object) -> int:
     """A whole number from 0."""
     return _whole(value, 0)
 
@@ -122,7 +122,7 @@ class Option:
             )
         return values[0]
 
-    def __set__(self, optimizer: Any, value: Any) -> None:
+    def __set__(self, optimizer: Any, value: object) -> None:
         for group in optimizer.param_groups:
             group[self.name] = value
 
@@ -158,7 +158,7 @@ class Group(UserDict[str, Any]):
         for key, value in values.items():
             self[key] = value
 
-    def __setitem__(self, key: str, value: Any) -> None:
+    def __setitem__(self, key: str, value: object) -> None:
         known = options(self.owner)
         if key in known:
             (value,) = checked(self.owner.__name__, {key: known[key].check}, **{key: value})

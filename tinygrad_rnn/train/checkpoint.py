@@ -212,7 +212,7 @@ def _differences(path: str, here: Any, there: Any) -> Iterator[str]:
         yield f"{path}: {_described(here)} here, {_described(there)} there"
 
 
-def _described(value: Any) -> str:
+def _described(value: object) -> str:
     if isinstance(value, np.ndarray):
         return f"{value.shape} {value.dtype}"
     if value is None or isinstance(value, bool | int | float | np.generic):

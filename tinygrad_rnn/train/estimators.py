@@ -166,7 +166,7 @@ class _SequenceEstimator(BaseEstimator):  # type: ignore[misc]
         return np.concatenate(parts)
 
 
-def _named(value: Any) -> str:
+def _named(value: object) -> str:
     """A setting as it is kept: of a function its name, since its address is another next time."""
     if callable(value):
         value = getattr(value, "__qualname__", type(value).__qualname__)

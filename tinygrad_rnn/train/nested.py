@@ -51,7 +51,7 @@ def leaves(tree: Any) -> list[Any]:
     return [leaf for leaf in found if leaf is not None]
 
 
-def steps_of(data: Any, who: str) -> int:
+def steps_of(data: object, who: str) -> int:
     """The number of steps, the same in all arrays."""
     lengths = set()
     for leaf in leaves(data) or [None]:
@@ -69,7 +69,7 @@ def steps_of(data: Any, who: str) -> int:
     return lengths.pop()
 
 
-def cut(data: Any, a: int, b: int) -> Any:
+def cut(data: object, a: int, b: int) -> Any:
     """Steps a to b of everything, as tensors."""
 
     def part(leaf: Any) -> Any:

@@ -13,7 +13,7 @@ from ..optim.options import checked, count
 from ..tensors import Tensor
 
 
-def padded(sequences: Sequence[Any], value: Any = 0, multiple: int = 1) -> tuple[Array, Array]:
+def padded(sequences: Sequence[Any], value: object = 0, multiple: int = 1) -> tuple[Array, Array]:
     """Stack N sequences (T_n, ...) side by side, time-major, short ones filled with `value`.
 
     Returns the batch (T, N, ...), T the longest rounded up to a `multiple`, in the sequences'

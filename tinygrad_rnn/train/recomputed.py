@@ -15,7 +15,7 @@ from .segment import Segment
 
 def recompute(
     run: Callable[[Any, Any], tuple[Any, Any]],
-    data: Any,
+    data: object,
     state: Any = None,
     length: int | None = None,
     segments: int | None = None,

@@ -117,7 +117,7 @@ class Run:
             self.save()
 
 
-def _short(value: Any) -> str:
+def _short(value: object) -> str:
     """A setting for messages; of an array, which may be a whole series, its shape."""
     if isinstance(value, np.ndarray):
         return f"array {value.shape}"

@@ -35,7 +35,7 @@ class StreamBatches:
     (1, 1)
     """
 
-    def __init__(self, data: Any, lanes: int, steps: int):
+    def __init__(self, data: object, lanes: int, steps: int):
         checks = {"lanes": count, "steps": count}
         self.lanes, self.steps = checked("StreamBatches", checks, lanes=lanes, steps=steps)
         samples = steps_of(data, "StreamBatches")

@@ -31,7 +31,7 @@ class Window(NamedTuple):
 
 
 def tbptt(
-    run: Run, data: Any, state: Any, k1: int, k2: int | None = None, progress: bool = False
+    run: Run, data: object, state: Any, k1: int, k2: int | None = None, progress: bool = False
 ) -> Iterator[Window]:
     """Go through a stream in windows: every `k1` steps a loss whose gradient reaches back `k2`.
 
@@ -83,7 +83,9 @@ def tbptt(
     return _windows(run, data, detach(state), k1, k2, progress)
 
 
-def _windows(run: Run, data: Any, start: Any, k1: int, k2: int, progress: bool) -> Iterator[Window]:
+def _windows(
+    run: Run, data: object, start: Any, k1: int, k2: int, progress: bool
+) -> Iterator[Window]:
     steps = steps_of(data, "tbptt")
     history = _History()
     first, at_end = 0, start  # `start` is the state before step `first`

@@ -72,7 +72,7 @@ class LRScheduler(ABC):
         self.last_epoch = 0
         self._set(self.get_lr())
 
-    def _each(self, name: str, value: Any) -> list[Any]:
+    def _each(self, name: str, value: object) -> list[Any]:
         """A value for each group, from one for all or a list of them."""
         if not isinstance(value, Sequence) or isinstance(value, str):
             return [value] * len(self.groups)
@@ -121,5 +121,5 @@ def _alike(a: Any, b: Any) -> bool:
     return numbers or type(a) is type(b)
 
 
-def _function(value: Any) -> bool:
+def _function(value: object) -> bool:
     return callable(value) or (isinstance(value, list) and any(map(callable, value)))
