@@ -1,6 +1,7 @@
 """BLAS' matrix product as compiled code calls it, adding to what is there: SciPy's own function."""
 
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 import llvmlite.binding
@@ -41,8 +42,12 @@ def _blas(turned: bool) -> Any:
 
 
 def _call_gemm(
-    turned: bool, context: BaseContext, builder: ir.IRBuilder, signature: Signature, args: Any
-) -> Any:
+    turned: bool,
+    context: BaseContext,
+    builder: ir.IRBuilder,
+    signature: Signature,
+    args: Sequence[ir.Value],
+) -> ir.Value:
     a, b, c = (
         context.make_array(t)(context, builder, value=v)
         for t, v in zip(signature.args, args, strict=True)

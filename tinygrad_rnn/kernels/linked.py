@@ -8,7 +8,7 @@ read from disk; one that is missing then would end the process.
 
 import inspect
 import logging
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -137,7 +137,9 @@ def _caller(fn: Any, function: _Function) -> Any:
             a if isinstance(a, types.Array) else b for a, b in zip(given, inner.args, strict=True)
         ]
 
-        def codegen(context: BaseContext, builder: ir.IRBuilder, _: Any, args: Any) -> Any:
+        def codegen(
+            context: BaseContext, builder: ir.IRBuilder, _: Any, args: Sequence[ir.Value]
+        ) -> ir.Value:
             operands = [
                 v if a is b or a.ndim == b.ndim else as_matrix(context, builder, a, v)
                 for a, b, v in zip(outer, inner.args, args, strict=True)

@@ -13,6 +13,7 @@ rounds, and leaves n in the low bits of the sum: no conversion that NaN breaks.
 """
 
 import math
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -46,8 +47,8 @@ def _bits(typingctx: Any, x: Any) -> Any:
     target = types.int32 if x == types.float32 else types.int64
 
     def codegen(
-        context: BaseContext, builder: ir.IRBuilder, signature: Signature, args: Any
-    ) -> Any:
+        context: BaseContext, builder: ir.IRBuilder, signature: Signature, args: Sequence[ir.Value]
+    ) -> ir.Value:
         return builder.bitcast(args[0], context.get_value_type(target))
 
     return target(x), codegen
@@ -59,8 +60,8 @@ def _float(typingctx: Any, n: Any) -> Any:
     target = types.float32 if n == types.int32 else types.float64
 
     def codegen(
-        context: BaseContext, builder: ir.IRBuilder, signature: Signature, args: Any
-    ) -> Any:
+        context: BaseContext, builder: ir.IRBuilder, signature: Signature, args: Sequence[ir.Value]
+    ) -> ir.Value:
         return builder.bitcast(args[0], context.get_value_type(target))
 
     return target(n), codegen

@@ -51,8 +51,8 @@ def data(typingctx: Any, address: Any, like: Any) -> Any:
     target = types.CPointer(like.dtype)
 
     def codegen(
-        context: BaseContext, builder: ir.IRBuilder, signature: Signature, args: Any
-    ) -> Any:
+        context: BaseContext, builder: ir.IRBuilder, signature: Signature, args: Sequence[ir.Value]
+    ) -> ir.Value:
         return builder.inttoptr(args[0], context.get_value_type(target))
 
     return target(types.uint64, like), codegen

@@ -8,6 +8,7 @@ the host's registers.
 """
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import llvmlite.binding
@@ -38,7 +39,7 @@ _INTEGERS = [
 ]  # fmt: skip
 
 
-def _splat(builder: ir.IRBuilder, value: Any) -> Any:
+def _splat(builder: ir.IRBuilder, value: ir.Value) -> ir.Value:
     """A vector of copies of one float."""
     undefined = ir.Constant(_VECTOR, ir.Undefined)
     first = builder.insert_element(undefined, value, ir.IntType(32)(0))
@@ -46,13 +47,13 @@ def _splat(builder: ir.IRBuilder, value: Any) -> Any:
     return builder.shuffle_vector(first, undefined, zeros)
 
 
-def _load(builder: ir.IRBuilder, pointer: Any, kind: Any) -> Any:
+def _load(builder: ir.IRBuilder, pointer: ir.Value, kind: ir.Type) -> ir.Value:
     value = builder.load(builder.bitcast(pointer, kind.as_pointer()))
     value.align = 4
     return value
 
 
-def _masked(builder: ir.IRBuilder, name: str, kind: Any, arguments: list[Any]) -> Any:
+def _masked(builder: ir.IRBuilder, name: str, kind: ir.Type, arguments: list[ir.Value]) -> ir.Value:
     """Call `llvm.masked.load` or `.store`, which leave the lanes beyond the mask alone."""
     function = cgutils.get_or_insert_function(
         builder.module,
@@ -62,7 +63,7 @@ def _masked(builder: ir.IRBuilder, name: str, kind: Any, arguments: list[Any]) -
     return builder.call(function, arguments)
 
 
-def _masks(builder: ir.IRBuilder, columns: Any) -> list[Any]:
+def _masks(builder: ir.IRBuilder, columns: ir.Value) -> list[ir.Value]:
     """For each vector of a row which lanes lie in the first `columns`."""
     wide = ir.VectorType(ir.IntType(32), LANES)
     undefined = ir.Constant(wide, ir.Undefined)
@@ -74,7 +75,9 @@ def _masks(builder: ir.IRBuilder, columns: Any) -> list[Any]:
     return [builder.icmp_signed("<", p, limit) for p in places]
 
 
-def _read(builder: ir.IRBuilder, tile: list[Any], masks: list[Any] | None) -> list[Any]:
+def _read(
+    builder: ir.IRBuilder, tile: list[ir.Value], masks: list[ir.Value] | None
+) -> list[ir.Value]:
     """The vectors at the places of a tile, 0 beyond the last column."""
     if masks is None:
         return [_load(builder, pointer, _VECTOR) for pointer in tile]
@@ -86,7 +89,10 @@ def _read(builder: ir.IRBuilder, tile: list[Any], masks: list[Any] | None) -> li
 
 
 def _write(
-    builder: ir.IRBuilder, tile: list[Any], values: list[Any], masks: list[Any] | None
+    builder: ir.IRBuilder,
+    tile: list[ir.Value],
+    values: list[ir.Value],
+    masks: list[ir.Value] | None,
 ) -> None:
     """Put vectors to the places of a tile, nothing beyond the last column."""
     for i, (pointer, value) in enumerate(zip(tile, values, strict=True)):
@@ -97,7 +103,7 @@ def _write(
             _masked(builder, "store", ir.VoidType(), to)
 
 
-def _emit(builder: ir.IRBuilder, rows: int, args: Any, limit: Any) -> None:
+def _emit(builder: ir.IRBuilder, rows: int, args: Sequence[ir.Value], limit: ir.Value) -> None:
     """Code for C[rows, 2 vectors] += A[rows, k] B[k, 2 vectors], k >= 1; `limit` columns of C."""
     a, across, along, b, c, ldc, k = args
     masks = None if limit is None else _masks(builder, limit)
@@ -145,8 +151,11 @@ def _tile(rows: int) -> Any:
         typingctx: Any, a: Any, across: Any, along: Any, b: Any, c: Any, ldc: Any, k: Any
     ) -> Any:
         def codegen(
-            context: BaseContext, builder: ir.IRBuilder, signature: Signature, args: Any
-        ) -> Any:
+            context: BaseContext,
+            builder: ir.IRBuilder,
+            signature: Signature,
+            args: Sequence[ir.Value],
+        ) -> ir.Value:
             _emit(builder, rows, args, None)
             return context.get_dummy_value()
 
@@ -169,8 +178,11 @@ def _part(rows: int) -> Any:
         columns: Any,
     ) -> Any:
         def codegen(
-            context: BaseContext, builder: ir.IRBuilder, signature: Signature, args: Any
-        ) -> Any:
+            context: BaseContext,
+            builder: ir.IRBuilder,
+            signature: Signature,
+            args: Sequence[ir.Value],
+        ) -> ir.Value:
             _emit(builder, rows, args[:7], args[7])
             return context.get_dummy_value()
 
@@ -191,8 +203,8 @@ def copy_line(typingctx: Any, source: Any, target: Any) -> Any:
     """Copy one line of a panel, two vectors, from one address to another."""
 
     def codegen(
-        context: BaseContext, builder: ir.IRBuilder, signature: Signature, args: Any
-    ) -> Any:
+        context: BaseContext, builder: ir.IRBuilder, signature: Signature, args: Sequence[ir.Value]
+    ) -> ir.Value:
         a, b = (builder.inttoptr(p, _FLOAT.as_pointer()) for p in args)
         line = [_load(builder, builder.gep(a, [_INT(v * LANES)]), _VECTOR) for v in range(_VECTORS)]
         for v, value in enumerate(line):
@@ -208,8 +220,8 @@ def fetch(typingctx: Any, address: Any) -> Any:
     """Ask for the cache line at an address, which is going to be read, to come to the L2 cache."""
 
     def codegen(
-        context: BaseContext, builder: ir.IRBuilder, signature: Signature, args: Any
-    ) -> Any:
+        context: BaseContext, builder: ir.IRBuilder, signature: Signature, args: Sequence[ir.Value]
+    ) -> ir.Value:
         word, pointer = ir.IntType(32), ir.IntType(8).as_pointer()
         function = cgutils.get_or_insert_function(
             builder.module,
@@ -228,8 +240,8 @@ DATA = re.compile(r"arg\.A\d+\.4")
 
 def _promises(typingctx: Any) -> Any:
     def codegen(
-        context: BaseContext, builder: ir.IRBuilder, signature: Signature, args: Any
-    ) -> Any:
+        context: BaseContext, builder: ir.IRBuilder, signature: Signature, args: Sequence[ir.Value]
+    ) -> ir.Value:
         if ground.holds("promises"):
             # not among the attributes that llvmlite knows by name
             set.add(builder.function.attributes, f'"prefer-vector-width"="{32 * LANES}"')

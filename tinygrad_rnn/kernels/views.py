@@ -7,6 +7,7 @@ arguments live as long as its call. Under NUMBA_BOUNDSCHECK they check every bou
 ones too, and rows stay arrays, whose every number Numba then checks.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,11 @@ _DATA, _SHAPE, _STRIDES = _PLACES[-3:]
 
 
 def _check(
-    context: BaseContext, builder: ir.IRBuilder, array: Any, index: Any, ends: int = 0
+    context: BaseContext,
+    builder: ir.IRBuilder,
+    array: ir.Value,
+    index: Sequence[ir.Value],
+    ends: int = 0,
 ) -> None:
     """IndexError in the kernel for an index outside its axis, `ends` of which may be its end."""
     for axis, i in enumerate(index if CHECKED else ()):
@@ -39,7 +44,7 @@ def _check(
         cgutils.do_boundscheck(context, builder, i, size, axis)
 
 
-def _moved(builder: ir.IRBuilder, array: Any, index: Any) -> Any:
+def _moved(builder: ir.IRBuilder, array: ir.Value, index: Sequence[ir.Value]) -> ir.Value:
     """Pointer to the numbers at the start of the axes, by their strides."""
     data = builder.extract_value(array, _DATA)
     place = builder.bitcast(data, ir.IntType(8).as_pointer())
@@ -50,8 +55,13 @@ def _moved(builder: ir.IRBuilder, array: Any, index: Any) -> Any:
 
 
 def _array(
-    context: BaseContext, builder: ir.IRBuilder, kind: Any, data: Any, shape: Any, strides: Any
-) -> Any:
+    context: BaseContext,
+    builder: ir.IRBuilder,
+    kind: types.Array,
+    data: ir.Value,
+    shape: Sequence[ir.Value],
+    strides: Sequence[ir.Value],
+) -> ir.Value:
     """Record of an array that owns nothing."""
     record = ir.Constant(context.get_value_type(kind), ir.Undefined)
     nothing = ir.Constant(ir.IntType(8).as_pointer(), None)
@@ -71,7 +81,9 @@ def _itemsize(context: BaseContext, kind: Any) -> Any:
     return _WORD(context.get_abi_sizeof(context.get_data_type(kind.dtype)))
 
 
-def _row_by_row(context: BaseContext, builder: ir.IRBuilder, kind: Any, columns: Any) -> list[Any]:
+def _row_by_row(
+    context: BaseContext, builder: ir.IRBuilder, kind: ir.Type, columns: ir.Value
+) -> list[ir.Value]:
     """Strides of contiguous rows: the array's own say nothing where an axis has size 1.
 
     (4, 1, 3) cut out of (1, 4, 3) is contiguous with strides (24, 96, 8).
@@ -80,13 +92,13 @@ def _row_by_row(context: BaseContext, builder: ir.IRBuilder, kind: Any, columns:
     return [builder.mul(columns, size), size]
 
 
-def _axes(builder: ir.IRBuilder, array: Any, rank: int) -> tuple[list[Any], list[Any]]:
+def _axes(builder: ir.IRBuilder, array: ir.Value, rank: int) -> tuple[list[Any], list[Any]]:
     """Shape and strides."""
     shape = [builder.extract_value(array, [_SHAPE, k]) for k in range(rank)]
     return shape, [builder.extract_value(array, [_STRIDES, k]) for k in range(rank)]
 
 
-def as_matrix(context: BaseContext, builder: ir.IRBuilder, given: Any, array: Any) -> Any:
+def as_matrix(context: BaseContext, builder: ir.IRBuilder, given: Any, array: ir.Value) -> ir.Value:
     """Record of an array of any rank as a matrix, all axes but the last in one."""
     shape, strides = _axes(builder, array, given.ndim)
     if given.ndim == 1:
@@ -103,8 +115,8 @@ def _at(typingctx: Any, A: Any, t: Any) -> Any:
     target = A.copy(ndim=A.ndim - 1)
 
     def codegen(
-        context: BaseContext, builder: ir.IRBuilder, signature: Signature, args: Any
-    ) -> Any:
+        context: BaseContext, builder: ir.IRBuilder, signature: Signature, args: Sequence[ir.Value]
+    ) -> ir.Value:
         shape, strides = _axes(builder, args[0], A.ndim)
         _check(context, builder, args[0], args[1:])
         data = _moved(builder, args[0], args[1:])
@@ -117,8 +129,8 @@ def _part(typingctx: Any, A: Any, t: Any, b0: Any, b1: Any) -> Any:
     target = A.copy(ndim=A.ndim - 1)
 
     def codegen(
-        context: BaseContext, builder: ir.IRBuilder, signature: Signature, args: Any
-    ) -> Any:
+        context: BaseContext, builder: ir.IRBuilder, signature: Signature, args: Sequence[ir.Value]
+    ) -> ir.Value:
         array, t, b0, b1 = args
         shape, strides = _axes(builder, array, A.ndim)
         _check(context, builder, array, [t, b0], ends=1)
@@ -136,8 +148,8 @@ def _span(typingctx: Any, A: Any, first: Any, stop: Any) -> Any:
     target = A.copy(ndim=2)
 
     def codegen(
-        context: BaseContext, builder: ir.IRBuilder, signature: Signature, args: Any
-    ) -> Any:
+        context: BaseContext, builder: ir.IRBuilder, signature: Signature, args: Sequence[ir.Value]
+    ) -> ir.Value:
         array, first, stop = args
         shape, _ = _axes(builder, array, A.ndim)
         _check(context, builder, array, [first], ends=1)
@@ -162,8 +174,11 @@ def _pointer(trust: bool) -> Any:
         target = types.CPointer(x.dtype) if plain else x.copy(ndim=1)
 
         def codegen(
-            context: BaseContext, builder: ir.IRBuilder, signature: Signature, args: Any
-        ) -> Any:
+            context: BaseContext,
+            builder: ir.IRBuilder,
+            signature: Signature,
+            args: Sequence[ir.Value],
+        ) -> ir.Value:
             array, index = args
             at = [builder.extract_value(index, k) for k in range(x.ndim - 1)]
             _check(context, builder, array, at)
@@ -180,8 +195,8 @@ def _pointer(trust: bool) -> Any:
 
 def _cut(typingctx: Any, x: Any, start: Any) -> Any:
     def codegen(
-        context: BaseContext, builder: ir.IRBuilder, signature: Signature, args: Any
-    ) -> Any:
+        context: BaseContext, builder: ir.IRBuilder, signature: Signature, args: Sequence[ir.Value]
+    ) -> ir.Value:
         if isinstance(x, types.CPointer):
             return builder.gep(args[0], [args[1]])
         shape, strides = _axes(builder, args[0], 1)
