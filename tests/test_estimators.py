@@ -26,10 +26,10 @@ def test_scikit_learns_checks_pass(name, cell, epochs, lr):
     estimator = getattr(train, f"Sequence{name}")(**options)
     results = check_estimator(estimator, on_skip=None)
     assert len(results) > 45
-    assert {r["status"] for r in results} == {"passed", "skipped"}
-    assert [r["check_name"] for r in results if r["status"] == "skipped"] == [
-        "check_array_api_input"  # needs SCIPY_ARRAY_API set before import
-    ]
+    assert {r["status"] for r in results} <= {"passed", "skipped"}
+    # the one needs SCIPY_ARRAY_API set before import; before 1.9 it is not among the checks
+    skipped = {r["check_name"] for r in results if r["status"] == "skipped"}
+    assert skipped <= {"check_array_api_input"}
 
 
 def ragged(n=60, features=2, seed=0):

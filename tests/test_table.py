@@ -68,7 +68,7 @@ def test_odd_files_are_read_right(name, tmp_path):
         assert frame.index.tolist() == list(range(len(values)))
     else:
         assert frame.index[0] == pd.Timestamp(first)
-        assert frame.index.freqstr == freq
+        assert (pd.date_range(first, periods=len(frame), freq=freq) == frame.index).all()
 
 
 REFUSED = {
@@ -184,9 +184,10 @@ def test_labels_say_when_hours_are_those_of_utc():
 )
 def test_frequency_is_pandas_own_and_survives_gaps(freq):
     index = pd.date_range("2019-12-31 00:00", periods=90, freq=freq)
-    assert frequency(index) == inferred(index) == freq
     kept = index[np.random.default_rng(0).permutation(90)[:80]].sort_values()
-    assert frequency(kept) == freq
+    for found in (frequency(index), inferred(index), frequency(kept)):
+        # before pandas 3.1 quarters from February were called those from November
+        assert (pd.date_range(index[0], periods=90, freq=found) == index).all()
 
 
 def test_numbers_of_any_notation_agree_with_float():

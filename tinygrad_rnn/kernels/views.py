@@ -57,7 +57,7 @@ def _moved(builder: ir.IRBuilder, array: ir.Value, index: Sequence[ir.Value]) ->
 def _array(
     context: BaseContext,
     builder: ir.IRBuilder,
-    kind: types.Array,
+    kind: Any,
     data: ir.Value,
     shape: Sequence[ir.Value],
     strides: Sequence[ir.Value],
