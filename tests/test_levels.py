@@ -349,6 +349,21 @@ def test_steps_of_a_loop_without_stamps(takes, T):
     assert inputs == expected
 
 
+def test_steps_of_a_loop_after_a_layer():
+    """Where the layer's steps are stamped, those of a decoder by hand are found all the same."""
+    g = gallery.generator()
+    encoder, decoder = nn.GRU(3, 4, generator=g), nn.GRUCell(3, 4, generator=g)
+    _, h = encoder(gallery.series(4))
+    h, loss, y = h[0], 0.0, gallery.series(5)
+    for t in range(3):
+        h = decoder(y[t], h)
+        loss = loss + ((h[:, :3] - y[t + 1]) ** 2).sum()
+    picture = viz.unrolled(loss, level="gate").picture
+    assert [t.text for t in picture.texts if "t = " in t.text] == [
+        f"t = {t}" for t in (0, 1, 2, 3, 0, 1, 2)
+    ]
+
+
 def test_where_no_steps_are_found():
     w = nn.Parameter(np.ones(2, np.float32), name="w")
     x = w

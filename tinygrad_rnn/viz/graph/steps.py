@@ -23,10 +23,10 @@ class Steps(NamedTuple):
 
 
 def find_steps(nodes: list[Node]) -> Steps:
-    """Steps as stamped, else as the repeated structure says."""
+    """Steps as stamped, and as the repeated structure says where no step is stamped."""
     places = {n.seq: k for k, n in enumerate(nodes)}
     loops = rolling.find([_call(n, places) for n in nodes], SHORTEST)
-    found = Steps([None] * len(nodes), set(), set())
+    found = Steps([n.step for n in nodes], set(), set())
     for loop in loops:
         for j, row in enumerate(loop.operands, loop.start):
             for q, kind in enumerate(row):
@@ -37,11 +37,11 @@ def find_steps(nodes: list[Node]) -> Steps:
                     count, chosen = kind.delay, found.starts
                 steps = range(j, j + count * loop.period, loop.period)
                 chosen.update((nodes[k].seq, q) for k in steps if not _cut(nodes[k], q))
-    if any(n.step is not None for n in nodes):
-        return found._replace(of=[n.step for n in nodes])
     for loop in loops:
-        for k in range(loop.start, loop.end):
-            found.of[k] = (k - loop.start) // loop.period
+        stretch = range(loop.start, loop.end)
+        if all(nodes[k].step is None for k in stretch):
+            for k in stretch:
+                found.of[k] = (k - loop.start) // loop.period
     return found
 
 
