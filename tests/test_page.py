@@ -275,7 +275,7 @@ def test_a_column_of_gates_opens_into_its_ops(load):
     assert {found[v].name for v in inside if found[v].kind == "parameter"} == {
         "weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0",
     }  # fmt: skip
-    page.locator("section g.column").nth(1).click(position={"x": 6, "y": 40}, force=True)
+    page.locator("section g.column").nth(1).click(position={"x": 6, "y": 20}, force=True)
     assert page.locator("#panel b").text_content() == "t = 1: ops"
 
 
@@ -474,6 +474,28 @@ def test_a_long_graph_opens(load):
     y, _ = nn.LSTM(3, 4)(gallery.series(200))
     page = load(viz.unrolled((y**2).mean(), steps="all", level="op"))
     assert count(page, "g.column") == 200
+
+
+def test_a_cell_of_a_long_graph_opens(load):
+    """Its gates are on the page once for each kind of step, with the words of the step clicked."""
+    y, _ = nn.LSTM(3, 4)(gallery.series(200))
+    loss = (y**2).mean()
+    page = load(viz.gradient_flow(loss, steps="all", level="cell"))
+    page.locator("#gradient g.node.cell").nth(120).evaluate("e => choose(e)")
+    assert page.locator("#panel b").text_content() == "LSTM.l0, t = 120: gates"
+    boxes = page.locator("#panel g.node[tabindex]")
+    words = " ".join(boxes.locator("text").all_text_contents())
+    assert all(f"{name}₁₂₀" in words for name in ("i", "f", "g", "o", "c", "h", "x"))
+    assert "c₁₁₉" in page.locator("#panel text.from").all_text_contents()
+    assert count(page, "#all, #level:not([hidden])") == 0
+    boxes.filter(has_text="i₁₂₀").click()
+    assert page.locator("#panel b").text_content() == "i₁₂₀: ops"
+    page.locator("#panel g.node", has_text="sigmoid").click()
+    assert "step 120" in page.locator("#panel").text_content()
+    assert count(page, "#panel figure") == 0  # no numbers of the step drawn in its place
+    page.keyboard.press("Escape")
+    page.keyboard.press("Escape")
+    assert page.locator("#panel b").text_content() == "LSTM.l0, t = 120: gates"
 
 
 def test_hostile_names_stay_text(load):

@@ -21,7 +21,7 @@ from .flow import (
 from .flow.flow import Flow as Flow
 from .flow.sweep import record as record
 from .graph.building import collect
-from .graph.elide import slots
+from .graph.elide import one_of_each, slots
 from .graph.graph import Graph, root_of
 from .graph.losses import other_losses
 from .layout.picture import Picture
@@ -56,22 +56,32 @@ def _recorded(loss: Any, flow: Any, who: str) -> Graph:
 def _shown(
     base: Any, draw: Callable[[View], Any], film: Callable[[Picture], Any] = lambda _: ()
 ) -> list[_page.Shown]:
-    """A drawing for its page, and its finer levels, but for what is too large or has no layout."""
+    """A drawing for its page, and its finer levels, but for what has no layout.
 
-    def of(drawn: Any) -> list[_page.Shown]:
+    One that is too large is drawn once for each kind of step, without the numbers of any.
+    """
+
+    def of(drawn: Any, like: Any = None) -> list[_page.Shown]:
         level = drawn.view.level
         return [
-            _page.Shown(kind, level, picture, film(picture) if kind == "gradient" else ())
+            _page.Shown(kind, level, picture, film(picture) if kind == "gradient" else (), like)
             for kind, picture in drawn.pictures()
         ]
 
     found = of(base)
-    for finer in map(draw, base.view.finer()):
-        columns = [finer.view.found.columns[s.first] for s in finer.chosen if s.shown]
-        if sum(len(c.members) for c in columns) <= LARGE:
+    for finer in base.view.finer():
+        drawn, like = draw(finer), None
+        if _boxes(drawn) > LARGE:
+            chosen, like = one_of_each(finer.found)
+            drawn = Unrolled(finer, chosen, finer.text)
+        if _boxes(drawn) <= LARGE:
             with suppress(RenderError):
-                found += of(finer)
+                found += of(drawn, like)
     return found
+
+
+def _boxes(drawn: Any) -> int:
+    return sum(len(drawn.view.found.columns[s.first].members) for s in drawn.chosen if s.shown)
 
 
 @paused()

@@ -1,7 +1,7 @@
 """Which columns are shown, and where a stretch of hidden ones stands."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from itertools import groupby
 from typing import Any, NamedTuple
 
@@ -33,6 +33,34 @@ def slots(columns: Columns, steps: Any, max_steps: int, who: str) -> list[Slot]:
     for members in by_section.values():
         times = [columns.columns[k].step or 0 for k in members]
         shown.update(members[i] for i in _chosen(times, steps, max_steps, who))
+    return _slots(columns, shown)
+
+
+def one_of_each(columns: Columns) -> tuple[list[Slot], list[dict[str, Any]]]:
+    """A column of each kind with those beside it, and which vertices are like its own.
+
+    Those of each kind: `shown`, and by column left out how many steps later, and its vertices.
+    """
+    kinds: dict[Any, list[int]] = defaultdict(list)
+    for k, c in enumerate(columns.columns):
+        kinds[c.signature].append(k)
+    chosen = {ks[len(ks) > 2]: ks for ks in kinds.values()}  # before the first there is no step
+    shown = {k + by for k in chosen for by in (-1, 0, 1)}
+
+    def heads(k: int) -> list[int]:
+        return [v.head for v in columns.columns[k].members]
+
+    def later(k: int, than: int) -> int:
+        return (columns.columns[k].step or 0) - (columns.columns[than].step or 0)
+
+    like = [
+        {"shown": heads(one), "like": [[later(k, one), *heads(k)] for k in ks if k not in shown]}
+        for one, ks in chosen.items()
+    ]
+    return _slots(columns, shown), like
+
+
+def _slots(columns: Columns, shown: Collection[int]) -> list[Slot]:
     found: list[Slot] = []
     for here, run in groupby(range(len(columns.columns)), shown.__contains__):
         ks = list(run)

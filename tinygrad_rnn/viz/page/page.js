@@ -30,7 +30,7 @@ const parts = new Map(views.map((v) => {
       map.get(end).push(link);
     }
   }
-  return [v, { nodes: [...byId.values()], byId, byLine, links, down, up, stops: found.stops, film: found.film }];
+  return [v, { nodes: [...byId.values()], byId, byLine, links, down, up, stops: found.stops, film: found.film, like: found.like }];
 }));
 const now = () => parts.get(view);
 
@@ -153,12 +153,17 @@ function choose(node) {
 
 // levels: the whole picture changes, what was opened is marked in it
 const LEVELS = ["cell", "gate", "op"];
-const find = (kind, level) => views.find((v) => v.dataset.kind === kind && v.dataset.level === level);
+const find = (kind, level) => views.find((v) => v.dataset.kind === kind && v.dataset.level === level && !parts.get(v).like);
 function beside(from, by) {
   const all = LEVELS.filter((l) => find(from.dataset.kind, l));
   return find(from.dataset.kind, all[all.indexOf(from.dataset.level) + by]);
 }
-const finer_than = (from) => beside(from, 1);
+// the next finer level, or, where it is too large for that, its steps, one of each kind
+const rank = (v) => LEVELS.indexOf(v.dataset.level);
+function finer_than(from) {
+  const finer = views.filter((v) => rank(v) > rank(from) && (parts.get(v).like || v.dataset.kind === from.dataset.kind));
+  return finer.sort((a, b) => rank(a) - rank(b))[0];
+}
 function enter(next) {
   if (!next || next === view) return;
   choose(null);
@@ -174,7 +179,7 @@ function enter(next) {
 // all of it a level finer, what was chosen marked in it
 function dive(node) {
   const found = node && inside_of(view, node);
-  if (!found) return;
+  if (!found || parts.get(found.next).like) return;
   enter(found.next);
   const inside = now().nodes.filter((n) => found.own.has(n.key));
   for (const n of inside) n.classList.add("opened");

@@ -21,6 +21,7 @@ class Shown(NamedTuple):
     level: str
     picture: Picture
     film: Sequence[dict[str, Any]] = ()  # a stop for each arrow: its lines, formula and numbers
+    like: Sequence[dict[str, Any]] | None = None  # of one step of each kind: which others are like
 
 
 class Page(NamedTuple):
@@ -42,7 +43,10 @@ def write(summary: str, page: Page, paint: Callable[[Picture], str]) -> str:
     here = files(__package__)
     views = dict(zip(page.names(), page.views, strict=True))
     data = {
-        "views": {name: figures_of(v.picture) | {"film": v.film} for name, v in views.items()},
+        "views": {
+            name: figures_of(v.picture) | {"film": v.film, "like": v.like}
+            for name, v in views.items()
+        },
         "maps": page.maps,
         "tensors": page.tensors,
     }

@@ -1,6 +1,6 @@
 // Controls, keys, and the first look.
 $("switch").hidden = !views.some((v) => v !== view && v.dataset.level === view.dataset.level);
-const levels = [...new Set(views.map((v) => v.dataset.level))];
+const levels = [...new Set(views.filter((v) => !parts.get(v).like).map((v) => v.dataset.level))];
 $("level").hidden = levels.length < 2;
 for (const l of levels) $("level").add(new Option(`${l}s`, l));
 $("level").onchange = (e) => enter(find(view.dataset.kind, e.target.value));
