@@ -20,8 +20,7 @@ from ..graph.graph import Edge, Graph, Vertex
 from ..graph.losses import other_losses, reached
 from ..graph.series import Row, by_whole
 from .figures import TERMS, Figures
-from .gate import Gate, value_of, whole_of
-from .kept import Traces
+from .gate import Gate, Traces, value_of, whole_of
 from .rates import Rate, fit, groups, loss_steps
 
 NOTHING = Measured(0.0, 0.0, 1.0, 0)

@@ -12,7 +12,7 @@ from ...op import Array
 from ..graph.graph import Graph, Vertex, kept_below, roots_of
 from ..graph.values import Values
 from ..layout.labels import Text
-from .kept import Kept
+from .gate import Kept
 from .sweep import own_sweep
 
 MOST = 4

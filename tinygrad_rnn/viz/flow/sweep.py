@@ -18,8 +18,7 @@ from ..graph.building import collect
 from ..graph.graph import Graph, Vertex, kept_below, root_of
 from ..graph.losses import edges_but_of, entries, reached
 from .flow import Flow
-from .gate import Gate
-from .kept import Traces
+from .gate import Gate, Traces
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import numpy as np
 
 from ...errors import GraphError
 from ...op import Array
-from ..flow.kept import Traces
+from ..flow.gate import Traces
 from ..flow.numbers import gradients_of
 from ..graph.graph import Graph, root_of, roots_of
 from ..graph.values import Values

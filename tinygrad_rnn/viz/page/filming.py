@@ -14,7 +14,7 @@ import numpy as np
 from ...errors import GraphError
 from ...graph import Node
 from ...op import Array, local
-from ..flow.kept import Kept
+from ..flow.gate import Kept
 from ..graph.building import collect
 from ..graph.graph import nodes_below
 from .heat import Heatmap, of_norms

@@ -13,7 +13,7 @@ from ...graph import Node
 from ...op import Array
 from ..diagram import save
 from ..flow.flow import Flow
-from ..flow.kept import Traces, activation
+from ..flow.gate import Traces, activation
 from ..flow.lags import Lags, lags_of
 from ..flow.sweep import own_sweep
 from ..graph.building import collect
