@@ -1,5 +1,6 @@
 """Backpropagation told step by step: every contribution of a sweep, in words and numbers."""
 
+from collections import Counter
 from collections.abc import Collection
 from typing import Any, NamedTuple
 
@@ -85,7 +86,7 @@ class _Teller(Gate):
         self.slices = frozenset(v.key for v in graph.vertices if v.op == "index")
         self.told: list[Contribution] = []
         self.sums: dict[int, Array] = {}  # by vertex
-        self.counts: dict[int, int] = {}
+        self.counts: Counter[int] = Counter()
 
     def passes(self, node: Any, k: int, c: Any) -> Any:
         """A contribution, told where the graph has its edge."""
@@ -107,8 +108,8 @@ class _Teller(Gate):
     def _tell(self, node: Any, edge: Any, value: Array) -> None:
         e = self.edges[edge]
         source = e.source  # a row of a stack is what was stacked
-        self.sums[source] = value.copy() if source not in self.sums else self.sums[source] + value
-        self.counts[source] = self.counts.get(source, 0) + 1
+        self.sums[source] = self.sums[source] + value if source in self.sums else value.copy()
+        self.counts[source] += 1
         self.told.append(
             Contribution(edge, e.source, e.target, self._formula(node, e),
                          _few(value), _few(self.sums[source]), self.counts[source])

@@ -33,29 +33,24 @@ def record() -> Iterator[Flow]:
     >>> viz.gradient_flow(loss, flow=flow).table().totals["w"]
     4.0
     """
-    flow, now = Flow(), local.now
-    before, now.watch = now.watch, _Recorder(flow)
+    flow, now = _Recorded(), local.now
+    before, now.watch = now.watch, flow
     try:
         yield flow
     finally:
         now.watch = before
 
 
-class _Recorder:
-    """Learns the graph from the first thing that passes, then measures."""
+class _Recorded(Flow):
+    """Learns its graph from the first sweep that begins."""
 
-    def __init__(self, flow: Flow):
-        self.flow = flow
-        self.total, self.passes, self.joined = flow.total, flow.passes, flow.joined
-        self.slices, self.end = flow.slices, flow.end
-
-    def start(self, output: Any) -> "_Recorder":
+    def start(self, output: Any) -> "_Recorded":
         """A sweep begins at `output`; what is to watch it."""
-        if self.flow.graph.vertices:
+        if self.graph.vertices:
             raise GraphError("viz.record: takes one backward() call, this is the second")
-        self.flow.begin(collect(output, "viz.record"))
-        self.flow.traces = Traces(self.flow.graph, output.node)
-        follow_losses(self.flow, output.node)
+        self.begin(collect(output, "viz.record"))
+        self.traces = Traces(self.graph, output.node)
+        follow_losses(self, output.node)
         return self
 
 

@@ -86,11 +86,9 @@ def summary(table: Table) -> list[str]:
     counts = [(fate, int((table.edges["fate"] == fate).sum())) for fate in FATES]
     told = [f"{n} {fate}" for fate, n in counts if n]
     lines = [f"edges: {', '.join(told)}"] if told else []
-    told_of: set[tuple[str, ...]] = set()
     for name, found in table.states.items():
         rate = table.rates[name]
-        if rate.states not in told_of:
-            told_of.add(rate.states)
+        if name == rate.states[0]:
             lines.append(f"{together(rate.states)}: {rate_text(rate)}{_fitted(rate)}")
         lines += [f"{name}: {words}" for words in _unlike(found)]
     return lines
