@@ -8,6 +8,7 @@ unrolled: 110 vertices, 157 edges, 6 steps, 3 kinds of column
 
 from collections.abc import Callable, Collection
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from ..errors import GraphError, RenderError
@@ -208,15 +209,7 @@ def gradient_flow(
         written = _numbers.with_numbers(loss, graph, v.shown, v.text, who, blocked)
         return Flowing(v, slots(v.found, steps, max_steps, who), written, measured)
 
-    def told() -> list[_contributions.Contribution]:
-        return _contributions.contributions(root_of(loss, who), graph, blocked)
-
     def film(form: str, seconds: float, dpi: int) -> bytes:
-        if flow is not None:
-            raise RenderError(
-                "save: a film goes through the graph, which a recorded flow no longer has; save "
-                "viz.gradient_flow(loss) before loss.backward()"
-            )
         made = _bptt.frames(base.gradient(), base.forward(), told(), graph)
         return _bptt.animated(made, form, seconds, dpi)
 
@@ -227,6 +220,7 @@ def gradient_flow(
         recorded = None if flow is None else flow.traces
         return _exhibits.filled(_page.Page(views, base.below()), loss, graph, blocked, recorded)
 
+    told = partial(_contributions.contributions, root_of(loss, who), graph, blocked)
     base = draw(view(graph, who, level, params, direction, show))
     words = [summary("gradient flow", base.view), *_figures.summary(measured.table)]
     return GradientDiagram(
@@ -235,5 +229,5 @@ def gradient_flow(
         lambda: _dot.unplaced(base.view.found, base.text),
         page,
         table=measured.table,
-        film=film,
+        film=film if flow is None else None,
     )

@@ -153,14 +153,19 @@ class GradientDiagram(Diagram):
 
     forms = (*FORMS, ".gif", ".webp")
 
-    def __init__(self, *args: Any, table: Any, film: Callable[[str, float, int], bytes]):
+    def __init__(self, *args: Any, table: Any, film: Callable[[str, float, int], bytes] | None):
         super().__init__(*args)
         self._table, self._film = table, film
 
     def _content(self, target: Path, form: str, seconds: float, dpi: int) -> bytes:
-        if form in ("gif", "webp"):
-            return self._film(form, seconds, dpi)
-        return super()._content(target, form, seconds, dpi)
+        if form not in ("gif", "webp"):
+            return super()._content(target, form, seconds, dpi)
+        if self._film is None:
+            raise RenderError(
+                "save: a film goes through the graph, which a recorded flow no longer has; save "
+                "viz.gradient_flow(loss) before loss.backward()"
+            )
+        return self._film(form, seconds, dpi)
 
     def table(self) -> Any:
         """The figures as arrays: `edges`, `states`, `parameters`, `rates`, `totals`."""
