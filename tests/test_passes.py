@@ -243,7 +243,7 @@ def a_product_of_another_shape(cell: Cell) -> None:
 
 
 def rows_of_another_shape(cell: Cell) -> None:
-    cell.loop.result("rows", (cell.y,)).shape = (B, H)
+    cell.loop.result("row_sum", (cell.y,)).shape = (B, H)
 
 
 def a_slice_out_of_range(cell: Cell) -> None:
@@ -291,7 +291,7 @@ FAULTS = {
     a_first_row_of_nothing: "a stack reads",
     too_few_first_rows: "a stack of 1 steps ago has 0 initial values",
     a_product_of_another_shape: "a product is",
-    rows_of_another_shape: "a rows is",
+    rows_of_another_shape: "a row_sum is",
     a_slice_out_of_range: "reads its rows 1 to 8",
     a_slice_of_another_type: "a slice is",
     too_few_initial_values: "a carry over 2 steps has 1 initial values",

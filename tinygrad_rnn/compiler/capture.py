@@ -159,7 +159,7 @@ class Tape:
         return self.lifted[id(a)][1]
 
     def written(self, a: Array) -> Array:
-        """The same array for each list of the same numbers, as one that stands in a loop."""
+        """One array for all lists of the same numbers: a list written in a loop is one operand."""
         if self.lies_around(a):
             return a  # which may be written to, and another of the same numbers not
         return self.lists.setdefault((a.shape, a.dtype, a.tobytes()), a)

@@ -20,7 +20,7 @@ from .runtime.part import Part, warn_of_defect
 
 @dataclass(eq=False)
 class Backward:
-    """The backward for some inputs and some outputs."""
+    """The backward program that takes cotangents of some outputs to gradients of some inputs."""
 
     part: Part
     cotangents: dict[int, Value]  # by place of the output

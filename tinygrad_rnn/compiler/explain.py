@@ -146,7 +146,7 @@ def kept_bytes(compiled: Compiled) -> int:
         stacks = {id(r.values[0]) for r in kernel.loop.results if r.kind == "stack"}
         loops |= {id(r.out) for r in kernel.loop.results if r.kind == "stack"}
         for a in kernel.arguments:
-            if a.kind == "storage" and a.rows == "stack" and id(a.value) in stacks:
+            if a.kind == "storage" and a.steps == "stack" and id(a.value) in stacks:
                 total += math.prod(a.shape) * np.dtype(a.dtype).itemsize
     return total + sum(v.nbytes for v in compiled.saved if id(v) not in loops)
 

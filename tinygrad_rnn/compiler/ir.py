@@ -132,7 +132,7 @@ class Result:
     final    the value `lag` steps before the last executed one
     total    the sum over all steps
     product  the sum over all steps of a^T b, for two values
-    rows     the sum over all steps and rows
+    row_sum  the sum over all steps and rows
     """
 
     kind: str
@@ -170,7 +170,7 @@ class Loop:
         v = values[0]
         if kind == "stack":
             return (self.count, *v.shape)
-        if kind == "rows":
+        if kind == "row_sum":
             return v.shape[1:]
         return (v.shape[1], values[1].shape[1]) if kind == "product" else v.shape
 

@@ -79,7 +79,7 @@ def state_of(generator: Any) -> str:
 
 
 class Group:
-    """What was found from one start; one that does not outlive the capture takes all along."""
+    """What was found from one object, and goes with it if it does not outlive the capture."""
 
     def __init__(self, start: Callable[[], Any] | None = None):
         self.start = start

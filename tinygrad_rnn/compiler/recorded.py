@@ -48,7 +48,7 @@ class Recorded:
         self.guards = Guards(groups, self.lifted, tape.read_values.values())
 
     def _leaves(self) -> list[int]:
-        """Places of the lifted ones that each call makes anew: leaves that the function made.
+        """Which lifted tensors each call makes anew, by place: leaves that the function made.
 
         One that it put somewhere, such as a parameter made at the first call, is still held there.
         """

@@ -75,7 +75,7 @@ class Nest:
         return text if free or a.dtype == dtype else f"{SHORT[dtype]}({text})"
 
     def number(self, out: Value) -> str:
-        """The number of an element in the whole of an array of the nest's shape."""
+        """Flat index of an element in the array of the whole batch."""
         index = ("i0" if self.depth else "j") if out.ndim else "0"
         if self.code.plan.is_split(out):
             index = f"b0 + {index}"
@@ -119,7 +119,7 @@ class Nest:
         return self.named(code.name(v), code.view(v), v)
 
     def named(self, name: str, text: str, v: Value) -> str:
-        """The row of an array that has a name."""
+        """Name of the current row of an array, whose own name is `name`."""
         return self.define(f"{name}_row", f"row({text}, {self.index(v)})")
 
     def define(self, key: str, text: str) -> str:

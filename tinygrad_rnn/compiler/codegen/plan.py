@@ -21,7 +21,7 @@ class Argument:
     """One array of a kernel.
 
     outer    a value from outside the loop
-    storage  memory of a value of the body, for the whole batch: `rows` steps of it
+    storage  memory of a value of the body, for the whole batch: `steps` says of which
     scratch  memory of one shard; `batch` is the axis along which it has the shard's rows
     sum      zeros that one shard adds to; the results of all are added up
     """
@@ -31,7 +31,7 @@ class Argument:
     dtype: Any = None
     value: Value | None = None
     batch: int | None = None
-    rows: str = ""  # of a storage: "stack", "ring"
+    steps: str = ""  # "stack": of all, "ring": of the last few, "total": their sum
 
 
 @dataclass(eq=False)
@@ -110,7 +110,7 @@ class Plan:
             elif key in delays:
                 self._store(v, "ring", delays[key] + 1, delays[key])
         self._alias()
-        sums = [r for r in self.loop.results if r.kind in ("product", "rows")]
+        sums = [r for r in self.loop.results if r.kind in ("product", "row_sum")]
         summed = {id(v) for r in sums for v in r.values}
         for t in self.tasks:
             outs = [t.out] if not isinstance(t, Group) else [i.out for i in t.instrs]
@@ -125,7 +125,7 @@ class Plan:
                         self.homes[id(v)] = Home(self.scratch(v), "temp")
 
     def _kept_steps(self) -> tuple[dict[int, int], dict[int, int]]:
-        """By id of a value how many steps are kept: before the first of a stack; of the last."""
+        """Steps kept of a value, by its id: before the first of a stack; last ones of others."""
         stacked: dict[int, int] = {}
         delays: dict[int, int] = {}
         for p in self.loop.carries:
@@ -152,9 +152,9 @@ class Plan:
         shape = (rows + extra if kind == "stack" else rows, *v.shape)
         state = self.state(v)
         if state == PARTIAL or (state == WHOLE and self.split and kind == "ring"):
-            argument = Argument("sum", shape, v.dtype, value=v, rows=kind)
+            argument = Argument("sum", shape, v.dtype, value=v, steps=kind)
         else:
-            argument = Argument("storage", shape, v.dtype, value=v, rows=kind)
+            argument = Argument("storage", shape, v.dtype, value=v, steps=kind)
         self.homes[id(v)] = Home(self.argument(argument), kind, extra, state == SPLIT)
 
     def _alias(self) -> None:
@@ -171,7 +171,7 @@ class Plan:
                     self.aliases[id(x)] = (instr.out, key)
 
     def _tiles(self, instr: Instr) -> bool:
-        """Whether the pieces are made here, each for this only place, and fill it exactly."""
+        """Whether the pieces are computed in this step, used only here, and cover the result."""
         ends = []
         for x, key in zip(instr.inputs, instr.attrs["keys"], strict=True):
             parts = key_parts(key)

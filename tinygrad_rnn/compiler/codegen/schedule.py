@@ -106,7 +106,7 @@ def _reads(item: Any) -> list[Value]:
 
 
 def _products(loop: Loop) -> list[Any]:
-    """The body with products as such, additions to them taken in."""
+    """The body with products as tasks, which take in the additions to them."""
     uses, kept = uses_of(loop), loop.kept()
     early = _before(loop)
     made: dict[int, ProductTask] = {}

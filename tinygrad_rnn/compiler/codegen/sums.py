@@ -19,13 +19,13 @@ class Sums:
 
     def step(self, r: Result) -> list[str]:
         """Sums over steps: lines of the step; products of a block go to `flush`."""
-        if r.kind not in ("total", "product", "rows") or id(r.out) in self.arguments:
+        if r.kind not in ("total", "product", "row_sum") or id(r.out) in self.arguments:
             return []  # a total of what a group makes: it adds as it goes
         v = r.values[0]
         a, target = self._memory(r)
         if r.kind == "product":
             return self._flushed(r, target)
-        if r.kind == "rows":
+        if r.kind == "row_sum":
             step: list[str] = []
             if id(v) not in self.blocks:
                 self.blocks[id(v)], flush, step = self._block_of(v)
@@ -48,12 +48,12 @@ class Sums:
         if r.kind == "product" and self._is_transposed(r):
             shape = shape[::-1]
         kind = "storage" if split else "sum"
-        a = self.plan.argument(Argument(kind, shape, r.out.dtype, value=r.out, rows="total"))
+        a = self.plan.argument(Argument(kind, shape, r.out.dtype, value=r.out, steps="total"))
         self.arguments[id(r.out)] = a
         return a, f"A{a}[b0:b1]" if split else f"A{a}" if r.out.ndim else f"A{a}[0]"
 
     def _is_transposed(self, r: Result) -> bool:
-        """Whether (b^T a)^T is computed: the rows of tiles are of the wider side."""
+        """Whether (b^T a)^T is computed instead: vectors run along the wider operand's columns."""
         a, b = r.values
         return a.shape[-1] > b.shape[-1]
 

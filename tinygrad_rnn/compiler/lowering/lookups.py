@@ -30,7 +30,7 @@ def numbered(place: int) -> Test:
 def placed(
     code: "Code", index: Value, at: list[str], n: str, inner: list[str], way: str = "place"
 ) -> list[str]:
-    """The row `k` of n that a number of an index array means, and `inner` with it."""
+    """Lines that find the row `k` of n that an index means, then do `inner` with it."""
     number = element(code.view(index), at) if at else code.scalar(index)
     return [f"k = {way}({number}, {n})", "if k < 0:", "    return False", *inner]
 
@@ -39,7 +39,7 @@ def placed(
 
 
 def _look_up(states: "States", instr: Instr, table: Value, own: bool) -> str:
-    """In each row, by numbers of its own or by the same."""
+    """A look-up in each row of the batch, by the row's own numbers or by the same for all."""
     name, state = instr.op.name, states.of(instr.inputs[0], True)
     if state == PARTIAL or (state == SPLIT and instr.attrs["axis"] % table.ndim == 0):
         raise Refused(f"{name} works along the batch")
@@ -129,7 +129,7 @@ def _along(code: "Code", instr: Instr, putting: bool) -> list[str]:
 
 @lower(indexing.one_hot, supports=numbered(0), shard=rowwise)
 def one_hot(code: "Code", instr: Instr) -> list[str]:
-    """Ones where the numbers say."""
+    """Ones at the places that the numbers name, zeros elsewhere."""
     index, out = instr.array(), instr.out
     hot = f"{element(code.view(out), [*here(index), 'k'])} = {SHORT[out.dtype]}(1)"
     text = placed(code, index, here(index), code.size(out, index.ndim), [hot])

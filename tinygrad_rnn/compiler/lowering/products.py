@@ -88,4 +88,4 @@ lower(
     shard=summed,
     total="product",
 )
-lower(linalg.sum_of_rows, shard=summed, total="rows")
+lower(linalg.sum_of_rows, shard=summed, total="row_sum")

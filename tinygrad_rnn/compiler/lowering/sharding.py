@@ -73,7 +73,7 @@ def alike(states: "States", instr: Instr) -> str:
 
 
 def summed(states: "States", instr: Instr) -> str:
-    """Sums over rows: of each shard's rows a part."""
+    """Sums over rows: a shard gives the part of the sum that its rows make."""
     found = {states.of(a, True) for a in instr.inputs}
     return PARTIAL if found == {SPLIT} else one(found, instr.op.name)
 

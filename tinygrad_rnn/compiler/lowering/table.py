@@ -116,7 +116,7 @@ def lowering(op: Op) -> Lowering:
 
 
 def weighing(op: Op) -> Product | None:
-    """How an op multiplies its first operand by a weight, its second; None if it does not."""
+    """The product of an op that multiplies its first operand by its second; None for others."""
     product = lowering(op).product
     return None if product is None or product.left_transposed else product
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def number(instr: Instr) -> bool:
-    """Whether it is of a value without axes: a number of the step, and itself."""
+    """Whether the operand has no axes: then the result is the same number."""
     x = instr.inputs[0]
     return isinstance(x, Value) and not x.ndim
 
@@ -117,7 +117,7 @@ def _same_rows(states: "States", instr: Instr) -> str:
     is_view=True,
 )
 def reshape(code: "Code", instr: Instr) -> list[str]:
-    """The elements counted one by one, to where the same count is in the other shape."""
+    """The elements in row-major order, put into the other shape in that order."""
     x, out = instr.array(), instr.out
     if id(out) in code.views or not out.ndim:
         return _copied(code, instr, "reshape")

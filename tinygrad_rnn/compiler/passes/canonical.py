@@ -1,6 +1,6 @@
 """Bring sums, products and carries into the forms that the code generator knows.
 
-%6 = sum_to(%5, shape=(3,))                  -> %7 = rows of %5
+%6 = sum_to(%5, shape=(3,))                  -> %7 = row_sum of %5
 -> %7 = total of %6                      =>
 
 %6 = sum_of_products(%2, %3, %4, %5)         %7 = sum_of_products(%2, %3)
@@ -25,7 +25,7 @@ from ..lowering.table import lowering
 
 
 def single_products(program: Program) -> None:
-    """A sum of several products, as a state on both sides of one (h @ h) has it, one by one."""
+    """Split a sum of several products, as h @ h has it for h, into a product each."""
     for loop in program.loops:
         loop.body = [e for i in loop.body for e in _single_products(i)]
 
@@ -49,17 +49,17 @@ def _transposes_left(instr: Instr) -> bool:
 
 
 def row_sums(program: Program) -> None:
-    """The total of sums over rows, a bias's gradient, as one sum of all rows of all steps."""
+    """Make one sum of all rows of all steps of the total of row sums: a bias's gradient."""
     for loop in program.loops:
         makers = loop.makers()
         for r in loop.results:
             instr = makers.get(id(r.values[0])) if r.kind == "total" else None
             if instr is not None and lowering(instr.op).sums_rows(instr):
-                r.kind, r.values = "rows", (instr.array(),)
+                r.kind, r.values = "row_sum", (instr.array(),)
 
 
 def plain_products(program: Program) -> None:
-    """(a^T)^T b, as the rule for a state on the left of a weight has it, as a b."""
+    """Write (a^T)^T b, which the rule for the left operand of a product gives, as a b."""
     for loop in program.loops:
         makers = loop.makers()
         for instr in loop.body:
@@ -71,7 +71,7 @@ def plain_products(program: Program) -> None:
 
 
 def separate_carries(program: Program) -> None:
-    """Carries of one value from several initial values get a value each.
+    """Give carries of one value from several initial values a value each.
 
     `y, h = y0, h0`, then `y = h = f(y, h)`: an initial value lies in the memory of what is
     carried, just before its first step.

@@ -45,7 +45,7 @@ class Gradients:
         self.sums[id(v)] = g if before is None else self.emit("add", before, g)
 
     def defer(self, v: Value, op: Op, pieces: Sequence[Value], key: Any) -> None:
-        """A deferred term: those of one op are put together when v is reached."""
+        """Keep a deferred term: those of one op are put together when v is reached."""
         parts, keys = self.pieces.setdefault(id(v), {}).setdefault(op, ([], []))
         parts.extend(pieces)
         keys.append(key)
@@ -107,7 +107,7 @@ class _Reversed:
         self.any = False  # whether a sum over steps has a gradient
 
     def run(self) -> None:
-        """Build it and pass its results on; nothing at all if no cotangent reaches the loop."""
+        """Build the loop and pass its results on; do nothing if no cotangent reaches it."""
         stacks, finals = self._incoming()
         states = [p for p in self.loop.carries if p.out.needs]
         if not stacks and not finals and not self.any:

@@ -20,13 +20,13 @@ from ..lowering.table import lowering
 
 
 def expand_early(program: Program) -> None:
-    """What must be gone before differentiation."""
+    """Expand ops that must be gone before differentiation."""
     for loop in program.loops:
         loop.body = [e for i in loop.body for e in _expanded(i, early=True)]
 
 
 def expand(program: Program) -> None:
-    """All other ops without code, and pointwise ops written in others, as those."""
+    """Expand all other ops without code, and pointwise ops that are written in others."""
     for loop in program.loops:
         loop.body = [e for i in loop.body for e in _expanded(i)]
 

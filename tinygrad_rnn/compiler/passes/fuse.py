@@ -15,7 +15,7 @@ from ..lowering.text import key_parts
 
 
 def last_rows(program: Program) -> None:
-    """The last row of a stack as the loop's final value: then the rest need not be kept."""
+    """Read the last row of a stack as the loop's final value: the rest need not be kept."""
     stacks = _stacks_of(program)
     for k, item in enumerate(program.items):
         if not isinstance(item, Instr) or not lowering(item.op).slices:
@@ -110,7 +110,7 @@ def _sliced(loop: Loop, source: Any) -> Value:
 
 
 def _fuse_sum(loop: Loop, instr: Instr, step: Instr | Value | None) -> bool:
-    """A sum over all steps and more: each step's own sum, and their total."""
+    """Replace a sum over the steps, and perhaps more axes, by the total of the steps' sums."""
     if step is None:
         return False
     if isinstance(step, Instr):

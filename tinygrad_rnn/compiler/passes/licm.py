@@ -50,7 +50,7 @@ def _hoist(program: Program, loop: Loop) -> None:
 
 
 def _rows_read(p: Slice, count: int, before: list[Instr]) -> tuple[Value, int, int]:
-    """The rows of p's source that the steps read, cut out of it; where the steps find them.
+    """The rows of p's source that the steps read, with start and stride of the steps in them.
 
     What lies in other rows may be no index at all.
     """

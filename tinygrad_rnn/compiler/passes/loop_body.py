@@ -61,7 +61,7 @@ class LoopBody:
         return self.slice(*self._along(kind))
 
     def _along(self, kind: rolling.Along) -> tuple[Value, int, int]:
-        """Stack of an earlier loop's place, with start and stride in its step numbers."""
+        """The stack of a value of an earlier loop, with start and stride in its step numbers."""
         earlier = self.builder.loops[kind.loop][1]
         start, stride = kind.start, kind.stride
         if earlier.reverse:

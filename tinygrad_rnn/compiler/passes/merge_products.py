@@ -19,7 +19,7 @@ from ..lowering.table import lowering, weighing
 
 
 def split_concats(program: Program) -> None:
-    """concat([x, h], 1) @ W as x @ W[:k] + h @ W[k:]."""
+    """Write concat([x, h], 1) @ W as x @ W[:k] + h @ W[k:]."""
     for loop in program.loops:
         makers, inside = loop.makers(), loop.inside()
         body: list[Instr] = []
@@ -64,7 +64,7 @@ def _split_product(instr: Instr, source: Instr, W: Any) -> list[Instr]:
 
 
 def merge_products(program: Program) -> list[str]:
-    """Products of one left operand with several weights as one product, cut up after it."""
+    """Compute products of one left operand with several weights as one, cut up after it."""
     return [note for loop in program.loops for note in _merge(program, loop)]
 
 

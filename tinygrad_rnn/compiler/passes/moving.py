@@ -76,12 +76,12 @@ def moved(
 
 
 def moves(kind: Any) -> bool:
-    """Whether it is a place that moves."""
+    """Whether an operand of a loop is an index that moves with the steps."""
     return isinstance(kind, rolling.Moving | rolling.Sliding) and bool(kind.stride)
 
 
 def _rest(parts: list[Any]) -> tuple[Any, ...]:
-    """A key; () if it takes all: the call keeps its place, as an alias that goes later."""
+    """A key; () if it takes all: the call stays until `simplify` names its operand instead."""
     return () if all(p == slice(None) for p in parts) else tuple(parts)
 
 
@@ -151,7 +151,7 @@ def _outside(items: Sequence[rolling.Operand]) -> bool:
 
 
 def _fit(known: list[rolling.Operand], items: Sequence[rolling.Operand]) -> tuple[int, int] | None:
-    """(start, stride) of items in a list which has at least two of them, and no other there."""
+    """(start, stride) of items in a list that has at least two of them and no others between."""
     places = {a: p for p, a in enumerate(known)}
     common = [(k, places[a]) for k, a in enumerate(items) if a in places]
     if len(common) < 2:

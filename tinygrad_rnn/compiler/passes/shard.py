@@ -93,7 +93,7 @@ class States(dict[int, str]):
 
     def _result(self, r: Result) -> str:
         states = {self.of(v, v.ndim > 1) for v in r.values}
-        if r.kind in ("product", "rows"):
+        if r.kind in ("product", "row_sum"):
             if states != {SPLIT}:
                 raise Refused("a weight's gradient from what is not split")
             return PARTIAL

@@ -14,7 +14,7 @@ from ..lowering.table import lowering
 
 
 def simplify(program: Program) -> None:
-    """x ** 2 as a square; what only names a value anew gives way to it."""
+    """Write x ** 2 as a square, and read a value itself where an op only renames it."""
     names: dict[int, Operand] = {}
     instrs = [i for i in program.items if isinstance(i, Instr)]
     for instr in instrs + [i for loop in program.loops for i in loop.body]:

@@ -84,7 +84,7 @@ def _result(loop: Loop, r: Result, values: Values, history: Any) -> Any:
         return np.stack(rows[::-1] if loop.reverse else rows)
     if r.kind == "total":
         return sum(rows[1:], rows[0].astype(r.out.dtype))
-    if r.kind == "rows":
+    if r.kind == "row_sum":
         return np.concatenate(rows).sum(0)
     others = history.get(id(r.values[1])) or [values[id(r.values[1])]] * loop.count
     return np.concatenate(rows).T @ np.concatenate(others)

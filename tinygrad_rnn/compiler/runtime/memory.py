@@ -141,7 +141,7 @@ class Layout:
                 self.outer.append((k, id(a.value), a.shape))
             elif a.kind == "sum":
                 self.sums.append((k, a.shape or (1,), a.dtype))
-            elif a.kind == "storage" and a.rows == "total":
+            elif a.kind == "storage" and a.steps == "total":
                 self.zeros.append((k, a.shape, a.dtype))
             elif a.kind == "storage" and id(a.value) not in stacked:
                 self.work[0].append((k, a.shape, a.dtype))

@@ -82,7 +82,7 @@ class Runner:
     def _where(self, r: Result) -> tuple[int, Any, bool]:
         """(argument, row or rows, whether shards are to be added) of a result."""
         kernel = self.kernel
-        if r.kind in ("total", "product", "rows"):
+        if r.kind in ("total", "product", "row_sum"):
             k = kernel.sums[id(r.out)]
             whole = kernel.states.get(id(r.out), "whole") == "whole"
             rows = TRANSPOSED if id(r.out) in kernel.transposed else None
