@@ -115,6 +115,34 @@ def test_boxes_do_not_overlap_and_no_edge_crosses_one(name):
     check_geometry(unrolled(MODELS[name](), steps="all", direction="down").picture)
 
 
+def test_two_states_of_one_name_run_straight():
+    """What is joined between steps, where cells without an owner have one name and one scope."""
+    g = gallery.generator()
+    low, high = nn.RNNCell(4, 4, generator=g), nn.RNNCell(4, 4, generator=g)
+    h1 = h2 = tg.zeros(2, 4)
+    loss = 0.0
+    for x_t in tg.tensor(g.normal((3, 2, 4)), name="x"):
+        h1 = low(x_t, h1)
+        h2 = high(h1 + x_t, h2)
+        loss = loss + ((h2 + h1 - x_t) ** 2).mean()
+    picture = viz.unrolled(loss, level="gate").picture
+    check_geometry(picture)
+    ways = [w.points for w in picture.lines if w.kind == "state"]
+    assert len(ways) == 6
+    assert all(np.ptp([y for _, y in points]) < 1 for points in ways)
+
+
+def test_the_state_of_a_gru_fans_out_between_its_steps():
+    """Straight to the product with z, and down to its weights; nothing winds inside a column."""
+    y, _ = nn.GRU(3, 4, generator=gallery.generator())(gallery.series(3))
+    picture = viz.unrolled((y[-1] ** 2).mean(), level="gate").picture
+    ways = [w for w in picture.lines if w.kind == "state"]
+    assert sum(np.ptp([y for _, y in w.points]) < 1 for w in ways) == 2 == len(ways) / 2
+    for w in ways:
+        corners = np.array(w.points[::3])
+        assert (np.abs(np.diff(corners, axis=0)).min(axis=1) < 6.1).all()  # level, upright, rounded
+
+
 def test_two_directions_of_an_embedding():
     """Sliced at each step, its two rows of gates are one template."""
     x = nn.Embedding(5, 3, generator=tg.Generator(0))(np.arange(2)[:, None])

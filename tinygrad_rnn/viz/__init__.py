@@ -25,7 +25,7 @@ from .graph.building import collect
 from .graph.elide import one_of_each, slots
 from .graph.graph import Graph, root_of
 from .graph.losses import other_losses
-from .layout.picture import Picture
+from .layout.picture import Picture, shorten
 from .page import bptt as _bptt, exhibits as _exhibits, page as _page
 from .page.filming import Film as Film, film as film
 from .page.heat import Heatmap as Heatmap, heatmap as heatmap
@@ -225,7 +225,7 @@ def gradient_flow(
     words = [summary("gradient flow", base.view), *_figures.summary(measured.table)]
     return GradientDiagram(
         lambda: base.below(base.gradient()),
-        "\n".join(words),
+        "\n".join(shorten(line, 300) for line in words),
         lambda: _dot.unplaced(base.view.found, base.text),
         page,
         table=measured.table,

@@ -6,6 +6,7 @@ state, hangs below it too (tanh and the product with the output gate), and that 
 leaves the column at the height where it entered.
 """
 
+from collections import Counter
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
@@ -58,8 +59,10 @@ def highways(column: Column, ports: dict[Port, list[int]], states: States) -> Hi
     _hang(found, into, set(carried), scopes)
     if found.chains:
         _line_up(found, into, [v.op in ACTIVATIONS for v in members], scopes)
+    leaving = {k for out, (k, *_) in ports.items() if out.leaves and k in carried}
+    bear = Counter(name_of(members[k]) for k in leaving)  # of several `h` none is known again
     for out, (k, *_) in ports.items():
-        if not out.leaves or k in level or k not in carried:
+        if not out.leaves or k in level or k not in carried or bear[name_of(members[k])] > 1:
             continue
         for port, places in ports.items():
             same = states.entering.get(port) == name_of(members[k])

@@ -323,8 +323,10 @@ function lightArrows(p, k) {
 function follow(nodes) {
   const b = stage.getBoundingClientRect(), boxes = nodes.map((n) => n.getBoundingClientRect());
   const left = Math.min(...boxes.map((r) => r.left)), right = Math.max(...boxes.map((r) => r.right));
-  if (left >= b.left && right <= b.right) return;
-  x += b.left + b.width / 2 - (left + right) / 2;
+  const top = Math.min(...boxes.map((r) => r.top)), bottom = Math.max(...boxes.map((r) => r.bottom));
+  if (left < b.left || right > b.right) x += b.left + b.width / 2 - (left + right) / 2;
+  // a step higher than the stage stays where it is
+  if ((top < b.top || bottom > b.bottom) && bottom - top < b.height) y += b.top + b.height / 2 - (top + bottom) / 2;
   place();
 }
 function step(by) { sweepTo(Math.min(Math.max(Number(slider.value) + by, 0), Number(slider.max))); }

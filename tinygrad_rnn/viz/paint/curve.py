@@ -16,7 +16,7 @@ from ...op import Array
 from ..flow.fates import BAD, RED
 from ..flow.rates import Rate
 from ..flow.table import Table, rate_text
-from ..layout.picture import Box, Line, Picture, Point, Text, text_width
+from ..layout.picture import Box, Line, Picture, Point, Text, shorten, text_width
 
 HEIGHT, APART = 44.0, 12.0  # of a chart, and between two
 BINS = 240  # a longer series is drawn as the least and the largest of each bin
@@ -56,7 +56,7 @@ def add_curves(picture: Picture, table: Table, y: float) -> float:
 
 
 def _words(name: str, rate: Rate | None) -> list[str]:
-    return [name, "by step"] if rate is None else [name, rate_text(rate)]
+    return [shorten(name, 48), "by step" if rate is None else rate_text(rate)]
 
 
 def _heading(rows: Sequence[tuple[str, Rate | None, dict[str, Array]]]) -> str:
