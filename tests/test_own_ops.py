@@ -202,3 +202,58 @@ def test_a_row_whose_lines_are_no_python_runs_op_by_op() -> None:
     fast = over_steps(twice)
     with pytest.warns(CompilerWarning, match="a loop runs op by op"):
         assert check_jit(fast, *given())
+
+
+def scaled_by(k: float) -> Any:
+    @pointwise(floats=True)
+    def scaled(x):
+        """k x."""
+        return k * x
+
+    @scaled.vjp
+    def scaled_vjp(g):
+        return k * g
+
+    return scaled
+
+
+def rounded_to(dtype: str) -> Any:
+    @primitive(shape=lambda x: x.shape, dtype=dtype)
+    def rounded(x):
+        """Whole numbers."""
+        return numpy.rint(x).astype(dtype)
+
+    return rounded
+
+
+@pytest.mark.parametrize(
+    "ops",
+    [map(scaled_by, (0.3, 0.2)), map(rounded_to, ("int64", "int32"))],
+    ids=["scaled", "rounded"],
+)
+def test_an_op_may_be_declared_anew_as_in_a_notebook(ops: Any, monkeypatch: Any) -> None:
+    fast = over_steps(lambda x: now(x) + x)  # noqa: F821
+    for op in ops:
+        monkeypatch.setattr(f"{__name__}.now", op, raising=False)
+        assert check_jit(fast, *given())
+
+
+def test_two_ops_of_one_name_are_two() -> None:
+    one, other = scaled_by(0.3), scaled_by(0.2)
+    assert check_jit(over_steps(lambda x: one(x) + other(x)), *learnable())
+    alternating = tg.jit(lambda x: [(one if t % 3 else other)(x_t) for t, x_t in enumerate(x)][3])
+    assert check_jit(alternating, *given()[:1])
+
+
+def test_a_row_belongs_to_one_declaration() -> None:
+    one = scaled_by(0.3)
+    lower(one)(lambda code, instr: ["this is no Python"])
+    assert check_jit(over_steps(scaled_by(0.2)), *given())
+
+
+def test_the_name_of_another_s_op_is_taken() -> None:
+    def exp(x):
+        return x
+
+    with pytest.raises(ValueError, match=r"'exp' exists already, in tinygrad_rnn.ops"):
+        pointwise(exp)

@@ -49,7 +49,7 @@ def infer(op: Op, inputs: Sequence[Any], attrs: dict[str, Any]) -> Inferred:
         else (a.__class__, a)  # whether 300 fits into uint8 depends on its value
         for a in inputs
     ]
-    key = op.name, *kinds, *[hashable(v) for v in attrs.values()]
+    key = op, *kinds, *[hashable(v) for v in attrs.values()]
     try:
         found = _inferred.get(key)
     except TypeError:  # an attribute of a user's own op
@@ -111,7 +111,7 @@ def result_dtype(op: Op, inputs: Sequence[Any], attrs: dict[str, Any]) -> np.dty
     if isinstance(op.dtype, np.dtype):
         return op.dtype
     kinds = tuple([a.dtype if isinstance(a, Value) else type(a) for a in inputs])
-    if (op.name, kinds) not in _dtypes:
+    if (op, kinds) not in _dtypes:
         if op.pointwise:
             none = [np.empty((0,), a.dtype) if isinstance(a, Value) else a for a in inputs]
             with recording(None):
@@ -122,8 +122,8 @@ def result_dtype(op: Op, inputs: Sequence[Any], attrs: dict[str, Any]) -> np.dty
             dtype = first.dtype if isinstance(first, Value) else np.dtype(np.float32)
             if op.dtype is not None:
                 dtype = op.dtype(dtype)
-        _dtypes[op.name, kinds] = dtype
-    return _dtypes[op.name, kinds]
+        _dtypes[op, kinds] = dtype
+    return _dtypes[op, kinds]
 
 
 def number_dtype(instr: Instr, place: int, values: Sequence[Any]) -> np.dtype[Any]:

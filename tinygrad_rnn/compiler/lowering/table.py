@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ...op import Op
+from ...op import OPS, Op
 from ..ir import Instr, Operand, Value
 from .sharding import Rule, whole
 
@@ -87,7 +87,7 @@ class Lowering:
     total: str = ""  # kind of result that is its sum over the steps of a loop
 
 
-_ROWS: dict[str, Lowering] = {}
+_ROWS: dict[Op | str, Lowering] = {}  # by name: of ops that are declared later
 # rows of ops that have none of their own; `pointwise` enters that of ops with a scalar rule
 default = {"": Lowering()}
 
@@ -97,13 +97,13 @@ def lower(op: Op | str, **row: Any) -> Callable[[Any], Any]:
 
     An op is given by name where it is declared on a floor that the compiler does not import.
     """
-    name = op if isinstance(op, str) else op.name
-    if name in _ROWS:
-        raise ValueError(f"{name} has a row already")
-    _ROWS[name] = Lowering(**row)
+    key = OPS.get(op, op) if isinstance(op, str) else op
+    if key in _ROWS:
+        raise ValueError(f"{op if isinstance(op, str) else op.name} has a row already")
+    _ROWS[key] = Lowering(**row)
 
     def emit(fn: Any) -> Any:
-        _ROWS[name] = Lowering(**row, emit=fn)
+        _ROWS[key] = Lowering(**row, emit=fn)
         return fn
 
     return emit
@@ -111,7 +111,8 @@ def lower(op: Op | str, **row: Any) -> Callable[[Any], Any]:
 
 def lowering(op: Op) -> Lowering:
     """The row of an op."""
-    row = _ROWS.get(op.name)
+    row = _ROWS.get(op)
+    row = _ROWS.get(op.name) if row is None else row
     return default["pointwise" if op.pointwise else ""] if row is None else row
 
 

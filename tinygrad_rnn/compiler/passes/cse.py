@@ -22,7 +22,7 @@ def cse(program: Program) -> None:
         body = []
         for instr in loop.body:
             inputs = [names.get(id(a), a) for a in instr.inputs]
-            key = instr.op.name, tuple(map(identity, inputs)), frozen(instr.attrs)
+            key = instr.op, tuple(map(identity, inputs)), frozen(instr.attrs)
             if key in seen and not lowering(instr.op).numbers_draws:
                 names[id(instr.out)] = seen[key]
             else:

@@ -68,7 +68,7 @@ def calls_of(instrs: list[Instr]) -> list[rolling.Call]:
         heavy = _heavy(instr)
         if heavy is not None and id(heavy) not in numbers:
             kinds.append(id(heavy))  # another one at the next step is another op
-        signature = (instr.op.name, *kinds, instr.out.shape, instr.out.dtype)
+        signature = (instr.op, *kinds, instr.out.shape, instr.out.dtype)
         calls.append(rolling.Call(signature, tuple(operands)))
     return calls
 

@@ -28,7 +28,7 @@ class _Structure:
 
     def instr(self, i: Instr) -> Hashable:
         attrs = [(name, self.attr(value)) for name, value in i.attrs.items()]
-        return i.op.name, self.operands(i.inputs), *attrs, self.operand(i.out)
+        return i.op, self.operands(i.inputs), *attrs, self.operand(i.out)
 
     def operands(self, values: Any) -> Hashable:
         return tuple([self.operand(a) for a in values])
