@@ -18,12 +18,11 @@ from .creation import (
     logspace as logspace,
     ones as ones,
     ones_like as ones_like,
-    rand as rand,
-    randn as randn,
     tensor as tensor,
     zeros as zeros,
     zeros_like as zeros_like,
 )
+from .drawn import rand as rand, randn as randn
 from .dtypes import *  # noqa: F403
 from .errors import (
     AnomalyError as AnomalyError,

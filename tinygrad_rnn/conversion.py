@@ -1,4 +1,4 @@
-"""What becomes an array: values of tensors, operands that are none, index keys."""
+"""What becomes an array: values of tensors, operands that are no tensors, index keys."""
 
 from typing import Any
 
@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from .errors import DTypeError, ShapeError, kind
-from .op import Array, Traced, dtype_named
+from .inputs import dtype_named
+from .op import Array, Traced
 
 _F32, _F64 = np.dtype(np.float32), np.dtype(np.float64)
 
@@ -66,7 +67,7 @@ def _typed(value: object) -> bool:
 
 
 def _objects(value: object, array: Array) -> str:
-    """What it is that is no number, and what to do."""
+    """Words for an error: which value is no number, and what to do."""
     columns: Any = getattr(value, "dtypes", None)
     if hasattr(columns, "items"):  # of a DataFrame
         odd = [

@@ -1,4 +1,4 @@
-"""Making tensors: from values, constant, and random."""
+"""Making tensors: from values, and constant ones; `drawn.py` has random ones."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -8,21 +8,18 @@ from numpy.typing import DTypeLike
 
 from .conversion import to_array
 from .errors import DTypeError, ShapeError
-from .inputs import DType
-from .op import dtype_named
+from .inputs import DType, dtype_named
 from .ops import stack
 from .ops.names import on_cpu
-from .ops.random import Generator, default_generator, draw, normal, uniform
 from .tensors import Tensor
 
 Shape = int | Sequence[int]
+DTypeArg = DTypeLike | None
+Device = str | None
 
 
 def tensor(
-    data: object,
-    dtype: DTypeLike | None = None,
-    requires_grad: bool = False,
-    name: str | None = None,
+    data: object, dtype: DTypeArg = None, requires_grad: bool = False, name: str | None = None
 ) -> Tensor:
     """Copy `data` into a Tensor; arrays keep their dtype, Python floats give float32.
 
@@ -41,14 +38,8 @@ def _supported(dtype: DTypeLike) -> DType:
     return dtype
 
 
-def _float(dtype: DTypeLike) -> DType:
-    dtype = dtype_named(dtype)
-    if dtype not in (np.float32, np.float64):
-        raise DTypeError(f"random tensors are float32 or float64, got {dtype}")
-    return dtype
-
-
-def _shape(shape: tuple[Any, ...]) -> tuple[int, ...]:
+def shape_of(shape: tuple[Any, ...]) -> tuple[int, ...]:
+    """Sizes given one by one or in a list; ShapeError for what is no whole number from 0."""
     sizes = shape[0] if len(shape) == 1 and isinstance(shape[0], list | tuple) else shape
     if any(isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 0 for n in sizes):
         raise ShapeError(f"a shape is made of whole numbers from 0, got {tuple(sizes)}")
@@ -56,7 +47,7 @@ def _shape(shape: tuple[Any, ...]) -> tuple[int, ...]:
 
 
 def asarray(
-    obj: object, dtype: DTypeLike | None = None, device: str | None = None, copy: bool | None = None
+    obj: object, dtype: DTypeArg = None, device: Device = None, copy: bool | None = None
 ) -> Tensor:
     """Make a Tensor of anything array-like; a Tensor of that dtype is itself, unless copied.
 
@@ -97,7 +88,7 @@ def _stacked(values: Any, dtype: DType) -> Tensor:
     return tensor(values, None if hasattr(values, "dtype") else dtype)
 
 
-def from_dlpack(x: Any, device: str | None = None, copy: bool | None = None) -> Tensor:
+def from_dlpack(x: Any, device: Device = None, copy: bool | None = None) -> Tensor:
     """Make a Tensor of another library's array by DLPack; unless copy is True, it shares memory.
 
     The Tensor cannot be written to, but it changes if the other library writes.
@@ -119,8 +110,8 @@ def from_dlpack(x: Any, device: str | None = None, copy: bool | None = None) -> 
 
 
 def full(
-    shape: Shape, fill_value: float, dtype: DTypeLike | None = None, requires_grad: bool = False,
-    device: str | None = None,
+    shape: Shape, fill_value: float, dtype: DTypeArg = None, requires_grad: bool = False,
+    device: Device = None,
 ) -> Tensor:  # fmt: skip
     """Make a Tensor filled with one value.
 
@@ -128,7 +119,7 @@ def full(
     [[7, 7], [7, 7]]
     """
     on_cpu("full", device)
-    sizes = _shape((shape,))
+    sizes = shape_of((shape,))
     if dtype is None:
         dtype = np.float32 if isinstance(fill_value, float) else None
     else:
@@ -137,10 +128,7 @@ def full(
 
 
 def zeros(
-    *shape: Any,
-    dtype: DTypeLike | None = None,
-    requires_grad: bool = False,
-    device: str | None = None,
+    *shape: Any, dtype: DTypeArg = None, requires_grad: bool = False, device: Device = None
 ) -> Tensor:
     """Make a Tensor of zeros: zeros(2, 3) or zeros((2, 3)); float32 by default.
 
@@ -151,10 +139,7 @@ def zeros(
 
 
 def ones(
-    *shape: Any,
-    dtype: DTypeLike | None = None,
-    requires_grad: bool = False,
-    device: str | None = None,
+    *shape: Any, dtype: DTypeArg = None, requires_grad: bool = False, device: Device = None
 ) -> Tensor:
     """Make a Tensor of ones: ones(2, 3) or ones((2, 3)); float32 by default.
 
@@ -165,10 +150,7 @@ def ones(
 
 
 def empty(
-    *shape: Any,
-    dtype: DTypeLike | None = None,
-    requires_grad: bool = False,
-    device: str | None = None,
+    *shape: Any, dtype: DTypeArg = None, requires_grad: bool = False, device: Device = None
 ) -> Tensor:
     """Make a Tensor whose values are not set; float32 if nothing is said.
 
@@ -179,18 +161,13 @@ def empty(
 
 
 def _made(
-    make: Any,
-    name: str,
-    shape: Any,
-    dtype: DTypeLike | None,
-    requires_grad: bool,
-    device: str | None,
+    make: Any, name: str, shape: Any, dtype: DTypeArg, requires_grad: bool, device: Device
 ) -> Tensor:
     on_cpu(name, device)
-    return Tensor(make(_shape(shape), _supported(dtype or np.float32)), requires_grad)
+    return Tensor(make(shape_of(shape), _supported(dtype or np.float32)), requires_grad)
 
 
-def zeros_like(x: Any, dtype: DTypeLike | None = None, device: str | None = None) -> Tensor:
+def zeros_like(x: Any, dtype: DTypeArg = None, device: Device = None) -> Tensor:
     """Zeros with the shape of `x`, and its dtype if none is given.
 
     >>> tg.zeros_like(tg.tensor([1, 2]))
@@ -199,7 +176,7 @@ def zeros_like(x: Any, dtype: DTypeLike | None = None, device: str | None = None
     return full_like(x, 0, dtype, device)
 
 
-def ones_like(x: Any, dtype: DTypeLike | None = None, device: str | None = None) -> Tensor:
+def ones_like(x: Any, dtype: DTypeArg = None, device: Device = None) -> Tensor:
     """Ones with the shape of `x`, and its dtype if none is given.
 
     >>> tg.ones_like(tg.tensor([[1.5, 2.5]]), dtype=tg.int32)
@@ -208,7 +185,7 @@ def ones_like(x: Any, dtype: DTypeLike | None = None, device: str | None = None)
     return full_like(x, 1, dtype, device)
 
 
-def empty_like(x: Any, dtype: DTypeLike | None = None, device: str | None = None) -> Tensor:
+def empty_like(x: Any, dtype: DTypeArg = None, device: Device = None) -> Tensor:
     """Values that are not set, with the shape of `x`, and its dtype if none is given.
 
     >>> tg.empty_like(tg.ones(2, 3)).shape
@@ -219,9 +196,7 @@ def empty_like(x: Any, dtype: DTypeLike | None = None, device: str | None = None
     return Tensor(np.empty(like.shape, _supported(dtype or like.dtype)))
 
 
-def full_like(
-    x: Any, fill_value: float, dtype: DTypeLike | None = None, device: str | None = None
-) -> Tensor:
+def full_like(x: Any, fill_value: float, dtype: DTypeArg = None, device: Device = None) -> Tensor:
     """One value with the shape of `x`, and its dtype if none is given.
 
     >>> tg.full_like(tg.tensor([1, 2]), 7)
@@ -233,11 +208,7 @@ def full_like(
 
 
 def eye(
-    n: int,
-    m: int | None = None,
-    k: int = 0,
-    dtype: DTypeLike | None = None,
-    device: str | None = None,
+    n: int, m: int | None = None, k: int = 0, dtype: DTypeArg = None, device: Device = None
 ) -> Tensor:
     """Make a matrix of n rows and m (or n) columns, with ones on diagonal k; float32.
 
@@ -245,7 +216,7 @@ def eye(
     [[0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]
     """
     on_cpu("eye", device)
-    n, m = _shape((n, n if m is None else m))
+    n, m = shape_of((n, n if m is None else m))
     return Tensor(np.eye(n, m, k, dtype=_supported(dtype or np.float32)))
 
 
@@ -253,8 +224,8 @@ def arange(
     start: float,
     stop: float | None = None,
     step: float = 1,
-    dtype: DTypeLike | None = None,
-    device: str | None = None,
+    dtype: DTypeArg = None,
+    device: Device = None,
 ) -> Tensor:
     """Make the numbers from start up to stop, which is left out; a single argument is stop.
 
@@ -273,8 +244,8 @@ def arange(
 
 
 def linspace(
-    start: float, stop: float, num: int, endpoint: bool = True, dtype: DTypeLike | None = None,
-    device: str | None = None,
+    start: float, stop: float, num: int, endpoint: bool = True, dtype: DTypeArg = None,
+    device: Device = None,
 ) -> Tensor:  # fmt: skip
     """Make `num` evenly spaced numbers from start to stop; `endpoint=False` leaves stop out.
 
@@ -282,7 +253,7 @@ def linspace(
     [0.0, 0.25, 0.5, 0.75, 1.0]
     """
     on_cpu("linspace", device)
-    (n,) = _shape((num,))
+    (n,) = shape_of((num,))
     dtype = _supported(dtype or np.float32)
     return Tensor(np.linspace(start, stop, n, endpoint=endpoint, dtype=dtype))
 
@@ -295,41 +266,5 @@ def logspace(
     >>> tg.logspace(0, 2, 3)
     tensor([  1.,  10., 100.], float32)
     """
-    (n,) = _shape((num,))
+    (n,) = shape_of((num,))
     return Tensor(np.logspace(start, stop, n, base=base).astype(_supported(dtype)))
-
-
-def _drawn(
-    op: Any, source: Generator | None, shape: Any, dtype: DTypeLike, requires_grad: bool
-) -> Tensor:
-    """Numbers through ops, so that a recorded function draws afresh at every call."""
-    bits = draw(generator=source or default_generator)
-    y = op(bits, shape=_shape(shape), dtype=_float(dtype))
-    y = y if isinstance(y, Tensor) else Tensor(y)
-    if requires_grad:
-        y.requires_grad = True
-    return y
-
-
-def rand(
-    *shape: Any, dtype: DTypeLike = np.float32, generator: Generator | None = None,
-    requires_grad: bool = False,
-) -> Tensor:  # fmt: skip
-    """Draw uniform numbers in [0, 1).
-
-    >>> tg.rand(2, 3, generator=tg.Generator(0)).shape
-    (2, 3)
-    """
-    return _drawn(uniform, generator, shape, dtype, requires_grad)
-
-
-def randn(
-    *shape: Any, dtype: DTypeLike = np.float32, generator: Generator | None = None,
-    requires_grad: bool = False,
-) -> Tensor:  # fmt: skip
-    """Draw standard normal numbers.
-
-    >>> tg.randn(2, 3, generator=tg.Generator(0)).shape
-    (2, 3)
-    """
-    return _drawn(normal, generator, shape, dtype, requires_grad)

@@ -23,6 +23,7 @@ class Spec(NamedTuple):
 
     @property
     def ndim(self) -> int:
+        """Number of axes."""
         return len(self.shape)
 
 
@@ -55,8 +56,19 @@ def elementwise(name: str) -> Callable[..., tuple[int, ...]]:
     return shape
 
 
+def dtype_named(dtype: Any) -> DType:
+    """The dtype that the user means; DTypeError for a misspelt one or another library's."""
+    try:
+        return np.dtype(dtype)
+    except TypeError:
+        raise DTypeError(
+            f"dtype {dtype!r} is not known; use 'float32', 'float64', 'int64', 'bool' or another "
+            "of NumPy's"
+        ) from None
+
+
 def of_one_dtype(name: str, values: list[Any], own: Sequence[bool], only_floats: bool) -> list[Any]:
-    """The inputs in one dtype; `own` says which the rule is for.
+    """The inputs in one dtype, but for those that are not the op's `own`: masks, indices.
 
     Integers follow floats, or float32 if the op takes `only_floats`; Python numbers are weak; two
     floats must agree: else DTypeError in the name of op `name`.

@@ -241,17 +241,6 @@ class Op:
         return f"<op {self.name}{self.__signature__}>"
 
 
-def dtype_named(dtype: Any) -> np.dtype[Any]:
-    """The dtype that the user means; DTypeError for a misspelt one or another library's."""
-    try:
-        return np.dtype(dtype)
-    except TypeError:
-        raise DTypeError(
-            f"dtype {dtype!r} is not known; use 'float32', 'float64', 'int64', 'bool' or another "
-            "of NumPy's"
-        ) from None
-
-
 def pointwise(
     fn: Any = None,
     *,

@@ -143,7 +143,7 @@ class Sweep:
         return g
 
     def _looked_at(self, node: Node, place: int, c: Any, k: int | None = None) -> Any:
-        """A contribution to input k, checked and shown to who watches; None if it goes nowhere."""
+        """A contribution to input k, checked and shown to any watcher; None if it goes nowhere."""
         if local.now.anomaly:
             check_finite(node, place, c)
         return c if self.watch is None else self.watch.passes(node, place if k is None else k, c)

@@ -11,8 +11,9 @@ from .autodiff import backward
 from .conversion import supported, to_array
 from .errors import DTypeError, GraphError, ShapeError
 from .hooks import register_hook, retain_grad
+from .inputs import dtype_named
 from .kernels import gemm
-from .op import Op, dtype_named
+from .op import Op
 from .recording import constant, record, record_each, results
 from .slicing import Sliceable
 

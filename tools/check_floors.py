@@ -35,6 +35,7 @@ FLOORS = {
     "slicing": 7,
     "tensors": 8,
     "creation": 9,
+    "drawn": 10,
     "nn": 10,
     "optim": 10,
     "compiler": 10,

@@ -166,7 +166,7 @@ def _flat(y: Any) -> list[Tensor]:
 
 @contextmanager
 def _layers_noted(g: OnnxGraph, model: nn.Module) -> Iterator[None]:
-    """While it lasts, every layer that is a node there adds it, and puts out a new leaf."""
+    """Inside it every layer that ONNX has a node for adds that node, and returns a new leaf."""
     noted = [(m, path or "the model") for path, m in model.named_modules() if type(m) in LAYERS]
     for module, path in noted:
         vars(module)["forward"] = partial(_noted, g, module, path)

@@ -172,7 +172,7 @@ class Update:
                 old[...] = value
 
     def _meet(self, p: list[Array], moments: list[list[Array]]) -> bool:
-        """Take down where the arrays that stay lie; False if they do not fit."""
+        """Note the addresses of parameters and moments; False if they do not fit."""
         self.known = []
         self.shapes = [a.shape for a in p]
         self.table = np.zeros((3 + len(moments), len(p)), np.uint64)

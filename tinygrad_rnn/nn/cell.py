@@ -97,7 +97,7 @@ class Cell(Module):
 
     @property
     def dtype(self) -> Any:
-        """Of the parameters."""
+        """Dtype of the parameters."""
         known = vars(self).get("weight_hh")  # unless it is computed: 0.1 us, and 5 below
         return known.dtype if known is not None else self.parameters()[0].dtype
 

@@ -10,7 +10,8 @@ from numpy.typing import DTypeLike
 from ..conversion import to_array
 from ..errors import DTypeError, GraphError
 from ..hooks import Handle
-from ..op import Array, dtype_named, local
+from ..inputs import dtype_named
+from ..op import Array, local
 from ..tensors import Tensor, as_tensor
 from ..words import OF_MODULES, hint
 from .hooks import Hooks, around, none_yet

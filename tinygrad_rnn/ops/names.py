@@ -6,8 +6,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from ..errors import DTypeError, ShapeError
-from ..inputs import DType
-from ..op import dtype_named
+from ..inputs import DType, dtype_named
 from . import logic, pointwise, reduce, shape
 from .logic import eq, ge, gt, le, lt, ne, where as choose
 from .pointwise import div, mul, neg, sub

@@ -85,7 +85,7 @@ class RuleOptimizer(Optimizer):
         return loss
 
     def _job(self, group: Group) -> Any:
-        """One group's update, looked through and ready: new counts, parameters, what to call."""
+        """One group's update, checked and ready: new counts, parameters, what to call."""
         every = group.data["params"]
         used = [p for p in every if p.grad is not None]
         if not used:

@@ -97,7 +97,7 @@ def _better(loop: Found, best: Found) -> bool:
 
 
 def _has(loop: Found, *kinds: type) -> bool:
-    """Whether an operand is of one of the kinds."""
+    """Whether any operand is of one of the kinds."""
     return any(isinstance(kind, kinds) for row in loop.operands for kind in row)
 
 

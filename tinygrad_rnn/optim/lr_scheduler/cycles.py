@@ -18,7 +18,7 @@ class _Cycling(LRScheduler):
     max_momentum: list[float]
 
     def _cycled(self, cycle: bool, base: Any, most: Any) -> None:
-        """Look through what was said of the momentum."""
+        """Check the options that concern the momentum."""
         name = type(self).__name__
         (self.cycle_momentum,) = checked(name, {"cycle_momentum": flag}, cycle_momentum=cycle)
         known = self.optimizer.defaults
@@ -113,7 +113,7 @@ class OneCycleLR(_Cycling):
         super().__init__(optimizer)
 
     def _between(self, turns: list[list[float]]) -> list[float]:
-        """What each group has on its way from turn to turn of this schedule."""
+        """Each group's value now, on its way from one turning point to the next."""
         if self.last_epoch > self.total_steps:
             raise ValueError(
                 f"OneCycleLR: {self.total_steps} steps were to be made, this is one more"
@@ -196,7 +196,7 @@ class CyclicLR(_Cycling):
         super().__init__(optimizer)
 
     def _height(self) -> float:
-        """How far up it is, of the way from the base to the most."""
+        """Position in the cycle: 0 at the base, 1 at the top."""
         total = self.up + self.down
         cycle = math.floor(1 + self.last_epoch / total)
         x, turn = 1.0 + self.last_epoch / total - cycle, self.up / total

@@ -16,7 +16,7 @@ def _need(name: str, history: Array, n: int) -> None:
 
 
 def naive(history: Array, horizon: int) -> Array:
-    """The last value, for ever.
+    """The last value, repeated.
 
     >>> naive(np.array([1.0, 3.0]), 2).tolist()
     [3.0, 3.0]
