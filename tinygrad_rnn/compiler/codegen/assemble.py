@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from ..ir import Instr, Loop
 from ..lowering.table import Product, Unsupported, has_code, lowering, weighing
-from ..lowering.text import indent
+from ..lowering.text import SHORT, indent
 from .code import Code
 from .group import Nest
 from .plan import Argument, Plan
@@ -114,7 +114,7 @@ def _assembled(code: Code, before: list[str], steps: list[str]) -> str:
     head = f"@jit\ndef kernel(n, block, b0, b1, whole, ints, numbers, {names}):"
     # part of the source, so that another dtype is another kernel: one compiled for types
     # that nobody prepared would call products that have no address
-    kinds = ", ".join(f"{a.dtype} {len(a.shape)}d" for a in code.plan.arguments)
+    kinds = ", ".join([f"{SHORT[a.dtype]} {len(a.shape)}d" for a in code.plan.arguments])
     body = [f"# arrays: {kinds}", "free_hand()", "nb = b1 - b0", *code.setup]
     if code.loop.reverse:
         blocks = ["t1 = n", "while t1 > 0:", "    t0 = t1 - block if t1 > block else 0"]

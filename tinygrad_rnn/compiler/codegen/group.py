@@ -141,8 +141,12 @@ class Nest:
 
 def working_dtype(instr: Instr) -> np.dtype[Any]:
     """The dtype in which NumPy computes a pointwise op: its inputs' own, Python numbers weak."""
-    op = instr.op
-    pairs = [(a, name in op.free) for a, name in zip(instr.inputs, op.inputs, strict=True)]
-    arrays = [a.dtype for a, free in pairs if isinstance(a, Value) and not free]
-    numbers = [a for a, free in pairs if not isinstance(a, Value) and not free]
-    return np.result_type(*arrays, *numbers) if arrays else instr.out.dtype
+    op, free = instr.op, instr.op.free
+    own = [a for a, name in zip(instr.inputs, op.inputs, strict=True) if name not in free]
+    arrays = {a.dtype for a in own if isinstance(a, Value)}
+    if not arrays:
+        return instr.out.dtype
+    first = next(iter(arrays))
+    if len(arrays) == 1 and first.kind == "f":
+        return first
+    return np.result_type(*arrays, *[a for a in own if not isinstance(a, Value)])
