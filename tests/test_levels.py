@@ -215,6 +215,30 @@ def test_the_default_is_the_finest_that_can_be_read():
         assert level == "op" or f"drawn as {level}s" in diagram.summary()
 
 
+def layer(module, **how):
+    y, _ = module(3, 4, generator=gallery.generator(), **how)(gallery.series(4))
+    return (y**2).mean()
+
+
+FOUR_STEPS = {
+    "by hand": lambda: gallery.eight_matrices(4),
+    "own": lambda: gallery.Skipping()(gallery.series(4)),
+    "lstm": lambda: layer(nn.LSTM),
+    "gru": lambda: layer(nn.GRU),
+    "two layers": lambda: layer(nn.LSTM, num_layers=2),
+    "both directions": lambda: layer(nn.LSTM, bidirectional=True),
+    "translator": gallery.translator,
+}
+
+
+@pytest.mark.parametrize("name", FOUR_STEPS)
+def test_four_steps_fit_a_screen(name):
+    diagram = viz.unrolled(FOUR_STEPS[name]())
+    assert diagram.picture.width / 72 * 96 <= 1280
+    level = "cell" if name in ("two layers", "both directions", "translator") else "gate"
+    assert f"drawn as {level}s" in diagram.summary()
+
+
 @pytest.mark.parametrize("level", ["op", "gate", "cell"])
 @pytest.mark.parametrize("model", [m.__name__ for m in gallery.MODELS])
 def test_every_level_draws_every_model(model, level):
