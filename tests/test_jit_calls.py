@@ -227,7 +227,9 @@ def test_a_profiler_of_c_sees_the_recording_and_survives_it() -> None:
 @pytest.mark.filterwarnings("ignore::tinygrad_rnn.CaptureWarning")
 def test_threads_may_keep_and_drop_programs_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     def entry(fn: Any, leaves: Any, shape: Any, varying: Any) -> Any:
-        never = SimpleNamespace(hold=lambda: None, changed=lambda: None, lifted=[])
+        never = SimpleNamespace(
+            hold=lambda: None, changed=lambda: None, lifted=[], share=lambda other: None
+        )
         floats = SimpleNamespace(arrays=lambda leaves: ())
         return SimpleNamespace(
             plain=False,

@@ -71,6 +71,33 @@ def test_a_recording_of_more_steps_keeps_no_more_objects() -> None:
     assert kept[2] < kept[1] + 150, kept  # of 300 calls more; what rules say of x[t] is kept once
 
 
+def test_recordings_hold_their_guards_in_common_as_long_as_they_say_the_same() -> None:
+    net, scale, seen = nn.RNN(I, H), [1.0], {"by": 2.0}
+    by: float = 1.0
+
+    @tg.jit
+    def run(x: Any) -> Any:
+        return net(x)[0].sum() * scale[0] * seen["by"] * by
+
+    def check() -> Any:
+        for length in (4, 5, 4):
+            x = series(length, B, I, dtype="float32")
+            with tg.disable_jit():
+                eager = run(x).item()
+            assert run(x).item() == pytest.approx(eager, rel=1e-5)
+        return run._last.guards.groups
+
+    first = check()
+    assert len(run._entries) == 2
+    assert all(e.guards.groups is first for (e,) in run._entries.values())
+    groups = [first]
+    scale[0], seen["more"] = 3.0, 1.0
+    groups.append(check())
+    by = 0.5
+    groups.append(check())
+    assert len(set(map(id, groups))) == 3
+
+
 @pytest.mark.skipif(DISABLED, reason="the compiled kernels' memory")
 def test_memory_of_a_step_is_what_explain_says(monkeypatch: pytest.MonkeyPatch) -> None:
     """Peak within 1.2 of what the backward must keep, inputs, outputs and parameters."""

@@ -64,3 +64,19 @@ def test_a_loop_that_an_error_cuts_short_ends_in_silence(monkeypatch: pytest.Mon
     del caught
     gc.collect()
     assert not complaints
+
+
+@pytest.mark.parametrize("name", ["shape", "dtype", "ndim", "size"])
+def test_what_a_tensor_is_cannot_be_set(name: str) -> None:
+    """Neither in eager code nor in a recording; its name can."""
+
+    def fn(x: Any) -> Any:
+        y = x * 2
+        y.name = "twice"
+        assert y.name == "twice"
+        setattr(y, name, getattr(y, name))
+        return y
+
+    for f in (fn, tg.jit(fn)):
+        with pytest.raises(AttributeError):
+            f(series(2))

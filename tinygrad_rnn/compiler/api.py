@@ -125,6 +125,9 @@ class Jitted:
         if words:
             warnings.warn(f"tg.jit: {self!r} {words}", CaptureWarning, stacklevel=4)
         entry = Entry(self.fn, leaves, parts[1:], places.values())
+        last = self._last
+        if last is not None:
+            entry.guards.share(last.guards)
         if entry.moments and not self._warned:
             self._warned = True
             warnings.warn(

@@ -10,12 +10,13 @@ import math
 from collections.abc import Iterable, Iterator
 from copy import copy
 from operator import is_, itemgetter
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from ..tensors import Tensor
-from .places import PLAIN, Fixed, Group, Space, Whole
+from .places import PLAIN, Content, Fixed, Group, Space, Whole
 
 _MOVED = (KeyError, AttributeError, ValueError, IndexError)  # a name or a cell is empty now
 
@@ -77,6 +78,13 @@ class Guards:
             if keys:
                 read = itemgetter(*keys, keys[0])
                 yield Fixed(read, whole.owner, read(whole.owner), (whole.what,) * (len(keys) + 1))
+
+    def share(self, other: "Guards") -> None:
+        """Hold the lists of another recording's guards where they say the same: 45 kB of 78."""
+        mine, theirs = [*self.groups, *self.fixed], [*other.groups, *other.fixed]
+        if list(map(_says, mine)) == list(map(_says, theirs)):
+            self.groups, self.fixed, self.reads = other.groups, other.fixed, other.reads
+            self.sizes, self.absent, self.bytes = other.sizes, other.absent, other.bytes
 
     def hold(self) -> "Guards | None":
         """These guards if nothing has changed, None if something has.
@@ -232,6 +240,23 @@ class Guards:
         if isinstance(value, tuple):
             return all(map(self._settled, value))
         return type(value) in PLAIN or id(value) in self.places
+
+
+def _says(place: Any) -> Any:
+    """What two guards' places must have in common for one to stand for the other."""
+    if isinstance(place, Group):
+        parts: tuple[list[Any], ...] = place.spaces, place.fixed, place.wholes, place.contents
+        return [list(map(_says, part)) for part in parts]
+    if isinstance(place, Space):
+        seen = [(name, id(v)) for name, v in place.seen.items()]
+        # each view of the names of a class is an object of its own
+        owner = place.space if place.owner is None else place.owner
+        return id(owner), place.what, place.wanted, place.sized, seen, place.absent
+    if isinstance(place, Content):
+        return id(place.array), place.what, place.seen
+    rest = place.labels if isinstance(place, Fixed) else (place.what, place.size)
+    at = None if isinstance(place.owner, MappingProxyType) else id(place.owner)
+    return type(place), at, rest, place.seen and list(map(id, place.seen))
 
 
 def _fixed(space: Space) -> Iterator[Fixed]:

@@ -2,8 +2,10 @@
 
 from collections.abc import Hashable
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, NamedTuple
 
+_CALL = itemgetter(0)  # of a Ref
 RUN = 4  # operands in a row that stay or move alike are no items of a list
 
 
@@ -45,6 +47,7 @@ class Span(NamedTuple):
 
 
 Operand = Ref | Outside | Number | Place | Span
+_MOVES = (Place, Span)
 
 
 class Call(NamedTuple):
@@ -123,9 +126,9 @@ class Found:
 def kind_of(column: list[Any], i: int, period: int, before: list[Found]) -> tuple[Any, int]:
     """What one operand does over the steps, and for how many of them."""
     first = column[0]
-    if all(a == first for a in column) and not _made_in_loop(first, i):
+    if column.count(first) == len(column) and not _made_in_loop(first, i):
         return Same(first), len(column)
-    if isinstance(first, Place | Span):
+    if isinstance(first, _MOVES):
         (start,), stride = first, column[1][0] - first[0]
         valid = _prefix(a[0] == start + k * stride for k, a in enumerate(column))
         return (Moving if isinstance(first, Place) else Sliding)(start, stride), valid
@@ -168,12 +171,9 @@ def _inside(column: list[Any], i: int, period: int) -> tuple[Any, int]:
     if delay < 0:
         return None, 0
     place = offset + delay * period
-    valid = _prefix(
-        (isinstance(a, Ref) and a.call == i + k * period + offset)
-        if k >= delay
-        else not (isinstance(a, Place | Span) or _made_in_loop(a, i))
-        for k, a in enumerate(column)
-    )
+    valid = _prefix(not (isinstance(a, _MOVES) or _made_in_loop(a, i)) for a in column[:delay])
+    if valid == delay:
+        valid += _rising(column[delay:], i + delay * period + offset, period)
     kind = Back(place, delay, tuple(column[:delay])) if delay else Here(place)
     return kind, valid
 
@@ -197,6 +197,14 @@ def _along(column: list[Any], before: list[Found]) -> tuple[Any, int]:
         )
         return Along(number, place, start, stride), valid
     return None, 0
+
+
+def _rising(column: list[Any], start: int, stride: int) -> int:
+    """For how many steps the operands are the results of calls start, start + stride, ..."""
+    calls = range(start, start + stride * len(column), stride)
+    if set(map(type, column)) == {Ref} and [*map(_CALL, column)] == [*calls]:
+        return len(column)  # nearly always, and without a call of Python for each step
+    return _prefix(isinstance(a, Ref) and a.call == k for a, k in zip(column, calls, strict=True))
 
 
 def _prefix(tests: Any) -> int:

@@ -30,12 +30,10 @@ def _split_key(instr: Instr) -> tuple[Hashable, tuple[rolling.Operand, ...]]:
 
 
 def _heavy(instr: Instr) -> Value | None:
-    """A matrix larger than twice what its product makes: to copy it costs more than a loop saves.
+    """A product's matrix, if larger than twice its result: a copy costs more than a loop saves.
 
     Four layers of 512 with a batch of 16: gathered 12.1 ms, one by one 2.2.
     """
-    if not weighing(instr.op):
-        return None
     a, b = instr.inputs[:2]
     W = a if isinstance(b, Value) and b.ndim == 1 else b
     return W if isinstance(W, Value) and W.nbytes > 2 * instr.out.nbytes else None
@@ -46,10 +44,12 @@ def calls_of(instrs: list[Instr]) -> list[rolling.Call]:
     numbers = {id(instr.out): k for k, instr in enumerate(instrs)}
     known: dict[int, rolling.Operand] = {}  # by id of a value
     split: dict[Any, Any] = {}  # the pieces of a split have their keys in common over all steps
+    weighs: dict[Any, Any] = {}
     calls = []
     for instr in instrs:
+        op, out = instr.op, instr.out
         operands: list[rolling.Operand] = []
-        kinds: list[Any] = []
+        kinds: list[Any] = [op, out.shape, out.dtype]
         for a in instr.inputs:
             if a.__class__ is Value:
                 operands.append(known.get(id(a)) or known.setdefault(id(a), _operand(a, numbers)))
@@ -57,7 +57,7 @@ def calls_of(instrs: list[Instr]) -> list[rolling.Call]:
             else:
                 operands.append(rolling.Number(a, copysign(1, a) if type(a) is float else 1.0))
                 # a number may stand where later steps have a scalar: total = 0
-                kinds += ((), instr.out.dtype) if instr.op.pointwise else ("number", None)
+                kinds += ((), out.dtype) if op.pointwise else ("number", None)
         if instr.attrs:
             what = id(instr.attrs), *[a.shape for a in instr.inputs[:1] if a.__class__ is Value]
             if what not in split:
@@ -65,11 +65,12 @@ def calls_of(instrs: list[Instr]) -> list[rolling.Call]:
             fixed, places = split[what]
             kinds.append(fixed)
             operands += places
-        heavy = _heavy(instr)
+        if op not in weighs:
+            weighs[op] = weighing(op)
+        heavy = _heavy(instr) if weighs[op] else None
         if heavy is not None and id(heavy) not in numbers:
             kinds.append(id(heavy))  # another one at the next step is another op
-        signature = (instr.op, *kinds, instr.out.shape, instr.out.dtype)
-        calls.append(rolling.Call(signature, tuple(operands)))
+        calls.append(rolling.Call(tuple(kinds), tuple(operands)))
     return calls
 
 
