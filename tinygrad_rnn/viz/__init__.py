@@ -122,7 +122,7 @@ def unrolled(
     graph = collect(output, who)
 
     def draw(v: View) -> Unrolled:
-        written = _numbers.with_numbers(output, graph, v.shown, v.text, who)
+        written = _numbers.with_numbers(output, v, who)
         return Unrolled(v, slots(v.found, steps, max_steps, who), written)
 
     base = draw(view(graph, who, level, params, direction, show))
@@ -206,7 +206,7 @@ def gradient_flow(
     blocked = () if from_step is None else other_losses(graph, from_step)
 
     def draw(v: View) -> Flowing:
-        written = _numbers.with_numbers(loss, graph, v.shown, v.text, who, blocked)
+        written = _numbers.with_numbers(loss, v, who, blocked)
         return Flowing(v, slots(v.found, steps, max_steps, who), written, measured)
 
     def film(form: str, seconds: float, dpi: int) -> bytes:

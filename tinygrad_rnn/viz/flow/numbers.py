@@ -12,39 +12,33 @@ from ...op import Array
 from ..graph.graph import Graph, Vertex, kept_below, roots_of
 from ..graph.values import Values
 from ..layout.labels import Text
+from ..views import View
 from .gate import Kept
 from .sweep import own_sweep
 
 MOST = 4
 
 
-def with_numbers(
-    output: Any,
-    graph: Graph,
-    shown: Collection[str],
-    text: Text,
-    who: str,
-    blocked: Collection[int] = (),
-) -> Text:
-    """What is written in boxes, and below it the numbers asked for in `shown`.
+def with_numbers(output: Any, view: View, who: str, blocked: Collection[int] = ()) -> Text:
+    """What is written in boxes, and below it the numbers that the view shows.
 
     `blocked`: edges that let no gradient through.
     Raises GraphError for a graph that backward() freed, or a gradient of no single value.
     """
     tables: list[tuple[str, Callable[[Any], Array | None]]] = []
     roots = roots_of(output, who)
-    if "value" in shown:
+    if "value" in view.shown:
         tables.append(("value", Values(*roots).of))
-    if "grad" in shown:
+    if "grad" in view.shown:
         kept_below(*roots)
         if len(roots) > 1 or math.prod(roots[0].shape) != 1:
             raise GraphError(f"{who}: show='grad' needs one output that is a single value")
-        tables.append(("grad", gradients_of(roots[0], graph, MOST, blocked).get))
+        tables.append(("grad", gradients_of(roots[0], view.graph, MOST, blocked).get))
     if not tables:
-        return text
+        return view.text
 
     def lines(v: Vertex, time: str) -> list[str]:
-        found = text(v, time)
+        found = view.text(v, time)
         if math.prod(v.shape) <= MOST:
             for word, of in tables:
                 a = of(v.key)

@@ -9,6 +9,7 @@ the lower edge, not finite on the upper one; where no path leads there is nothin
 import math
 from collections.abc import Iterator, Sequence
 from itertools import count, pairwise
+from typing import NamedTuple
 
 import numpy as np
 
@@ -26,59 +27,69 @@ INK, GREY, GRID = "#1f6fb2", "#9a9a9a", "#e4e4e4"
 SMALL = 10.0
 
 
+class Chart(NamedTuple):
+    """What one chart shows: a state, or a parameter, which has no rate."""
+
+    name: str
+    rate: Rate | None
+    found: dict[str, Array]
+
+    def words(self) -> list[str]:
+        """What stands beside it."""
+        return [shorten(self.name, 48), "by step" if self.rate is None else rate_text(self.rate)]
+
+    def differs(self) -> bool:
+        """Whether more losses send something than the one that was followed."""
+        norm = self.found["norm"]
+        return not np.array_equal(norm, self.found.get("alone", norm), equal_nan=True)
+
+
 def add_curves(picture: Picture, table: Table, y: float) -> float:
     """Charts under a picture, from `y` down, as wide as it is; where they end."""
-    rows: list[tuple[str, Rate | None, dict[str, Array]]] = [
-        (name, table.rates[name], found) for name, found in table.states.items()
-    ]
-    rows += [(name, None, table.parameters[name]) for name in table.drawn]
-    if not rows:
+    charts = [Chart(name, table.rates[name], found) for name, found in table.states.items()]
+    charts += [Chart(name, None, table.parameters[name]) for name in table.drawn]
+    if not charts:
         return y
-    steps = np.concatenate([found["step"] for *_, found in rows])
-    values = np.concatenate(
-        [found[k] for *_, found in rows for k in ("norm", "alone") if k in found]
-    )
-    label = max(text_width(t, SMALL) for name, rate, _ in rows for t in _words(name, rate)) + 12
+    steps = np.concatenate([c.found["step"] for c in charts])
+    kinds = [c.found[k] for c in charts for k in ("norm", "alone") if k in c.found]
+    label = max(text_width(t, SMALL) for c in charts for t in c.words()) + 12
     width = max(picture.width - label - 60, 360.0)
-    axes = _Axes(label + 48, width, int(steps.min()), int(steps.max()), values)
+    span = int(steps.min()), int(steps.max())
+    axes = _Axes(picture, label + 48, width, *span, np.concatenate(kinds))
     picture.width = max(picture.width, label + 60 + width)
     left = len(table.parameters) - len(table.drawn)
     words = f"; {left} more parameters in .table()" if left else ""
-    picture.texts.append(Text(0, y, _heading(rows) + words, 11.0, start=True))
-    for name, rate, found in rows:
+    picture.texts.append(Text(0, y, _heading(charts) + words, 11.0, start=True))
+    for c in charts:
         y += APART
-        for k, text in enumerate(_words(name, rate)):
+        for k, text in enumerate(c.words()):
             picture.texts.append(Text(0, y + 14 + 14 * k, text, SMALL, start=True))
-        axes.frame(picture, y)
-        _row(picture, axes, y, name, rate, found)
+        axes.frame(y)
+        axes.draw(y, c)
         y += HEIGHT
-    return axes.below(picture, y)
+    return axes.below(y)
 
 
-def _words(name: str, rate: Rate | None) -> list[str]:
-    return [shorten(name, 48), "by step" if rate is None else rate_text(rate)]
-
-
-def _heading(rows: Sequence[tuple[str, Rate | None, dict[str, Array]]]) -> str:
-    several = any("alone" in found and _differ(found) for *_, found in rows)
+def _heading(charts: Sequence[Chart]) -> str:
+    several = any(c.differs() for c in charts)
+    rates = [c.rate for c in charts if c.rate is not None]
     words = "norm of the gradient at every step"
     if several:
-        followed = {rate.loss_step for _, rate, _ in rows if rate is not None} - {None}
+        followed = {rate.loss_step for rate in rates} - {None}
         which = f"the loss of t = {followed.pop()}" if len(followed) == 1 else "one step's loss"
         words += f"; grey: what {which} alone sends"
-    if any(rate for _, rate, _ in rows):
+    if rates:
         words += "; dashed: the rate fitted" + " to that" * several
     return words
 
 
-def _differ(found: dict[str, Array]) -> bool:
-    return not np.array_equal(found["norm"], found["alone"], equal_nan=True)
-
-
 class _Axes:
-    """Where steps and norms lie on a chart."""
+    """Where steps and norms lie on the charts of a picture."""
 
-    def __init__(self, x: float, width: float, first: int, last: int, values: Array):
+    def __init__(
+        self, picture: Picture, x: float, width: float, first: int, last: int, values: Array
+    ):
+        self.picture = picture
         usable = values[np.isfinite(values) & (values > 0)]
         low, high = (float(usable.min()), float(usable.max())) if usable.size else (0.1, 1.0)
         if high < 3 * low:  # all alike: not the noise blown up
@@ -93,30 +104,62 @@ class _Axes:
         part = (math.log(norm) - self.low) / (self.high - self.low)
         return y + 4 + (HEIGHT - 8) * (1 - min(max(part, 0.0), 1.0))
 
-    def frame(self, picture: Picture, y: float) -> None:
+    def frame(self, y: float) -> None:
         """The chart's border, and a line for every norm on its scale."""
         right = self.x + self.width
         for norm in ticks(math.exp(self.low), math.exp(self.high)):
             at = self.down(y, norm)
-            picture.lines.append(_path([(self.x, at), (right, at)], GRID, 0.6))
+            self.picture.lines.append(_path([(self.x, at), (right, at)], GRID, 0.6))
             text = f"{norm:.0e}" if norm < 1e-2 or norm >= 1e3 else f"{norm:g}"
             short = text.replace("e-0", "e-").replace("e+0", "e")
-            picture.texts.append(
+            self.picture.texts.append(
                 Text(self.x - 6 - text_width(short, SMALL), at + 3.5, short, SMALL, start=True)
             )
         border = [(self.x, y), (self.x, y + HEIGHT), (right, y + HEIGHT)]
-        picture.lines.append(_path(border, "#888888", 0.8))
+        self.picture.lines.append(_path(border, "#888888", 0.8))
 
-    def below(self, picture: Picture, y: float) -> float:
+    def below(self, y: float) -> float:
         """The steps under the last chart."""
         span = self.last - self.first
         apart = next(m * 10**k for k in count() for m in (1, 2, 5) if span <= m * 10 ** (k + 1))
         for t in range(-(-self.first // apart) * apart, self.last + 1, apart):
             at = self.across(t)
-            picture.lines.append(_path([(at, y), (at, y + 4)], "#888888", 0.8))
-            picture.texts.append(Text(at, y + 15, str(t), SMALL))
-        picture.texts.append(Text(self.x + self.width / 2, y + 29, "step t", SMALL))
+            self.picture.lines.append(_path([(at, y), (at, y + 4)], "#888888", 0.8))
+            self.picture.texts.append(Text(at, y + 15, str(t), SMALL))
+        self.picture.texts.append(Text(self.x + self.width / 2, y + 29, "step t", SMALL))
         return y + 34
+
+    def draw(self, y: float, chart: Chart) -> None:
+        """The curves of one state or parameter."""
+        name, rate, found = chart
+        if chart.differs():
+            self.curve(y, found["step"], found["alone"], GREY, 1.0)
+        if rate is not None and (line := fitted(rate, found)) is not None:
+            ends = [(self.across(t), self.down(y, norm)) for t, norm in line]
+            words = f"{name}: {rate_text(rate)}"
+            self.picture.lines.append(_path(ends, "#444444", 1.0, "dashed", words))
+        self.curve(y, found["step"], found["norm"], INK, 1.6)
+        many = len(found["step"]) > DOTS
+        columns = found["step"].tolist(), found["norm"].tolist(), found["fate"]
+        for t, norm, fate in zip(*columns, strict=True):
+            flows = fate in ("flows", "vanished", "exploding")
+            if fate == "absent" or (flows and many):
+                continue
+            edge = y + HEIGHT if fate == "zero" else y
+            at = self.down(y, norm) if flows else edge
+            size, fill = (3.0, INK) if flows else (5.0, RED if fate == "zero" else BAD)
+            words = f"{name}, t = {t}: {'exactly 0' if fate == 'zero' else f'{norm:.3g}'} ({fate})"
+            self.picture.boxes.append(
+                Box(self.across(t), at, size, size, "strip", fill=fill, title=words, step=t)
+            )
+
+    def curve(self, y: float, steps: Array, norms: Array, colour: str, pen: float) -> None:
+        """A line through all norms that are on the scale, broken where one is not."""
+        order = np.argsort(steps)
+        for run in _runs(steps[order], norms[order]):
+            points = [(self.across(t), self.down(y, norm)) for t, norm in run]
+            for k in range(0, len(points) - 1, PIECE):
+                self.picture.lines.append(_path(points[k : k + PIECE + 1], colour, pen))
 
 
 def ticks(low: float, high: float) -> list[float]:
@@ -135,35 +178,6 @@ def ticks(low: float, high: float) -> list[float]:
     return [float(f"1e{k}") for k in range(first, last + 1, apart)]
 
 
-def _row(
-    picture: Picture, axes: _Axes, y: float, name: str, rate: Rate | None, found: dict[str, Array]
-) -> None:
-    """The curves of one state or parameter."""
-    if rate is not None:
-        if _differ(found):
-            _curve(picture, axes, y, found["step"], found["alone"], GREY, 1.0)
-        line = fitted(rate, found)
-        if line is not None:
-            ends: list[Point] = [(axes.across(t), axes.down(y, norm)) for t, norm in line]
-            picture.lines.append(
-                _path(ends, "#444444", 1.0, "dashed", f"{name}: {rate_text(rate)}")
-            )
-    _curve(picture, axes, y, found["step"], found["norm"], INK, 1.6)
-    many = len(found["step"]) > DOTS
-    columns = found["step"].tolist(), found["norm"].tolist(), found["fate"]
-    for t, norm, fate in zip(*columns, strict=True):
-        flows = fate in ("flows", "vanished", "exploding")
-        if fate == "absent" or (flows and many):
-            continue
-        edge = y + HEIGHT if fate == "zero" else y
-        at = axes.down(y, norm) if flows else edge
-        size, fill = (3.0, INK) if flows else (5.0, RED if fate == "zero" else BAD)
-        words = f"{name}, t = {t}: {'exactly 0' if fate == 'zero' else f'{norm:.3g}'} ({fate})"
-        picture.boxes.append(
-            Box(axes.across(t), at, size, size, "strip", fill=fill, title=words, step=t)
-        )
-
-
 def fitted(rate: Rate, found: dict[str, Array]) -> list[tuple[float, float]] | None:
     """Both ends of the line fitted to a state, (step, norm): the rate through its median point."""
     steps, alone = found["step"][::-1], found["alone"][::-1]  # from the last recorded back
@@ -178,17 +192,6 @@ def fitted(rate: Rate, found: dict[str, Array]) -> list[tuple[float, float]] | N
     logs = [start + math.log(rate.factor) * end for end in (near, far)]
     norms = [math.exp(min(max(log, -700.0), 700.0)) for log in logs]
     return [(float(steps[end]), norm) for end, norm in zip((near, far), norms, strict=True)]
-
-
-def _curve(
-    picture: Picture, axes: _Axes, y: float, steps: Array, norms: Array, colour: str, pen: float
-) -> None:
-    """A line through all norms that are on the scale, broken where one is not."""
-    order = np.argsort(steps)
-    for run in _runs(steps[order], norms[order]):
-        points = [(axes.across(t), axes.down(y, norm)) for t, norm in run]
-        for k in range(0, len(points) - 1, PIECE):
-            picture.lines.append(_path(points[k : k + PIECE + 1], colour, pen))
 
 
 def _runs(steps: Array, norms: Array) -> Iterator[list[tuple[float, float]]]:
