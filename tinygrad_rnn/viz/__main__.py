@@ -1,7 +1,7 @@
 """Draw what a function returns: python -m tinygrad_rnn.viz FILE.py:FUNCTION -o OUT.svg"""
 
 import argparse
-import runpy
+import importlib.util
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -57,13 +57,18 @@ def _result(what: str) -> Any:
     path = Path(file)
     if not colon or not name.isidentifier():
         raise DrawError(f"expected FILE.py:FUNCTION, got {what!r}")
-    if path.suffix != ".py" or not path.is_file():
-        raise DrawError(f"there is no file {file!r} that ends in .py")
+    if not path.is_file():
+        raise DrawError(f"there is no file {file!r}")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise DrawError(f"{file!r} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module
     sys.path.insert(0, str(path.parent))
-    module = runpy.run_path(file, run_name=path.stem)
-    function = module.get(name)
+    spec.loader.exec_module(module)
+    function = getattr(module, name, None)
     if not callable(function):
-        known = [n for n, f in module.items() if callable(f) and not n.startswith("_")]
+        known = [n for n, f in vars(module).items() if callable(f) and not n.startswith("_")]
         raise DrawError(f"{path.name} has no function {name!r}; it has {', '.join(known[:10])}")
     result = function()
     tensors = list(_flat(result))
