@@ -395,3 +395,13 @@ def test_a_page_names_every_file_on_its_floor():
     }
     floors = load(ROOT / "tools" / "check_floors.py").FLOORS
     assert written == {name: floor for name, floor in floors.items() if name != "__init__"}
+
+
+@pytest.mark.parametrize("page", ["docs/internals", "docs/training", "examples/README"])
+def test_files_that_a_page_names_are_there(page):
+    named = set(re.findall(r"`([\w/.]+\.(?:py|js|md|txt))`", (ROOT / f"{page}.md").read_text()))
+    files = [
+        f"/{p.relative_to(ROOT).as_posix()}" for p in ROOT.rglob("*.*") if ".venv" not in p.parts
+    ]
+    assert named
+    assert not {name for name in named if not any(f.endswith(f"/{name}") for f in files)}
