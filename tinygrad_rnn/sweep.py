@@ -70,14 +70,16 @@ class Sweep:
         through = wanted if watch is None else wanted | watch.slices
         while heap:
             key = -heappop(heap)
-            if targets[key].extra is not None and self._runs_again(targets[key]):
+            extra = targets[key].extra
+            if extra is not None and "again" in extra:
+                self._run_again(targets[key])
                 continue
             node, g = targets.pop(key), totals.pop(key, None)
             if key in pieces:
                 g = self._settle(key, node.shape, g)
             owned.discard(key)
-            if node.extra is not None:
-                g = self._hooked(node.extra, g)
+            if extra is not None and ("hooks" in extra or "retain" in extra):
+                g = self._hooked(extra, g)
             if key in wanted:
                 self.found[key] = g
             if watch is not None:
@@ -126,13 +128,10 @@ class Sweep:
             if not self.retain:
                 node.saved, node.versions = FREED, None
 
-    def _runs_again(self, node: Node) -> bool:
+    def _run_again(self, node: Node) -> None:
         """Let what was dropped after the forward pass be recorded anew: train/segment.py."""
-        if "again" not in (node.extra or ()):
-            return False
         check_intact(node)
         node.saved[0].take_over(self, node)
-        return True
 
     def _hooked(self, extra: dict[str, Any], g: Any) -> Any:
         """The cotangent as the hooks of a node leave it; noted if its tensor is to retain it."""

@@ -100,8 +100,7 @@ def _narrow_blas() -> list[Any]:
 def _by_tiles(a: Array, b: Array, m: int, k: int, n: int) -> bool:
     """Whether a large product (m, k) @ (k, n) is quicker by our tiles than by BLAS' threads."""
     return (
-        m * k * n >= _LARGE
-        and min(m, k) >= 64
+        min(m, k) >= 64
         and n >= WIDTH
         and a.dtype is _F32
         and b.dtype is _F32
@@ -124,7 +123,7 @@ def dot(a: Array, b: Array) -> Any:
     """a @ b for two matrices."""
     m, k = a.shape
     n = b.shape[1]
-    if k == b.shape[0] and _by_tiles(a, b, m, k, n):
+    if m * k * n >= _LARGE and k == b.shape[0] and _by_tiles(a, b, m, k, n):
         return _times_packed(a, b, False, np.zeros((m, n), _F32))
     if (
         n > k  # for a wide b the path is no quicker
@@ -212,7 +211,8 @@ def affine(x: Array, W: Array, b: Any) -> Any:
         raise ValueError("x must have an axis, W two and b one")  # a number times W is none
     if x.ndim > 2:
         return _by_rows(affine, x, W, b)
-    if x.ndim == 2 and x.shape[1] == W.shape[1] and _by_tiles(x, W, *x.shape, len(W)):
+    large = x.size * len(W) >= _LARGE  # asked here: a call costs 0.15 us, and most are small
+    if large and x.ndim == 2 and x.shape[1] == W.shape[1] and _by_tiles(x, W, *x.shape, len(W)):
         y = np.empty((len(x), len(W)), _F32)
         y[...] = b
         return _times_packed(x, W, True, y)
@@ -254,7 +254,8 @@ def sum_of_products(a: tuple[Array, ...], b: tuple[Array, ...]) -> Any:
     """
     x, y = (a[0], b[0]) if len(a) == 1 else (np.concatenate(a), np.concatenate(b))
     sizes = sorted([x.shape[1], y.shape[1]])
-    if len(x) != len(y) or not _by_tiles(x, y, len(x), *sizes):
+    large = x.size * y.shape[1] >= _LARGE and len(x) == len(y)
+    if not large or not _by_tiles(x, y, len(x), *sizes):
         return np.dot(x.T, y)
     if x.shape[1] > y.shape[1]:  # the rows of tiles are of the wider side: 204 GFLOP/s, 167 not so
         return np.array(_times_transposed(y, x).T, order="C")
