@@ -388,6 +388,13 @@ def test_steps_of_a_loop_after_a_layer():
     ]
 
 
+def test_unnamed_tensors_are_called_by_what_they_may_hold():
+    table = nn.Embedding(5, 3, generator=gallery.generator())
+    loss = nn.cross_entropy(table(np.array([1, 2])), np.array([0, -100]))
+    names = {b.lines[0] for b in drawn(viz.unrolled(loss)).values() if b.kind == "input"}
+    assert names == {"ids", "mask"}
+
+
 def test_where_no_steps_are_found():
     w = nn.Parameter(np.ones(2, np.float32), name="w")
     x = w

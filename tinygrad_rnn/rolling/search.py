@@ -1,5 +1,6 @@
 """The search for loops: equal signatures at a fixed distance whose operands follow a pattern."""
 
+import math
 from collections.abc import Hashable, Sequence
 from typing import Any
 
@@ -101,9 +102,11 @@ def _has(loop: Found, *kinds: type) -> bool:
     return any(isinstance(kind, kinds) for row in loop.operands for kind in row)
 
 
-def _is_loop(loop: Found, of: int) -> bool:
+def _is_loop(loop: Found, of: float) -> bool:
     """Whether repeats are steps: few must carry a state and move, or, where they are half of all
     `of` calls, read what stays; a list, or pieces of something cut, are no loop by themselves.
+
+    The last for drawings alone, which ask for two steps: compiled, so few stay as they are.
     """
     if loop.count < LOOP:
         given = [kind.operand for row in loop.operands for kind in row if isinstance(kind, Same)]
@@ -143,7 +146,7 @@ def _consistent(
                 if good < tried:
                     operands, _ = _classify(calls, i, period, good, before)
                 loop = Found(i, period, good, operands)
-                return loop if _is_loop(loop, len(calls)) else None
+                return loop if _is_loop(loop, len(calls) if shortest < 3 else math.inf) else None
         i, count = i + period * max(good, 1), count - max(good, 1)
         if count < shortest:
             return None

@@ -232,10 +232,11 @@ class _Builder:
             return self._vertex(key_of(p), p, "input", name, step, note=slice_text(key, step))
         if p.label is not None:
             return self._vertex(key_of(p), p, "cut", p.name or "detached", step, op="detach")
+        kind_of = {"b": "mask", "i": "ids", "u": "ids"}.get(p.dtype.kind, "x")
         if item:
-            return self._vertex(key_of(p), p, "input", p.name or "x", step)
+            return self._vertex(key_of(p), p, "input", p.name or kind_of, step)
         data = p.size > 1 and bool(p.numpy().any())  # not a number, not zeros
-        name = p.name or ("x" if data else f"{p.item():g}" if p.size == 1 else "zeros")
+        name = p.name or (kind_of if data else f"{p.item():g}" if p.size == 1 else "zeros")
         kind = "input" if data or (p.name and p.size == 1) else "constant"
         return self._vertex(key_of(p), p, kind, name)
 
