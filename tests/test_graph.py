@@ -38,6 +38,17 @@ def test_a_shared_weight_collects_every_step():
     np.testing.assert_allclose(W.grad.numpy(), [1 + 2 * 0.5 + 3 * 0.25 + 4 * 0.125])
 
 
+@pytest.mark.parametrize("run", [lambda f: f, tg.jit], ids=["eager", "jit"])
+def test_a_leaf_frozen_after_recording_gets_no_gradient(run):
+    """As in PyTorch, whose leaves look again when the gradient arrives."""
+    w, h = leaf(2.0), leaf(3.0)
+    y = run(lambda x: (x * w).sum())(h)
+    w.requires_grad = False
+    y.backward()
+    assert w.grad is None
+    assert h.grad.tolist() == [2.0]
+
+
 def test_gradients_never_share_memory():
     a, b = leaf(1.0, 2.0), leaf(3.0, 4.0)
     seed = np.ones(2)

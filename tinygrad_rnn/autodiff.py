@@ -73,7 +73,8 @@ def backward(output: Variable, gradient: Any = None, retain_graph: bool = False)
     sweep = Sweep(_lift, retain_graph, create_graph=False, watch=watch)
     with grad_enabled(False):
         sweep.run([(_root(output), seed._array)])
-        totals = sweep.leaves()
+        # a leaf frozen since the graph was recorded keeps its gradient, as in PyTorch
+        totals = [t for t in sweep.leaves() if t[0].requires_grad]
         if watch is not None:
             watch.end(totals)
         for k in [k for k, (leaf, _, _) in enumerate(totals) if leaf._hooks]:
