@@ -18,6 +18,7 @@ tg.where({0}>0,{0}*<num>,<num>) {0}.tanh() abs({0}) 1-{0} 1/(1+tg.exp(-{0})) tg.
 tg.sub(<num>,{0}) tg.mul({0},<num>) tg.div({0},<pos>) 0.5*({0}+{0}) {0}*{0} {0}-{0}.detach()
 {0}*0 ({0}>0)*{0} tg.where({0}!=0,1.0/<pos>,{0}) tg.minimum({0},{0}*<pos>)
 {0}*np.arange(1.0,{0}.shape[-1]+1) {0}+tg.ones({0}.shape,dtype="float64") {0}*tg.rand(*{0}.shape,dtype="float64")
+tg.atan({0}) tg.hypot({0},1.0) tg.logaddexp({0},0.0) tg.round({0})*<num>+{0}
 {0}+0.1*tg.randn({0}.shape[-1],dtype="float64") tg.where(tg.rand(*{0}.shape)<0.5,{0},<num>) np.ones({0}.shape[-1])-{0}
 """
 ROWS = """
@@ -27,6 +28,7 @@ tg.mean({0},axis=<axis>,keepdims=True) tg.sum({0}) tg.mean({0}) {0}.sum(axis=(0,
 tg.max({0},axis=<axis>) tg.min({0},axis=<axis>,keepdims=True) tg.logsumexp({0},axis=<axis>)
 tg.cumsum({0},axis=<axis>) tg.norm({0},axis=<axis>,keepdims=True) tg.var({0},axis=<axis>)
 tg.std({0},axis=<axis>,keepdims=True) {0}.mean(axis=<axis>,keepdims=True) tg.max({0})
+tg.cumprod(tg.tanh({0}),axis=<axis>) tg.sort({0},axis=<axis>) tg.prod(tg.tanh({0}),axis=<axis>,keepdims=True)
 {0}-tg.mean({0},axis=<axis>,keepdims=True) {0}/(tg.norm({0})+1) {0}-tg.max({0},axis=<axis>,keepdims=True)
 """
 SHAPES = """
@@ -39,6 +41,7 @@ tg.squeeze({0}) tg.stack([{0},{0}]) tg.stack([{0},-{0}],axis=1) tg.swapaxes({0},
 tg.broadcast_to({0},shape=(2,*{0}.shape)) tg.concat([{0},{0}],axis=<axis>) tg.split({0},1,axis=<axis>)[0]
 tg.chunk({0},2,axis=<axis>)[1] tg.chunk({0},2,axis=<axis>)[0] tg.take({0},<index>,axis=<axis>)
 tg.unstack({0})[0] {0}.reshape({0}.shape) {0}.permute_dims(*range({0}.ndim)) {0}[:] {0}[...]
+tg.roll({0},1,axis=<axis>) tg.tril({0}) tg.triu({0},-1) tg.moveaxis({0},0,-1) tg.diagonal({0})
 tg.take({0},[0,0],axis=<axis>) tg.sum_to({0},shape=(1,)*{0}.ndim)
 """
 TWO = """
@@ -49,9 +52,14 @@ tg.where({0}>0,{1},0) (tg.abs({0})+0.3)**{1} tg.sigmoid({0})*{1} tg.tanh({0}+{1}
 tg.outer({0},{1}) {0}*(1-{1}) tg.add({0},{1}) tg.softmax({0}@{1}.mT,axis=-1)@{1}
 tg.stack([{0},{1}]) tg.mean({0}*{1},axis=<axis>,keepdims=True) ({0}*{1}).sum() ({0}-{1})**2
 tg.clip({0},{1},<num>) ({0}*{1}).sum(axis=<axis>) {0}+{1}.detach() tg.linear({0},{1}) tg.sum({0}*{1},axis=-1)
+tg.logaddexp({0},{1}) tg.atan2({0},2+tg.abs({1})) tg.hypot({0},1+tg.abs({1})) tg.vecdot({0},{1})
+tg.einsum("...i,...j->...ij",{0},{1}) tg.einsum("...i,...i->...",{0},{1}) {0}[...,:,None]*{1}[...,None,:]
+tg.logsumexp({0}[...,:,None]+{1},axis=-2) tg.max({0}[...,:,None]+{1},axis=-2) ({0}@{1}[...,None])[...,0]
+tg.take_along_axis({0},tg.argmax({1},axis=-1,keepdims=True),axis=-1) {0}-{0}@tg.triu({1},1)
 tg.where(({0}>0)&({1}>0),{0},{1}) tg.where(tg.logical_or({0}>0,{1}<0),{0},<num>)
 """
 THREE = """
+tg.einsum("...i,ij,...j->...i",{0},{1},{2}) {0}-({0}@{1}[...,None])*{2}[...,None,:]
 tg.where({0}>0,{1},{2}) {0}*{1}+{2} {0}*{1}+(1-{0})*{2} tg.clip({0},-tg.abs({1})-0.1,tg.abs({2})+0.1)
 tg.sigmoid({0})*{1}+(1-tg.sigmoid({0}))*{2} tg.where({0}>{1},{1},{2}) {0}+{1}+{2} tg.concat([{0},{1},{2}],axis=<axis>)
 {0}@{1}+{2} tg.tanh({0}+{1})*{2} tg.maximum({0},tg.maximum({1},{2})) {0}*{1}*{2} tg.stack([{0},{1},{2}])
