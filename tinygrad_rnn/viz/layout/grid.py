@@ -129,10 +129,8 @@ class Grid:
         found: dict[Any, Way] = {}
         for e in self.crossing:
             (ca, i), (cb, j) = self.columns.where[e.source], self.columns.where[e.target]
-            a, b, sides = self.at[ca], self.at[cb], (self.ports.leaves(e), self.ports.enters(e))
+            a, b, out, into = self.at[ca], self.at[cb], self.ports.way_out(e), self.ports.way_in(e)
             source, target = self.columns.columns[ca], self.columns.columns[cb]
-            out = Port(sides[0], True, (i, e.via), e.via)
-            into = self.ports.entries[target.signature, sides[1], self.ports.operand(e)]
             # what comes from before the loop runs where inputs enter, what goes on where they leave
             key: tuple[Hashable, ...]
             if source.step is None:
@@ -141,7 +139,7 @@ class Grid:
                 key, above = ("to", e.target), up
             else:
                 key, above = ("skip", i, j, e.place, cb - ca, ca % (abs(cb - ca) + 1)), up
-            rail = Rail((a, b), sides, key, above, e.source)
+            rail = Rail((a, b), (out.side, into.side), key, above, e.source)
             hidden = not self.slots[a].shown or not self.slots[b].shown
             name = (e.source if self.slots[a].shown else -1, b if hidden else cb, into)
             way = found.setdefault(name, Way(e.source, a, b, out, into, [], rail))

@@ -36,6 +36,15 @@ class Ports:
         many = graph.vertices[e.target].op == "stack" or len(graph.into[e.target]) > MANY
         return self.columns.where[e.target][1], 0 if many else e.place
 
+    def way_out(self, e: Edge) -> Port:
+        """The port that an edge leaves by."""
+        return Port(self.leaves(e), True, (self.columns.where[e.source][1], e.via), e.via)
+
+    def way_in(self, e: Edge) -> Port:
+        """The port that an edge enters by."""
+        kind = self.columns.columns[self.columns.where[e.target][0]].signature
+        return self.entries[kind, self.enters(e), self.operand(e)]
+
     def _entries(self) -> dict[tuple[Hashable, int, tuple[int, int]], Port]:
         """The port of each operand, by kind of column and side.
 
@@ -66,9 +75,7 @@ class Ports:
                 served.append(j)
         for e in self.crossing:
             a, i = self.columns.where[e.source]
-            ports[self.columns.columns[a].signature][
-                Port(self.leaves(e), True, (i, e.via), e.via)
-            ] = [i]
+            ports[self.columns.columns[a].signature][self.way_out(e)] = [i]
         return ports
 
     def part(self, kind: Hashable, ports: dict[Port, list[int]], ways: Highways) -> None:
@@ -88,33 +95,27 @@ class Ports:
         found = {}
         for e in self.crossing if self.columns.graph.level == "edges" else ():
             b, j = self.columns.where[e.target]
-            if self.columns.columns[b].signature == kind:
-                port = self.entries[kind, self.enters(e), self.operand(e)]
-                if len(ports[port]) > 1:
-                    found[port, j] = e.label
+            if self.columns.columns[b].signature == kind and len(ports[self.way_in(e)]) > 1:
+                found[self.way_in(e), j] = e.label
         return found
 
     def states(self) -> dict[Hashable, States]:
         """By kind of column: the states that enter by each port, and which places hold one."""
-        entering: dict[Hashable, dict[Port, Counter[Name]]] = defaultdict(
-            lambda: defaultdict(Counter)
-        )
+        entering: dict[Hashable, dict[Port, Counter[Name]]] = defaultdict(dict)
         made: dict[Hashable, set[int]] = defaultdict(set)
         graph = self.columns.graph
         for e in self.crossing:
             (ca, i), (cb, _) = self.columns.where[e.source], self.columns.where[e.target]
             v, kind = graph.vertices[e.source], self.columns.columns[cb].signature
-            port = self.entries[kind, self.enters(e), self.operand(e)]
             # whatever the first step reads, what most of them read it is
-            entering[kind][port][name_of(v)] += v.kind == "op"
+            entering[kind].setdefault(self.way_in(e), Counter())[name_of(v)] += v.kind == "op"
             if graph.is_carried(e):
                 made[self.columns.columns[ca].signature].add(i)
         for c in self.columns.columns:
             named = {i for i, v in enumerate(c.members) if (v.name, v.scope) in graph.carried}
             made[c.signature] |= named
-        return {
-            kind: States(
-                {p: n.most_common(1)[0][0] for p, n in entering.get(kind, {}).items()}, made[kind]
-            )
-            for kind in {*entering, *made}
+        names = {
+            kind: {port: count.most_common(1)[0][0] for port, count in ports.items()}
+            for kind, ports in entering.items()
         }
+        return {kind: States(names.get(kind, {}), made[kind]) for kind in {*names, *made}}
