@@ -31,6 +31,19 @@ def test_a_product_of_parameters_follows_them() -> None:
     assert fast(x).item() == 5
 
 
+@pytest.mark.parametrize("before", [True, False])
+def test_what_moves_hides_no_parameter_frozen_or_thawed(before: bool) -> None:
+    """An equal array in the place of one, and in the same call a parameter's other flag."""
+    w, x = nn.Parameter(np.array([2.0]), requires_grad=before), tg.tensor(np.array([3.0]))
+    box = SimpleNamespace(scale=np.array([5.0]))
+    fast = tg.jit(lambda x: (x * w * box.scale).sum())
+    x.requires_grad = True
+    fast(x).backward()
+    w.grad, w.requires_grad, box.scale = None, not before, box.scale.copy()
+    fast(x).backward()
+    assert (w.grad is None) == before
+
+
 def test_dropout_on_a_constant_draws_afresh_and_as_eager_does() -> None:
     ones = tg.ones(64)
 

@@ -232,8 +232,10 @@ class Guards:
         places = {id(t): k for k, t in enumerate(after)}
         if len(places) != len(after):
             return False  # of two tensors one now lies in both places
-        self.lifted, self.places = after, places
-        self.specs = [_spec(t) for t in after]
+        specs = [_spec(t) for t in after]
+        if any(now[1:] != seen[1:] for now, seen in zip(specs, self.specs, strict=True)):
+            return False  # one that stayed in its place may have been frozen or thawed
+        self.lifted, self.places, self.specs = after, places, specs
         return True
 
     def _settled(self, value: Any) -> bool:
