@@ -456,6 +456,7 @@ def test_bad_input(tmp_path):
         (lambda: viz.heatmap((w @ w).sum()), "no state is carried from step to step; named there: none"),
         (lambda: viz.heatmap((w @ w).sum(), "lag"), "no loss of a step"),
         (lambda: viz.heatmap(loss, "h", sequence=2), "from -2 to 1, got 2"),
+        (lambda: viz.heatmap(tg.nn.RNN(3, 4)(tg.ones(5, 2, 3))[0], "grad"), "a single value"),
         (lambda: viz.heatmap(freed), r"viz\.record"),
         (lambda: viz.heatmap(freed, "lag"), "freed"),
         (lambda: viz.heatmap(flow, "lag"), r"before loss\.backward"),

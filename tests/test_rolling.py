@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from tinygrad_rnn.compiler.passes.roll import SHORTEST as COMPILED
 from tinygrad_rnn.rolling import (
     Along,
     Back,
@@ -24,6 +25,7 @@ from tinygrad_rnn.rolling import (
     find,
     search,
 )  # fmt: skip
+from tinygrad_rnn.viz.graph.steps import SHORTEST as DRAWN
 
 
 def rnn(T: int, start: int = 0, weight: Any = "W", first: Any = None) -> list[Call]:
@@ -51,6 +53,18 @@ def test_a_plain_loop() -> None:
 @pytest.mark.parametrize("T", [0, 1, 2, 3])
 def test_a_few_steps_are_no_loop(T: int) -> None:
     assert find(rnn(T)) == []
+
+
+@pytest.mark.parametrize("T", [2, 3])
+def test_few_steps_of_shared_weights_are_a_loop_for_drawings_alone(T: int) -> None:
+    """Where they are half of all calls, and without inputs; the compiler asks for three steps."""
+    calls = []
+    for t in range(T):
+        calls.append(Call("matmul", (Ref(2 * t - 1) if t else Outside("h0"), Outside("W"))))
+        calls.append(Call("tanh", (Ref(2 * t),)))
+    assert [loop.count for loop in find(calls, DRAWN)] == [T]
+    others = [Call(f"op{k}", (Outside("x"),)) for k in range(2 * T + 1)]
+    assert find(calls + others, DRAWN) == find(calls, COMPILED) == []
 
 
 MOVES: dict[str, tuple[Any, list[Any]]] = {

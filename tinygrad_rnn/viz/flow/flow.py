@@ -86,16 +86,14 @@ class Flow(Figures):
     def _find_alone(self, graph: Graph) -> None:
         """Find what need not be noted: it is just what comes over one edge."""
         for v in graph.vertices:
-            if v.kind != "op":
-                continue
-            out = [(graph.vertices[e.target], e) for e in graph.outof[v.number]]
-            single = len(out) == 1 and v.number != graph.output
-            # zeros around a slice count in the total, not on the edge
-            if single and out[0][0].op != "index":
-                self._alone[v.key] = out[0][1].key
+            out = graph.outof[v.number]
+            if v.kind == "op" and len(out) == 1 and v.number != graph.output:
+                # zeros around a slice count in the total, not on the edge
+                if graph.vertices[out[0].target].op != "index":
+                    self._alone[v.key] = out[0].key
             if v.op == "index" and not isinstance(v.key, Row):
                 own = v.key << 32
-                if single and own not in self._special and v.key in self._alone:
+                if own not in self._special and v.key in self._alone:
                     self._alone[own] = self._alone[v.key]  # a slice hands on what it gets
                 else:
                     self.slices.add(v.key)

@@ -107,10 +107,9 @@ def cells(graph: Graph) -> Graph:
     scopes = {scope for _, scope, _ in names}
     # what goes on around another cell, before and after it, is no cell of its own
     around = {s for s in scopes for o in scopes if s != o and (not s or o.startswith(f"{s}."))}
-    for those, apart in ((scopes, False), (scopes - around, False), (scopes - around, True)):
-        heads = _heads_of_cells(graph, names, those, apart)
-        if len(_in_order(graph, heads)) == len(set(heads)):
-            break
+    heads = _heads_of_cells(graph, names, scopes, apart=False)
+    if len(_in_order(graph, heads)) < len(set(heads)):  # some lead to what leads to them
+        heads = _heads_of_cells(graph, names, scopes - around, apart=True)
     hidden = {v.number for v in graph.vertices if v.kind in ("parameter", "constant")}
     folded = _folded(graph, lambda v: heads[v.number], hidden)
     folded.level = "cell"

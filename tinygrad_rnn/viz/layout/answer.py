@@ -107,12 +107,9 @@ def _spread(t: Template, found: Placed) -> None:
 def _in_sight(found: Placed, port: Port, k: int) -> bool:
     """Whether a point is level with a box and nothing stands between them."""
     (at, level), (x, y, _, _) = found.ports[port], found.boxes[k]
-    between = [
-        box
-        for box in found.boxes
-        if abs(box[1] - y) < box[3] / 2 and min(x, at) < box[0] < max(x, at)
-    ]
-    return abs(level - y) < 2 and not between
+    return abs(level - y) < 2 and not any(
+        abs(by - y) < bh / 2 and min(x, at) < bx < max(x, at) for bx, by, _, bh in found.boxes
+    )
 
 
 def _straighten(t: Template, found: Placed) -> None:

@@ -99,7 +99,7 @@ class Grid:
             column = self.columns.columns[k]
             rows, scopes = rows_of(column, cells=self.close)
             scopes = scopes if self.framed else dict.fromkeys(scopes, "")
-            own = ports.get(kind, {})
+            own = ports[kind]
             level = self.framed and self.direction != "right"
             ways = highways(column, own, states[kind]) if level else Highways()
             self.ports.part(kind, own, ways)

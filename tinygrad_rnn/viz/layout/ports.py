@@ -118,4 +118,4 @@ class Ports:
             kind: {port: count.most_common(1)[0][0] for port, count in ports.items()}
             for kind, ports in entering.items()
         }
-        return {kind: States(names.get(kind, {}), made[kind]) for kind in {*names, *made}}
+        return {kind: States(names.get(kind, {}), found) for kind, found in made.items()}

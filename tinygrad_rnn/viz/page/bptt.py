@@ -28,7 +28,7 @@ SECONDS, LAST = 0.9, 3.0  # a frame is to be seen for
 
 
 def stops(
-    picture: Picture, told: Sequence[Contribution], graph: Graph
+    picture: Picture, told: Sequence[Contribution]
 ) -> list[tuple[set[int], list[Contribution]]]:
     """What lights up together: the lines of the picture, and what is told of them.
 
@@ -52,7 +52,7 @@ def stops(
 def arrows(picture: Picture, told: Sequence[Contribution], graph: Graph) -> list[dict[str, Any]]:
     """The film for a page: which lines light up, and what is told of them; none if too many."""
     try:
-        found = stops(picture, told, graph)
+        found = stops(picture, told)
     except RenderError:
         return []
     made = []
@@ -78,7 +78,7 @@ def frames(
 
     `bare`: the same without the norms, which are written where the gradient has come to.
     """
-    found = stops(picture, told, graph)
+    found = stops(picture, told)
     captions = []
     for k, (_, some) in enumerate(found, 1):
         step = graph.vertices[some[0].target].step

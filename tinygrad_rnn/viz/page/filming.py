@@ -244,20 +244,20 @@ def _named_states(nodes: Sequence[Node]) -> dict[str, list[tuple[int, int]]] | N
         step = node.stamp[0]
         if step is None:
             continue
-        if node.extra is not None and node.extra.get("name"):
-            alike.setdefault(_path(node), {})[step] = node.seq
+        if path := _path(node):
+            alike.setdefault(path, {})[step] = node.seq
         for p in node.inputs:
-            if p.__class__ is not Node or p.stamp[0] is None or p.stamp[0] == step:
-                continue
-            if p.extra is not None and p.extra.get("name"):
-                carried.setdefault(_path(p), {})[p.stamp[0]] = p.seq
-            elif math.prod(p.shape) > 1:
-                return None
+            if p.__class__ is Node and p.stamp[0] not in (None, step):
+                if path := _path(p):
+                    carried.setdefault(path, {})[p.stamp[0]] = p.seq
+                elif math.prod(p.shape) > 1:
+                    return None
     found = {name: alike[name] | members for name, members in carried.items()}
     many = {name: list(members.items()) for name, members in found.items() if len(members) > 1}
     return many or None
 
 
 def _path(node: Node) -> str:
-    name: str = (node.extra or {})["name"]
-    return f"{node.scope}.{name}" if node.scope else name
+    """Its name behind that of the module; empty without a name."""
+    name: str = (node.extra or {}).get("name") or ""
+    return f"{node.scope}.{name}" if name and node.scope else name

@@ -102,6 +102,8 @@ def heatmap(source: Any, what: str | Sequence[str] = "states", sequence: int = 0
     graph = collect(source, "viz.heatmap")
     if what == "lag":
         return _triangle(lags_of(root, graph))
+    if what == "grad" and source.size != 1:
+        raise GraphError("viz.heatmap: 'grad' needs one output that is a single value")
     return of_traces(traced(root, graph, source.size == 1), what, sequence)
 
 
