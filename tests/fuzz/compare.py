@@ -106,7 +106,9 @@ def warned(log: list[str], overflow: str) -> Iterator[None]:
         ):
             warnings.simplefilter("always")
             yield
-        log += [str(w.message) for w in told if not issubclass(w.category, RuntimeWarning)]
+        ours = (w for w in told if tg.CompilerWarning in w.category.__mro__)
+        others = (w for w in told if not issubclass(w.category, RuntimeWarning))
+        log += [str(w.message) for w in (*ours, *others)]
     finally:
         logger.propagate = before
         logger.removeHandler(handler)
