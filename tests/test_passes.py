@@ -270,6 +270,14 @@ def a_result_of_nothing(cell: Cell) -> None:
     cell.loop.results[0].values = (value(B, H),)
 
 
+def a_result_from_outside(cell: Cell) -> None:
+    cell.loop.results[0].values = (cell.carry.first[0],)
+
+
+def a_carry_from_outside(cell: Cell) -> None:
+    cell.carry.of = cell.carry.first[0]
+
+
 def a_result_of_another_type(cell: Cell) -> None:
     cell.states.shape = (T - 1, B, H)
 
@@ -298,6 +306,8 @@ FAULTS = {
     a_carry_of_another_type: "a carry is",
     a_carry_of_nothing: "a carry reads",
     a_result_of_nothing: "a stack reads",
+    a_result_from_outside: "a stack reads",
+    a_carry_from_outside: "a carry reads",
     a_result_of_another_type: "a stack is",
     an_output_that_nobody_made: "an output reads",
 }

@@ -426,6 +426,17 @@ def program():
     return Y
 args, parameters = [], [x1, s3]
 """,
+    "steps that only rename what was before": """
+T = 6
+s3 = floats(3, 2)
+def program():
+    a = s3
+    for t in range(T):
+        b = 2*a.detach()
+        a = b if t < 2 else a
+    return a.detach()
+args, parameters = [], [s3]
+""",
     "bools squared are whole numbers": """
 T = 1
 def program():

@@ -9,7 +9,7 @@
 from typing import Any
 
 from ...op import OPS
-from ..ir import Carry, Instr, Operand, Program, Slice, Value
+from ..ir import Instr, Operand, Program, Slice, Value
 from ..lowering.table import lowering
 
 
@@ -50,10 +50,10 @@ def substitute(program: Program, names: dict[int, Operand]) -> None:
         for r in item.results:
             r.first = tuple([now(a) for a in r.first])
         # what is carried or given out stays a value of the body
-        inner = {id(p.out) for p in item.params}
+        made = {id(i.out) for i in item.body}
         for r in item.results:
-            r.values = tuple([v if id(now(v)) in inner else now(v) for v in r.values])
-        for p in item.params:
-            if isinstance(p, Carry) and id(now(p.of)) not in inner:
+            r.values = tuple([now(v) if id(now(v)) in made else v for v in r.values])
+        for p in item.carries:
+            if id(now(p.of)) in made:
                 p.of = now(p.of)
     program.outputs = [now(v) for v in program.outputs]

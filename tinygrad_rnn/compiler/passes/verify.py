@@ -22,7 +22,8 @@ class Verifier:
     - A slice stays within its source and has the type of its rows.
     - A carry has an initial value for each step of its delay, and the type of what it carries;
       a stack of earlier steps, too.
-    - What a loop carries or gives out is defined in it or before; a result has its kind's type.
+    - What a loop carries or gives out by step is defined in it, what it sums in it or before; a
+      result has its kind's type.
     """
 
     def __init__(self) -> None:
@@ -81,14 +82,18 @@ class Verifier:
                         f"a carry over {p.delay} steps has {len(p.first)} initial values"
                     )
                 _typed(p.out, p.of.shape, p.of.dtype, "a carry")
+        before = set(defined)
         for p in loop.params:
             _define(p.out, defined)
         for instr in loop.body:
             self._instr(instr, defined)
             _define(instr.out, defined)
-        _read([p.of for p in loop.carries], defined, "a carry")
+        inside = defined - before
+        _read([p.of for p in loop.carries], inside, "a carry")
         for r in loop.results:
-            _read((*r.values, *r.first), defined, f"a {r.kind}")
+            kept = r.kind in ("final", "stack")
+            _read(r.values, inside if kept else defined, f"a {r.kind}")
+            _read(r.first, defined, f"a {r.kind}")
             if r.kind == "stack" and len(r.first) != r.lag:
                 raise VerifyError(f"a stack of {r.lag} steps ago has {len(r.first)} initial values")
             dtype = r.out.dtype if r.kind == "total" else r.values[0].dtype  # booleans are counted
