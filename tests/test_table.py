@@ -112,6 +112,7 @@ REFUSED = {
     "clock without its zone": ("d,a\n2016-10-30 01:00,1\n2016-10-30 02:00,2\n2016-10-30 02:00,3\n2016-10-30 03:00,4\n", {}, "a second time; .*--timezone"),
     "unknown zone": ("d,a\n2016-10-30 01:00,1\n2016-10-30 02:00,2\n", {"timezone": "Mars/Base"}, "do not fit the time zone 'Mars/Base'"),
     "unknown zone of offsets": ("d,a\n2016-10-30 01:00+01:00,1\n", {"timezone": "Mars/Base"}, "do not fit the time zone"),
+    "hour that was twice, once": ("d,a\n2016-10-30 01:00,1\n2016-10-30 02:00,2\n2016-10-30 03:00,3\n", {"timezone": "Europe/Berlin"}, "do not fit the time zone"),
     "hour that was not": ("d,a\n2016-03-27 01:00,1\n2016-03-27 02:00,2\n", {"timezone": "Europe/Berlin"}, "do not fit the time zone"),
     "Excel workbook": (b"PK\3\4....", {}, "Excel workbook; save its sheet as CSV"),
     "no text": (b"\x00\x01\x02", {}, "is not a text file"),

@@ -100,7 +100,6 @@ def dates(where: str, name: str, cells: Any, date_format: str | None, timezone: 
     are understood; the whole column must be of one format. Days and months that could be
     swapped are read in the order that gives even steps. Raises DataError naming the line.
     """
-    pd = pandas()
     text = cells.str.strip()
     empty = text.str.lower().isin(EMPTY)
     if empty.any():
@@ -112,7 +111,7 @@ def dates(where: str, name: str, cells: Any, date_format: str | None, timezone: 
         if found.tz is not None:
             return found.tz_convert(timezone)
         return found.tz_localize(timezone, ambiguous="infer")
-    except (ValueError, KeyError, pd.errors.OutOfBoundsDatetime) as error:
+    except Exception as error:  # pandas below 3.0 lets pytz' own errors through
         raise DataError(
             f"{where}: dates of column {name!r} do not fit the time zone {timezone!r}: {error}"
         ) from None
