@@ -421,6 +421,7 @@ def test_a_rule_that_gives_another_shape_is_named(create_graph):
             (lambda g: g[:1], r"shape \(1, 3\)"),
             (lambda g: tg.permute_dims(g, (1, 0)), r"shape \(3, 2\)"),
             (lambda g: [2.0], "list"),
+            (lambda g: None, "None"),
         ):
 
             def doubled_vjp(g, x, *, axis):
@@ -431,6 +432,8 @@ def test_a_rule_that_gives_another_shape_is_named(create_graph):
             x = tg.ones(2, 3, requires_grad=True)
             with pytest.raises(G, match=rf"of doubled for x .* \(2, 3\), .* it gave {came}"):
                 tg.grad(doubled(x).sum(), [x], create_graph=create_graph)
+        with pytest.raises(G, match=r"of doubled for x .* it gave None"), tg.detect_anomaly():
+            tg.grad(doubled(x).sum(), [x], create_graph=create_graph)
         with pytest.raises(ValueError, match=r"doubled_vjp: cannot read axis, z; .* \(x\)"):
 
             @doubled.vjp

@@ -106,6 +106,8 @@ class Sweep:
                     c = kernel(g, *[saved[i] for i in places])
                 if looked_at:
                     c = self._looked_at(node, k, c)
+                    if c is None:
+                        continue
                 if c.__class__ is Deferred:
                     self.defer(p, c.op, c.piece, c.key)
                     continue
@@ -119,8 +121,6 @@ class Sweep:
                         targets[key], totals[key] = p, c
                         heappush(heap, -key)
                         continue
-                if c is None:
-                    continue
                 try:
                     self.deliver(p, c)
                 except (ShapeError, AttributeError):
@@ -143,6 +143,8 @@ class Sweep:
 
     def _looked_at(self, node: Node, place: int, c: Any, k: int | None = None) -> Any:
         """A contribution to input k, checked and shown to any watcher; None if it goes nowhere."""
+        if c is None:  # a rule without a return
+            raise misfit(node, place if k is None else k, c)
         if local.now.anomaly:
             check_finite(node, place, c)
         return c if self.watch is None else self.watch.passes(node, place if k is None else k, c)
@@ -241,7 +243,7 @@ class Sweep:
             else:
                 continue
             for k, (p, c) in enumerate(pairs, 0 if node.op.variadic else step.input):
-                if c is not None and self._wants(p):
+                if self._wants(p) and not (c is None and node.op.variadic):
                     c = self._looked_at(node, step.input, c, k)
                     try:
                         if c is not None:
