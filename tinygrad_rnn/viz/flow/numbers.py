@@ -11,7 +11,7 @@ from ...graph import Node
 from ...op import Array
 from ..graph.graph import Graph, Vertex, kept_below, roots_of
 from ..graph.values import Values
-from ..layout.labels import Text
+from ..layout.labels import Words
 from ..views import View
 from .gate import Kept
 from .sweep import own_sweep
@@ -19,7 +19,7 @@ from .sweep import own_sweep
 MOST = 4
 
 
-def with_numbers(output: Any, view: View, who: str, blocked: Collection[int] = ()) -> Text:
+def with_numbers(output: Any, view: View, who: str, blocked: Collection[int] = ()) -> Words:
     """What is written in boxes, and below it the numbers that the view shows.
 
     `blocked`: edges that let no gradient through.

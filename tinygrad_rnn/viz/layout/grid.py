@@ -3,15 +3,15 @@
 Each kind of column is laid out once, and stamped wherever it occurs.
 """
 
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Hashable, Iterable
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 from ..graph.columns import Columns
 from ..graph.elide import Slot
-from ..graph.graph import Edge, Vertex
+from ..graph.graph import Edge
 from .highways import highways
-from .labels import shape_of
+from .labels import Words, shape_of
 from .picture import Point
 from .ports import Ports
 from .request import place
@@ -42,13 +42,7 @@ class Way(NamedTuple):
 class Grid:
     """Geometry of all columns shown."""
 
-    def __init__(
-        self,
-        columns: Columns,
-        shown: list[Slot],
-        text: Callable[[Vertex, str], list[str]],
-        direction: str = "up",
-    ):
+    def __init__(self, columns: Columns, shown: list[Slot], text: Words, direction: str):
         self.columns, self.slots, self.direction = columns, shown, direction
         level = columns.graph.level
         # a box a step needs no frame around it, and names with subscripts no heading

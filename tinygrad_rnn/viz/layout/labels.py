@@ -15,7 +15,7 @@ _LONGEST, WEIGHTS = 28, 11  # characters of a line in a box, of the weights in a
 _LOW = str.maketrans("0123456789-+t", "₀₁₂₃₄₅₆₇₈₉₋₊ₜ")
 _HIGH = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 
-Text = Callable[[Vertex, str], list[str]]
+Words = Callable[[Vertex, str], list[str]]  # what is written in a box at a step
 
 
 def check_show(who: str, show: Any, graph: Graph) -> tuple[str, ...]:

@@ -52,7 +52,8 @@ def _fix_order(t: Template, graph: dict[str, Any]) -> None:
         ranks[y].append((float(x), name))
     ports, straight = t.names(), t.straight
     low = {out: into for into, out in _rails(t)}
-    turned: dict[str, float] = {}  # what a state enters and nothing else: to that end of its rank
+    # at which end of its rank each stands, if at any
+    sides: dict[str, float] = {name: port.side for name, port in ports.items()}
     for row in ranks.values():
         row.sort()
         nodes = [name for _, name in row if name[0] == "n"]
@@ -66,18 +67,16 @@ def _fix_order(t: Template, graph: dict[str, Any]) -> None:
             side = ports[name].side
             taken = {ports[n].side for n, end in straight.items() if end in nodes}
             if not ports[name].leaves and side not in taken and served not in straight.values():
-                straight[name], turned[served] = served, side / 2
+                straight[name], sides[served] = served, side / 2
+    sides |= {f"n{k}": out.side / 2 for _, out, k in t.ways.rails}
     # what nothing joins stays above each other, else the ways out of one run through the next
     for _, row in sorted(ranks.items(), key=lambda r: float(r[0]), reverse=t.direction == "down"):
         bent = set(ports) - set(straight) - set(low)
         names = [n for _, n in row if n[0] == "n" or n in bent]
         names += [name for name, end in straight.items() if end in names]
         names += [out for out, into in low.items() if into in names]
-        sides: dict[str, float] = {n: ports[n].side if n in ports else 0 for n in names}
-        sides |= {name: end for name, end in turned.items() if name in sides}
-        sides |= {f"n{k}": out.side / 2 for _, out, k in t.ways.rails if f"n{k}" in sides}
-        if any(sides.values()):
-            t.order.append(sorted(names, key=lambda n: sides[n]))
+        if any(n in sides for n in names):
+            t.order.append(sorted(names, key=lambda n: sides.get(n, 0)))
 
 
 def _rails(t: Template) -> list[tuple[str, str]]:

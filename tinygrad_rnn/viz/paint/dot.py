@@ -1,12 +1,12 @@
 """A picture in Graphviz' DOT language, every place given: any tool that opens it only paints."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import graphviz
 
 from ..graph.columns import Columns
-from ..graph.graph import Vertex
+from ..layout.labels import Words
 from ..layout.picture import EDGES, FONT, KINDS, SIZE, Box, Line, Picture, Point, text_width
 from ..pausing import paused
 
@@ -48,9 +48,7 @@ def write(picture: Picture) -> graphviz.Digraph:
 
 
 def unplaced(
-    columns: Columns,
-    text: Callable[[Vertex, str], list[str]],
-    headers: Mapping[int, str] | None = None,
+    columns: Columns, text: Words, headers: Mapping[int, str] | None = None
 ) -> graphviz.Digraph:
     """A graph without places, one cluster a column, for where no engine is at hand to find them."""
     g = graphviz.Digraph(graph_attr={"rankdir": "BT"}, node_attr={"shape": "box"})

@@ -11,8 +11,8 @@ from ..flow.table import brief, short, tabulate, words_of
 from ..graph.elide import Slot
 from ..graph.graph import Vertex
 from ..layout.grid import Grid
-from ..layout.labels import Text, shape_of
-from ..layout.picture import Line, Picture, Text as Words, text_width
+from ..layout.labels import Words, shape_of
+from ..layout.picture import Line, Picture, Text, text_width
 from ..views import View
 from .curve import add_curves
 from .unrolled import paint
@@ -31,7 +31,7 @@ class Measured:
 class Flowing:
     """The pictures of a flow at one level of detail."""
 
-    def __init__(self, view: View, chosen: list[Slot], written: Text, measured: Measured):
+    def __init__(self, view: View, chosen: list[Slot], written: Words, measured: Measured):
         self.view, self.chosen, self._written, self._of = view, chosen, written, measured
         self._told: set[tuple[int, int | None]] = set()  # whose box has a norm, its last line
         columns = view.found
@@ -107,7 +107,7 @@ class Flowing:
 def _legend(picture: Picture, scale: Scale, y: float) -> float:
     """The scale, its thresholds, and a sample of each fate."""
     about = "arrows: norm of their own contribution; boxes: |g|, the norm of the whole gradient"
-    picture.texts.append(Words(0, y, about, 10.0, start=True))
+    picture.texts.append(Text(0, y, about, 10.0, start=True))
     x, y, right = 0.0, y + 18, max(picture.width, LEGEND)
     for look, words in scale.legend():
         wide = 52 + text_width(words, 10.0)
@@ -117,7 +117,7 @@ def _legend(picture: Picture, scale: Scale, y: float) -> float:
         picture.lines.append(
             Line(points, colour=look.colour, pen=look.pen, dash=look.dash, head=look.head)
         )
-        picture.texts.append(Words(x + 40, y + 4, words, 10.0, start=True))
+        picture.texts.append(Text(x + 40, y + 4, words, 10.0, start=True))
         x += wide
         picture.width = max(picture.width, x)
     return y + 14

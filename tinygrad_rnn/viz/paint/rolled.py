@@ -1,7 +1,6 @@
 """The graph rolled back up, as a picture: states curve back into each cell."""
 
 from collections import defaultdict
-from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 from typing import NamedTuple
@@ -10,7 +9,7 @@ from ..graph.columns import Columns
 from ..graph.elide import Slot
 from ..graph.graph import Edge, Vertex
 from ..layout.answer import LABEL
-from ..layout.labels import shape_of
+from ..layout.labels import Words, shape_of
 from ..layout.picture import HEADING, Box, Line, Picture, Point, Text, text_width
 from ..layout.request import place
 from ..layout.rows import rows_of
@@ -39,53 +38,38 @@ class Rolled:
         self.cells, self.headers = roll_up(view.found)
 
     def picture(self) -> Picture:
-        """The picture."""
-        return paint_rolled(self.cells, self.headers, self.view.text, self.view.direction)
+        """The picture, laid out by `dot` as a whole."""
+        whole = _Whole(self.cells, self.headers, self.view.text)
+        placed = _place(whole.template(self.view.direction))
+        picture = Picture("rolled graph", width=placed.width, height=placed.height)
+        for words, x0, y0, x1, y1 in placed.clusters:
+            middle, size = ((x0 + x1) / 2, (y0 + y1) / 2), (x1 - x0, y1 - y0)
+            picture.boxes.append(Box(*middle, *size, "column", title=words.replace("\n", ", ")))
+            x, _ = _beside((x0, y0, x1), words, placed.edges)
+            for k, line in enumerate(words.split("\n")):
+                y = y0 + 4 + HEADING * (1 + 1.25 * k)
+                picture.texts.append(Text(x, y, line, HEADING, start=True))
+        for scope, x0, y0, x1, y1 in placed.frames:
+            framed(picture, scope, (x0, y0), (x1, y1))
+        picture.boxes += [whole.box(n, box) for n, box in enumerate(placed.boxes)]
+        for link, points, at in zip(whole.links, placed.edges, placed.labels, strict=True):
+            joints = [end in whole.joints for end in link[:2]]
+            picture.lines.append(
+                Line(points, whole.name(link.source), whole.name(link.target),
+                     "state" if link.edge.delay or joints[0] else "edge", edges=(link.edge,),
+                     head="none" if joints[1] else "normal", label=link.label, at=at)
+            )  # fmt: skip
+        return picture
 
     def pictures(self) -> list[tuple[str, Picture]]:
         """What a page shows, by kind."""
         return [("forward", self.picture())]
 
 
-def paint_rolled(
-    cells: Columns,
-    headers: dict[int, str],
-    text: Callable[[Vertex, str], list[str]],
-    direction: str,
-) -> Picture:
-    """The picture of a rolled graph, laid out by `dot` as a whole."""
-    whole = _Whole(cells, headers, text)
-    placed = _place(whole.template(direction))
-    picture = Picture("rolled graph", width=placed.width, height=placed.height)
-    for words, x0, y0, x1, y1 in placed.clusters:
-        middle, size = ((x0 + x1) / 2, (y0 + y1) / 2), (x1 - x0, y1 - y0)
-        picture.boxes.append(Box(*middle, *size, "column", title=words.replace("\n", ", ")))
-        x, _ = _beside((x0, y0, x1), words, placed.edges)
-        for k, line in enumerate(words.split("\n")):
-            y = y0 + 4 + HEADING * (1 + 1.25 * k)
-            picture.texts.append(Text(x, y, line, HEADING, start=True))
-    for scope, x0, y0, x1, y1 in placed.frames:
-        framed(picture, scope, (x0, y0), (x1, y1))
-    picture.boxes += [whole.box(n, box) for n, box in enumerate(placed.boxes)]
-    for link, points, at in zip(whole.links, placed.edges, placed.labels, strict=True):
-        joints = [end in whole.joints for end in link[:2]]
-        picture.lines.append(
-            Line(points, whole.name(link.source), whole.name(link.target),
-                 "state" if link.edge.delay or joints[0] else "edge", edges=(link.edge,),
-                 head="none" if joints[1] else "normal", label=link.label, at=at)
-        )  # fmt: skip
-    return picture
-
-
 class _Whole:
     """The cells as one template: members of all columns in a row, and where loops fan out."""
 
-    def __init__(
-        self,
-        cells: Columns,
-        headers: dict[int, str],
-        text: Callable[[Vertex, str], list[str]],
-    ):
+    def __init__(self, cells: Columns, headers: dict[int, str], text: Words):
         self.cells, self.headers = cells, headers
         self.members = [
             (k, i, v) for k, c in enumerate(cells.columns) for i, v in enumerate(c.members)

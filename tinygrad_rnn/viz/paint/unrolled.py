@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from ..graph.elide import Slot
 from ..graph.graph import Edge, Graph, Vertex
 from ..layout.grid import GAP, Grid, Way
-from ..layout.labels import Text as Words, facts_of, kind_of, shape_of
+from ..layout.labels import Words, facts_of, kind_of, shape_of
 from ..layout.picture import HEADING, SCOPE, SIZE, SMALL, Box, Line, Picture, Point, Text
 from ..views import View
 
