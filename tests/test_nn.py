@@ -174,6 +174,22 @@ MOMENTS = [
 ]
 
 
+def test_a_cell_of_ones_own_may_hand_options_on():
+    class Cell(nn.GRUCell):
+        def __init__(self, *args, **options):
+            super().__init__(*args, **options)
+
+    class Layer(nn.GRU):
+        cell = Cell
+
+    x = tg.ones(2, 1, 3)
+    layers = [c(3, 4, reset_after=False, generator=tg.Generator(0)) for c in (nn.GRU, Layer)]
+    plain, own = (layer(x)[0].detach().numpy() for layer in layers)
+    np.testing.assert_array_equal(plain, own)
+    with pytest.raises(TypeError, match="layers"):
+        Layer(3, 4, layers=2)
+
+
 @pytest.mark.parametrize(("name", "options", "mean", "std"), MOMENTS)
 def test_initialisers_have_their_moments(name, options, mean, std):
     p = tg.empty(300, 200)

@@ -205,6 +205,12 @@ def test_fit_shows_each_epoch_to_callbacks_and_one_may_end_it():
     )
     assert [n for n, _ in seen] == [0, 1, 2, 3]
     assert [epoch for _, epoch in seen] == found.history
+    # the last is shown, too, where patience ends the training
+    still = {"lr": 1e-30, "patience": 2, "callbacks": [lambda n, e: seen.append((n, e))]}
+    seen.clear()
+    found = train.fit(nn.Linear(1, 1), (x, x), (x, x), **still, **how)
+    assert [epoch for _, epoch in seen] == found.history
+    assert len(seen) == 3
 
 
 def test_fit_refuses_data_that_cannot_be_learnt():

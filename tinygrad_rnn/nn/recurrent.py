@@ -67,9 +67,11 @@ class Recurrent(Module):
     def _check_options(self, options: dict[str, Any]) -> None:
         """Raise for an option that neither the layer nor its cell has, naming the layer."""
         common = ("input_size", "hidden_size", "bias", "generator")
-        known = [n for n in inspect.signature(self.cell).parameters if n not in common]
+        takes = inspect.signature(self.cell).parameters
+        known = [n for n in takes if n not in common]
         unknown = sorted(options.keys() - set(known))
-        if unknown:
+        any_other = inspect.Parameter.VAR_KEYWORD in [p.kind for p in takes.values()]
+        if unknown and not any_other:  # a cell of one's own may hand **options on
             name = type(self).__name__
             raise TypeError(
                 f"{name}: unknown {', '.join(unknown)}; options of its cell are {', '.join(known)}"

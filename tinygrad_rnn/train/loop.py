@@ -112,7 +112,8 @@ def fit(
             did = Epoch(train_loss, _validate(model, val, run), norm)
             loop.log(**did._asdict())
             waited = epoch - best.keep(did.val_loss, epoch)
-            if waited >= patience or True in [call(epoch, did) for call in callbacks]:
+            said = [call(epoch, did) for call in callbacks]
+            if waited >= patience or True in said:
                 loop.finish()
     except KeyboardInterrupt:
         interrupted = True
