@@ -8,7 +8,7 @@ from numba import types
 from numba.core.errors import TypingError
 from processes import python
 
-from tinygrad_rnn.kernels import linked, products
+from tinygrad_rnn.kernels import fills, linked, products
 from tinygrad_rnn.kernels.flags import DISABLED, jit
 from tinygrad_rnn.kernels.views import at, cut, line, part, row, span
 
@@ -83,14 +83,14 @@ def test_products_of_compiled_loops(m, k, n, dtype):
 
 @jit(cache=False)
 def rows_and_sums(A, t, b, out, total, sums):
-    products.set_rows(at(out, 0), b, False)
-    products.set_rows(part(out, 1, 1, 3), b, True)
-    products.copy_rows(part(A, t, 0, 2), part(out, 2, 1, 3))
-    products.set_value(at(at(out, 3), 1), b[0])
-    products.set_value(at(out, 4), b[1])
-    products.add_rows(span(A, 1, 3), total)
+    fills.set_rows(at(out, 0), b, False)
+    fills.set_rows(part(out, 1, 1, 3), b, True)
+    fills.copy_rows(part(A, t, 0, 2), part(out, 2, 1, 3))
+    fills.set_value(at(at(out, 3), 1), b[0])
+    fills.set_value(at(out, 4), b[1])
+    fills.add_rows(span(A, 1, 3), total)
     for i in range(A.shape[1]):
-        sums[i] = products.row_sum(at(at(A, t), i))
+        sums[i] = fills.row_sum(at(at(A, t), i))
         sums[i] += row(A, (t, i))[1] + cut(row(A, (t, i)), 2)[1] + line(at(A, 0), (i,))[0]
 
 
@@ -118,9 +118,9 @@ def test_parts_of_arrays_and_what_works_on_rows(dtype, strided):
 
 @jit(cache=False)
 def rows_of_all(A, total, moved, y):
-    products.add_rows(span(A, 0, A.shape[0]), total)
-    products.add_rows(A, total)
-    products.set_rows(moved, total, False)
+    fills.add_rows(span(A, 0, A.shape[0]), total)
+    fills.add_rows(A, total)
+    fills.set_rows(moved, total, False)
     for t in range(A.shape[0]):
         y[t] = row(at(A, t), (0,))[0]
 
@@ -145,7 +145,7 @@ def test_strides_of_axes_of_size_one_say_nothing(shape, dtype):
 def test_what_does_not_fit_is_refused_when_compiling():
     @jit(cache=False)
     def wrong(x, out):
-        products.copy_rows(x, out)
+        fills.copy_rows(x, out)
 
     with pytest.raises(TypingError):
         wrong(np.ones((2, 3), np.float32), np.ones((2, 3)))  # two dtypes
@@ -172,7 +172,7 @@ def test_a_damaged_file_is_compiled_anew(caplog):
 
 CHECKED = """
 import numpy as np
-from tinygrad_rnn.kernels import linked, products
+from tinygrad_rnn.kernels import fills, linked, products
 from tinygrad_rnn.kernels.flags import jit
 from tinygrad_rnn.kernels.views import at, cut, part, row, span
 

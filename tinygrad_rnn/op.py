@@ -281,10 +281,8 @@ def primitive(
     """Declare an op from its array kernel and its shape rule.
 
     `dtype` is the result's if that is always one, or a function from the first input's dtype to
-    the result's; by default they are equal.
-
-    `plain` is another kernel for calls on plain arrays, where `fn` caches something of its
-    inputs that only a Tensor can tell it to drop.
+    the result's; by default they are equal. `plain` is another kernel for plain arrays, where
+    `fn` caches what only a Tensor can tell it to drop.
 
     >>> @tg.op.primitive(shape=lambda x: x.shape)
     ... def bottom_up(x):

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from . import linked, products
+from . import fills, linked, products
 from .flags import jit
 from .tiles import free_hand
 from .views import at, cut, line, part, row, span
@@ -39,10 +39,10 @@ def records() -> bool:
 
 @jit
 def _calls(A: Array, b: Array, out: Array, sums: Array) -> None:
-    products.set_rows(at(out, 0), b, False)
-    products.copy_rows(part(A, 1, 0, 2), part(out, 1, 1, 3))
-    products.set_value(at(out, 2), b[1])
-    sums[0] = products.row_sum(b)
+    fills.set_rows(at(out, 0), b, False)
+    fills.copy_rows(part(A, 1, 0, 2), part(out, 1, 1, 3))
+    fills.set_value(at(out, 2), b[1])
+    sums[0] = fills.row_sum(b)
 
 
 def calls() -> bool:

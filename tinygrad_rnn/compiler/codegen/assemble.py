@@ -25,10 +25,10 @@ from .sums import Sums
 HEADER = '''"""Written by tinygrad_rnn for one loop; changes are lost."""
 import numpy as np
 from tinygrad_rnn.kernels import rows, scalar
+from tinygrad_rnn.kernels.fills import add_rows, copy_rows, row_sum, set_rows, set_value
 from tinygrad_rnn.kernels.flags import jit
 from tinygrad_rnn.kernels.philox import keeps
-from tinygrad_rnn.kernels.products import (
-    add_product, add_rows, add_thin, add_transposed, copy_rows, pack, row_sum, set_rows, set_value)
+from tinygrad_rnn.kernels.products import add_product, add_thin, add_transposed, pack
 from tinygrad_rnn.kernels.scalar import maths as math
 from tinygrad_rnn.kernels.scatter import place, place_from_start
 from tinygrad_rnn.kernels.tiles import free_hand
