@@ -31,6 +31,14 @@ def test_a_loop_over_rows_is_rolled_from_two_steps_on(T):
     assert [lines[0] for _, kind, lines, _ in boxes(diagram) if kind == "start"] == ["zeros"]
 
 
+@pytest.mark.parametrize("T", [2, 3, 6])
+def test_a_stack_of_all_steps_is_entered_once(T):
+    y, _ = nn.RNN(3, 4, generator=gallery.generator())(gallery.series(T))
+    picture = rolled((y**2).mean(), level="gate").picture
+    (stack,) = [b.name for b in picture.boxes if "stack" in b.lines]
+    assert [line.target for line in picture.lines].count(stack) == 1
+
+
 def test_rolled_has_one_cell():
     diagram = rolled(gallery.lstm())
     texts = [t.text for t in diagram.picture.texts]

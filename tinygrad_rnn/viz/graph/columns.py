@@ -36,6 +36,11 @@ class Columns:
     where: dict[int, tuple[int, int]]  # vertex: (column, place)
     across: list[Edge]  # from one column to another, by vertex numbers
 
+    def operand(self, e: Edge) -> int:
+        """Which operand an edge is drawn to; a stack of all steps is entered at one place."""
+        into = self.graph.into[e.target]
+        return 0 if self.graph.vertices[e.target].op == "stack" or len(into) > MANY else e.place
+
 
 def arrange(graph: Graph, params: str = "stub") -> Columns:
     """Put the vertices of a graph in columns.

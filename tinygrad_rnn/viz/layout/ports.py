@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Sequence
 
-from ..graph.columns import MANY, Columns
+from ..graph.columns import Columns
 from ..graph.graph import Edge
 from .highways import Name, States, name_of
 from .template import Highways, Port
@@ -31,10 +31,8 @@ class Ports:
         return -1 if beside else -self.enters(e)
 
     def operand(self, e: Edge) -> tuple[int, int]:
-        """Where an edge arrives in its column: place and operand; in a stack of all, anywhere."""
-        graph = self.columns.graph
-        many = graph.vertices[e.target].op == "stack" or len(graph.into[e.target]) > MANY
-        return self.columns.where[e.target][1], 0 if many else e.place
+        """Where an edge arrives in its column: place and operand."""
+        return self.columns.where[e.target][1], self.columns.operand(e)
 
     def way_out(self, e: Edge) -> Port:
         """The port that an edge leaves by."""

@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from dataclasses import replace
 
 from ..flow.table import ranges
-from ..graph.columns import MANY, Column, Columns
+from ..graph.columns import Column, Columns
 from ..graph.graph import Edge, Vertex
 from ..layout.labels import low
 
@@ -128,9 +128,7 @@ def _rolled(columns: Columns, cells: dict[float, int], e: Edge) -> Edge | None:
         ends.append((k, columns.columns[k].members[i].number, column.step or 0))
     (a, source, before), (b, target, after) = ends
     delay = after - before if a == b else 0
-    many = len(columns.graph.into[e.target]) > MANY  # a stack of all steps is entered once
-    place, via = 0 if many else e.place, e.via if delay else ""
-    return Edge(source, target, place, delay, e.label, via)
+    return Edge(source, target, columns.operand(e), delay, e.label, e.via if delay else "")
 
 
 def moment(e: Edge, source: Vertex) -> str:
