@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 import tinygrad_rnn as tg
+from tinygrad_rnn.op import OPS
 
 # doctest looks into functions and classes; an op is an object
-tg.ops.__test__ = {n: op.__doc__ for n, op in vars(tg.ops).items() if isinstance(op, tg.op.Op)}
+tg.ops.__test__ = {name: op.__doc__ or "" for name, op in OPS.items()}
 
 
 @pytest.fixture(scope="session", autouse=True)
