@@ -110,6 +110,8 @@ ERRORS = {
     "classes of a number": (lambda: nn.cross_entropy(f32(), tg.tensor(0)), S, "axis of classes"),
     # dtypes and arguments
     "misspelt dtype": (lambda: tg.zeros(2, dtype="flaot32"), D, "dtype 'flaot32' is not known; use"),
+    "dtype to cast to": (lambda: tg.can_cast(tg.int32, "flaot32"), D, "dtype 'flaot32' is not known"),
+    "limits of no dtype": (lambda: tg.finfo("flaot32"), D, "dtype 'flaot32' is not known"),
     "dtype of a tensor": (lambda: tg.tensor([1], dtype="flaot32"), D, "dtype 'flaot32' is not"),
     "dtype of none": (lambda: f32(2).astype("single float"), D, "dtype 'single float' is not"),
     "whole power": (lambda: tg.tensor([2]) ** -1, D, "pow.*negative integer powers.*astype"),

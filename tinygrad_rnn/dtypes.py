@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .errors import DTypeError
-from .inputs import DType
+from .inputs import DType, dtype_named
 from .op import Traced
 
 __all__ = [
@@ -50,7 +50,7 @@ class Iinfo(NamedTuple):
 def _dtype_of(x: Any) -> DType:
     if isinstance(x, Traced | np.ndarray):
         x = x.dtype  # type: ignore[union-attr]
-    return np.dtype(x)
+    return dtype_named(x)
 
 
 def finfo(type: Any) -> Finfo:
@@ -98,7 +98,7 @@ def can_cast(from_: Any, to: Any) -> Any:
     >>> tg.can_cast(tg.int32, tg.float64), tg.can_cast(tg.float64, tg.int32)
     (True, False)
     """
-    return np.can_cast(_dtype_of(from_), to)
+    return np.can_cast(_dtype_of(from_), dtype_named(to))
 
 
 def result_type(*arrays_and_dtypes: Any) -> DType:
