@@ -185,13 +185,14 @@ def reads(sources: Iterable[tuple[str, int]], node: Node, saved: Any) -> list[An
 
 def check_finite(node: Node, k: int, c: Any) -> None:
     """Raise AnomalyError unless what the rule of a node gives its input k is finite."""
+    name = node.op.inputs[0 if node.op.variadic else k]
     parts = c.piece if isinstance(c, Deferred) else (c,)
     for part in parts:
         values: Array = part if isinstance(part, np.ndarray) else part.numpy()
         if not np.isfinite(values).all():
             raise AnomalyError(
                 f"detect_anomaly: the backward pass of {node.op.name}{node.place()} gives input "
-                f"{node.op.inputs[k]!r} a gradient that is not finite"
+                f"{name!r} a gradient that is not finite"
             )
 
 

@@ -141,13 +141,13 @@ class Sweep:
             self.retained.append((extra["retain"], g))
         return g
 
-    def _looked_at(self, node: Node, place: int, c: Any, k: int | None = None) -> Any:
+    def _looked_at(self, node: Node, k: int, c: Any) -> Any:
         """A contribution to input k, checked and shown to any watcher; None if it goes nowhere."""
         if c is None:  # a rule without a return
-            raise misfit(node, place if k is None else k, c)
+            raise misfit(node, k, c)
         if local.now.anomaly:
-            check_finite(node, place, c)
-        return c if self.watch is None else self.watch.passes(node, place if k is None else k, c)
+            check_finite(node, k, c)
+        return c if self.watch is None else self.watch.passes(node, k, c)
 
     def leaves(self) -> list[tuple[Any, Any, bool]]:
         """Each leaf reached, its gradient, and whether nobody else holds it; all handed over."""
@@ -244,7 +244,7 @@ class Sweep:
                 continue
             for k, (p, c) in enumerate(pairs, 0 if node.op.variadic else step.input):
                 if self._wants(p) and not (c is None and node.op.variadic):
-                    c = self._looked_at(node, step.input, c, k)
+                    c = self._looked_at(node, k, c)
                     try:
                         if c is not None:
                             self.deliver(p, c)
