@@ -79,14 +79,15 @@ class Ports:
     def part(self, kind: Hashable, ports: dict[Port, list[int]], ways: Highways) -> None:
         """A state that runs straight along a chain fans out before its column, not in it."""
         starts, kept = {k for k, *_ in ways.chains}, {into for into, *_ in ways.rails}
-        fans = {p for p, places in ports.items() if not p.leaves and len(places) > 1
-                and starts.intersection(places) and p not in kept}  # fmt: skip
-        for (known, side, (k, operand)), port in list(self.entries.items()):
-            if known == kind and port in fans:
-                ports.pop(port, None)
+        fans = [p for p, places in ports.items() if not p.leaves and len(places) > 1
+                and starts.intersection(places) and p not in kept]  # fmt: skip
+        for port in fans:
+            del ports[port]
+            assert isinstance(port.key, frozenset)
+            for k, operand in port.key:
                 part = port._replace(key=k)
                 ports[part] = [k]
-                self.entries[kind, side, (k, operand)] = part
+                self.entries[kind, port.side, (k, operand)] = part
 
     def labels(self, kind: Hashable, ports: dict[Port, list[int]]) -> dict[tuple[Port, int], str]:
         """What is written where a state fans out to several places, to each."""

@@ -6,7 +6,7 @@ numbers below it; Pillow (extra `examples`) puts the frames together.
 
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
 from typing import Any
@@ -39,7 +39,8 @@ def stops(
     by_target = {e.target: k for k, line in enumerate(picture.lines) for e in line.edges}
     lines = [line_of.get(c.edge, by_target.get(c.target)) for c in told]
     shown = [(k, c) for k, c in zip(lines, told, strict=True) if k is not None]
-    for key in (lambda shown: shown[0], lambda shown: _column(picture, shown[0])):
+    columns = {b.name: b.column for b in picture.boxes}
+    for key in (lambda shown: shown[0], lambda shown: _column(columns, picture.lines[shown[0]])):
         found = [list(together) for _, together in groupby(shown, key)]
         if len(found) <= MOST:
             return [({k for k, _ in some}, [c for _, c in some]) for some in found]
@@ -64,11 +65,9 @@ def arrows(picture: Picture, told: Sequence[Contribution], graph: Graph) -> list
     return made
 
 
-def _column(picture: Picture, line: int) -> int:
+def _column(columns: Mapping[str, int], line: Line) -> int:
     """The column of the box that a line comes from, forward in time."""
-    columns = {b.name: b.column for b in picture.boxes}
-    ends = picture.lines[line].source, picture.lines[line].target
-    return next((columns[end] for end in ends if end in columns), -1)
+    return columns.get(line.source, columns.get(line.target, -1))
 
 
 def frames(
