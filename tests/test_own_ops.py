@@ -61,6 +61,17 @@ def by_helper(x: Any) -> Any:
     return shrunk(x) + SLOPE
 
 
+def with_rest(x: Any) -> Any:
+    y = tg.sigmoid(x)
+    tg.tanh(x)  # of no use
+    return y
+
+
+def by_early(x: Any) -> Any:
+    """A function that computes more than it returns."""
+    return with_rest(x)
+
+
 def enclosed() -> Callable[[Any], Any]:
     factor = 0.3
 
@@ -105,7 +116,7 @@ def learnable(dtype: str = "float64") -> list[Any]:
 
 
 @pytest.mark.parametrize(
-    "rule", [by_op, by_module, by_numpy, by_scalar, several, by_helper, enclosed()]
+    "rule", [by_op, by_module, by_numpy, by_scalar, several, by_helper, by_early, enclosed()]
 )
 def test_what_a_scalar_rule_may_read(rule: Any) -> None:
     fast = over_steps(pointwise(floats=True)(rule))
@@ -123,6 +134,25 @@ def test_a_rule_without_code_is_named(rule: Any, why: str) -> None:
     fast = over_steps(pointwise(floats=True)(rule))
     assert check_jit(fast, *given())
     assert why in fast.explain()
+
+
+def halved(x: Any) -> Any:
+    return 0.5 * x + SLOPE
+
+
+def tripled(x: Any) -> Any:
+    return 3 * x
+
+
+@pytest.mark.parametrize("dtype", ["int64", "int32", "bool", "float32"])
+@pytest.mark.parametrize("rule", [halved, tripled])
+def test_numbers_of_a_rule_beside_whole_ones(rule: Any, dtype: str) -> None:
+    op = pointwise(rule)
+    fast = tg.jit(lambda xs: tg.stack([op(x) for x in xs]))
+    x = tg.tensor(numpy.arange(16).reshape(8, 2).astype(dtype))
+    wanted = rule(x.numpy())
+    assert fast(x).dtype == wanted.dtype
+    numpy.testing.assert_array_equal(fast(x).numpy(), wanted)
 
 
 def test_a_rule_that_reads_another_number_is_recorded_again(monkeypatch: Any) -> None:

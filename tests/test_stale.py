@@ -203,3 +203,14 @@ def test_what_modules_hold_is_nobodys_business() -> None:
         assert fast(tg.tensor(2.0)).item() == 2
     finally:
         del sys.shy  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("kind", [list, lambda items: dict(enumerate(items))])
+def test_items_of_a_large_container_change_places_between_two_recordings(kind: Any) -> None:
+    """The second reads another place, where the same tensor lies by now."""
+    many = kind([tg.tensor(float(k)) for k in range(300)])
+    fast = tg.jit(lambda x: x * many[x.shape[0]])
+    fast(tg.ones(5))
+    many[5], many[7] = many[7], many[5]
+    for _ in range(2):
+        np.testing.assert_array_equal(fast(tg.ones(7)).numpy(), np.full(7, 5.0))

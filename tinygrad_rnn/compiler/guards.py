@@ -256,9 +256,14 @@ def _says(place: Any) -> Any:
         return id(owner), place.what, place.wanted, place.sized, seen, place.absent
     if isinstance(place, Content):
         return id(place.array), place.what, place.seen
-    rest = place.labels if isinstance(place, Fixed) else (place.what, place.size)
+    rest = (place.labels, _keys(place)) if isinstance(place, Fixed) else (place.what, place.size)
     at = None if isinstance(place.owner, MappingProxyType) else id(place.owner)
     return type(place), at, rest, place.seen and list(map(id, place.seen))
+
+
+def _keys(fixed: Fixed) -> Any:
+    """Which items are read: the labels of a large container's do not say."""
+    return fixed.read.__reduce__()[1] if isinstance(fixed.read, itemgetter) else None
 
 
 def _fixed(space: Space) -> Iterator[Fixed]:

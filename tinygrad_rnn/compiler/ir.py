@@ -68,6 +68,8 @@ def frozen(attr: Any) -> Hashable:
         return tuple([frozen(a) for a in attr])
     if isinstance(attr, slice):
         return "slice", frozen((attr.start, attr.stop, attr.step))
+    if isinstance(attr, np.generic):
+        return type(attr), attr.tobytes()
     if isinstance(attr, float):
         return "float", attr.hex()  # -0.0 is not 0.0
     return (type(attr), attr) if isinstance(attr, Hashable) else id(attr)

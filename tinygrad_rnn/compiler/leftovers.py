@@ -74,7 +74,7 @@ def _holds(value: Any, depth: int = 4) -> bool:
     if not depth or isinstance(value, ModuleType):
         return False
     if isinstance(value, list | tuple | set | frozenset | deque):
-        return any(_holds(v, depth - 1) for v in value)
+        return any(_holds(v, depth - 1) for v in list(value))
     if isinstance(value, dict):
         return any(_holds(v, depth - 1) for v in list(value.values()))
     attributes = getattr(value, "__dict__", None)
@@ -115,7 +115,7 @@ def _fixed(fixed: Fixed) -> Iterator[str]:
 
 def _whole(whole: Whole) -> Iterator[str]:
     owner = whole.owner
-    items = owner.values() if isinstance(owner, dict) else owner
+    items = list(owner.values() if isinstance(owner, dict) else owner)
     seen = whole.seen
     known = set(map(id, seen or ()))
     if not any(id(v) not in known and _holds(v) for v in items):
@@ -123,7 +123,7 @@ def _whole(whole: Whole) -> Iterator[str]:
     yield whole.what
     if isinstance(owner, dict):
         before = dict(zip(seen[: whole.size], seen[whole.size :], strict=True)) if seen else None
-        kept = before if seen is not None else {k: v for k, v in owner.items() if not _holds(v)}
+        kept = before if seen is not None else {k: v for k, v in [*owner.items()] if not _holds(v)}
         owner.clear()
         owner.update(kept or {})
     else:

@@ -113,20 +113,15 @@ class Products:
         return [*lines, *pack, f"add_product({self.code.view(a)}, {packed}, {out})"]
 
     def _batched(self, a: Value, b: Value, out: Value) -> list[str]:
-        """Products of two stacks of matrices, one after the other; a stack of one serves all."""
-        left, right = ("i" if v.shape[0] == out.shape[0] else "0" for v in (a, b))
-        factor, weight = f"at({self.code.view(a)}, {left})", f"at({self.code.view(b)}, {right})"
-        target = f"at({self.code.view(out)}, i)"
+        """Products of two stacks of matrices, one after the other."""
+        factor, weight, target = (f"at({self.code.view(v)}, i)" for v in (a, b, out))
         each = f"for i in range({self.code.size(out, 0)}):"
         if 1 in (*out.shape[1:], b.shape[1]):
             return [each, f"    add_thin({factor}, {weight}, {target})"]
         shape = panel_shape(b.shape[1], b.shape[2], b.dtype)
         packed = f"A{self.plan.argument(Argument('scratch', shape, b.dtype))}"
-        pack = f"pack({weight}, False, {packed})"
-        add = f"add_product({factor}, {packed}, {target})"
-        if right == "0":
-            return [pack, each, f"    {add}"]
-        return [each, f"    {pack}", f"    {add}"]
+        pack = f"    pack({weight}, False, {packed})"
+        return [each, pack, f"    add_product({factor}, {packed}, {target})"]
 
     def transposed(self, left: str, right: str, a: Value, out: str, rows: int) -> str:
         """A call for out += a^T b, with work space."""

@@ -82,6 +82,18 @@ def _rule(op: Op) -> tuple[ast.expr, tuple[str, ...]]:
     return body[0].value, tuple(a.arg for a in tree.args.args)
 
 
+def _number(a: Any, cast: str) -> str:
+    """0.0447 as F32(0.0447): a bare literal would turn the expression to float64.
+
+    With whole numbers NumPy makes float64 of a fraction, and with booleans int64 of a number.
+    """
+    if type(a) is float and cast not in ("F32", "F64"):
+        cast = "F64"
+    elif type(a) is int and cast == "BOOL":
+        cast = "I64"
+    return f"{cast}({a!r})"
+
+
 class _Substitute(ast.NodeTransformer):
     """Arguments by what stands for them, literals by the array's dtype."""
 
@@ -92,8 +104,7 @@ class _Substitute(ast.NodeTransformer):
         return ast.Name(self.names.get(node.id, node.id), ast.Load())
 
     def visit_Constant(self, node: ast.Constant) -> Any:
-        # 0.0447 as np.float32(0.0447): a bare literal would turn the expression to float64
-        return ast.Call(ast.Name(self.cast, ast.Load()), [node], [])
+        return ast.parse(_number(node.value, self.cast), mode="eval").body
 
 
 @functools.lru_cache(10_000)  # the same text in every other recording of a function
@@ -107,7 +118,7 @@ def _written(
     """
     rule, names = _rule(op)
     copy = ast.parse(ast.unparse(rule), mode="eval").body
-    words = {n: w if w.isidentifier() else f"{cast}({w})" for n, w in outside}
+    words = {n: w if w.isidentifier() else _number(ast.literal_eval(w), cast) for n, w in outside}
     bound = words | dict(zip(names, args, strict=True))
     return ast.unparse(ast.fix_missing_locations(_Substitute(bound, cast).visit(copy)))
 

@@ -13,6 +13,7 @@ softmax is better than what its parts would give.
 from collections.abc import Callable
 from typing import Any
 
+from ...errors import DTypeError
 from ..capture import Symbol, Tape, trace
 from ..ir import Instr, Program, Value
 from ..lowering.pointwise import composite, scalar_rule
@@ -45,13 +46,16 @@ def _expanded(instr: Instr, early: bool = False) -> list[Instr]:
 
 
 def _traced(instr: Instr, rule: Callable[..., Any]) -> list[Instr]:
-    """The instructions that `rule` makes of the instruction's operands; the last has its value."""
+    """The instructions that `rule` makes of the instruction's operands; the last gives its value."""
     tape = Tape(needs_grad=False)
     tape.line = instr.line
     args = [Symbol(a, tape) if isinstance(a, Value) else a for a in instr.inputs]
-    trace(tape, rule, *args, **instr.attrs)
-    tape.instrs[-1].out = instr.out
-    return tape.instrs
+    y, out = trace(tape, rule, *args, **instr.attrs), instr.out
+    last = [i.out for i in tape.instrs].index(y.value)  # what it does besides is of no use
+    if (y.shape, y.dtype) != (out.shape, out.dtype):
+        raise DTypeError(f"{instr.op.name}: on symbols its rule gives {y.value}, else {out}")
+    tape.instrs[last].out = out
+    return tape.instrs[: last + 1]
 
 
 def _rule(instr: Instr, early: bool) -> Callable[..., Any] | None:
