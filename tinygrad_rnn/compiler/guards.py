@@ -7,6 +7,7 @@ lay, becomes the program's input: a state kept on an object needs no new capture
 """
 
 import math
+from collections import OrderedDict, deque
 from collections.abc import Iterable, Iterator
 from copy import copy
 from operator import is_, itemgetter
@@ -72,12 +73,13 @@ class Guards:
 
     def _within(self, whole: Whole) -> Iterator[Fixed]:
         """Of a large container, the places where the program's inputs lie."""
-        if whole.seen is None and isinstance(whole.owner, list | dict):
-            pairs = whole.owner.items() if type(whole.owner) is dict else enumerate(whole.owner)
+        owner, named = whole.owner, type(whole.owner) in (dict, OrderedDict)
+        if whole.seen is None and (named or isinstance(owner, list | deque)):
+            pairs = owner.items() if named else enumerate(owner)
             keys = [k for k, v in pairs if id(v) in self.places]
             if keys:
                 read = itemgetter(*keys, keys[0])
-                yield Fixed(read, whole.owner, read(whole.owner), (whole.what,) * (len(keys) + 1))
+                yield Fixed(read, owner, read(owner), (whole.what,) * (len(keys) + 1))
 
     def share(self, other: "Guards") -> None:
         """Hold the lists of another recording's guards where they say the same: 45 kB of 78."""

@@ -46,7 +46,7 @@ def _expanded(instr: Instr, early: bool = False) -> list[Instr]:
 
 
 def _traced(instr: Instr, rule: Callable[..., Any]) -> list[Instr]:
-    """The instructions that `rule` makes of the instruction's operands; the last gives its value."""
+    """The instructions that `rule` makes of the instruction's operands, up to its value."""
     tape = Tape(needs_grad=False)
     tape.line = instr.line
     args = [Symbol(a, tape) if isinstance(a, Value) else a for a in instr.inputs]
