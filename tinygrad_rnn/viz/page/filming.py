@@ -219,7 +219,7 @@ def _norm(g: Array | None) -> float:
 def states_below(output: Any) -> Mapping[str, Sequence[tuple[int, int]]]:
     """The carried states by name: (step, key). Where all are named no graph is made for it.
 
-    That takes a fifth of the time, and a frame is to cost a few percent of its update.
+    Of an LSTM of 100 steps 0.7 ms, not 17: a frame is to cost a few percent of its update.
     """
     if output.node is None:
         return {}
