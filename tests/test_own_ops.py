@@ -1,7 +1,8 @@
 """Ops that users declare, under tg.jit: what their scalar rules may read, and when it changes."""
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy
 import numpy as xp
@@ -87,6 +88,21 @@ def mixed(x: Any) -> Any:
     return numpy.sin(x) + tg.tanh(x)
 
 
+def waiting() -> Any:
+    """A function around that does not get as far as the name."""
+
+    def early(x: Any) -> Any:
+        return 0.5 * x if x is not None else later
+
+    if not SLOPE:
+        later = 1.0
+    return early
+
+
+def cast(x: Any) -> Any:
+    return numpy.asarray(x).astype("float64") / 2
+
+
 def typed() -> Any:
     """A rule whose source is in no file."""
     space: dict[str, Any] = {"scalar": scalar}
@@ -116,7 +132,8 @@ def learnable(dtype: str = "float64") -> list[Any]:
 
 
 @pytest.mark.parametrize(
-    "rule", [by_op, by_module, by_numpy, by_scalar, several, by_helper, by_early, enclosed()]
+    "rule",
+    [by_op, by_module, by_numpy, by_scalar, several, by_helper, by_early, enclosed(), waiting()],
 )
 def test_what_a_scalar_rule_may_read(rule: Any) -> None:
     fast = over_steps(pointwise(floats=True)(rule))
@@ -128,8 +145,9 @@ def test_what_a_scalar_rule_may_read(rule: Any) -> None:
 
 @pytest.mark.parametrize(
     ("rule", "why"),
-    [(mixed, "whose scalar rule reads tg beside np or math"), (typed(), "source is in no file")],
-)
+    [(mixed, "whose scalar rule reads tg beside np or math"), (typed(), "source is in no file"),
+     (cast, "has 'float64', which is no number")],
+)  # fmt: skip
 def test_a_rule_without_code_is_named(rule: Any, why: str) -> None:
     fast = over_steps(pointwise(floats=True)(rule))
     assert check_jit(fast, *given())
@@ -194,6 +212,38 @@ def test_a_gradient_rule_that_reads_another_number(monkeypatch: Any) -> None:
     for _ in range(2):
         assert check_jit(fast, *learnable())
         monkeypatch.setattr(f"{__name__}.SLOPE", 0.7)
+
+
+class Half(NamedTuple):
+    by: float = 0.5
+    of: Any = ()
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Can be hashed, as far as one sees."""
+
+    of: list[int]
+
+
+HOW = [
+    {"by": 0.5, 1: 2},
+    [[1], {2: 3}],
+    Half(),
+    Half(of=[1]),
+    Parts([1]),
+    numpy.arange(3),
+    numpy.float32(0),
+]
+
+
+@pytest.mark.parametrize("how", HOW, ids=repr)
+def test_any_object_may_be_an_attribute(how: Any) -> None:
+    @primitive(shape=lambda x, *, how: x.shape)
+    def halved_by(x, *, how):
+        return x * 0.5
+
+    assert check_jit(over_steps(lambda x: halved_by(x, how=how)), *given())
 
 
 def with_gap(x: Any) -> Any:

@@ -63,7 +63,7 @@ Operand = Value | int | float | bool
 def frozen(attr: Any) -> Hashable:
     """What two attributes that mean the same have in common: an array is only itself."""
     if isinstance(attr, dict):
-        return tuple([(name, frozen(attr[name])) for name in sorted(attr)])
+        return frozenset([(name, frozen(a)) for name, a in attr.items()])
     if isinstance(attr, list | tuple):
         return tuple([frozen(a) for a in attr])
     if isinstance(attr, slice):
@@ -72,7 +72,11 @@ def frozen(attr: Any) -> Hashable:
         return type(attr), attr.tobytes()
     if isinstance(attr, float):
         return "float", attr.hex()  # -0.0 is not 0.0
-    return (type(attr), attr) if isinstance(attr, Hashable) else id(attr)
+    try:
+        hash(attr)
+    except TypeError:
+        return id(attr)
+    return type(attr), attr
 
 
 def identity(a: Operand | None) -> Hashable:

@@ -125,3 +125,6 @@ class Slots:
             except (AttributeError, ValueError):
                 values.append(MISSING)
         return tuple(values)
+
+
+CELL = Slots(["cell_contents"])  # reads a cell that may be empty as yet

@@ -21,6 +21,7 @@ from ..tensors import Tensor
 from .floats import Number
 from .names import is_open, is_ours, is_users, is_users_module, slots_of
 from .places import (
+    CELL,
     CONTAINERS,
     LARGE,
     MISSING,
@@ -214,9 +215,9 @@ class Surroundings:
                 try:
                     values = read(cell)
                 except ValueError:  # empty as yet
-                    read, values = Slots(["cell_contents"]), (MISSING,)
+                    read, values = CELL, (MISSING,)
                 self._here.fixed.append(Fixed(read, cell, values, (name, name)))
-                self._todo.append((values[0], name))
+                self._todo += [(v, name) for v in values[:1] if v is not MISSING]
 
     def _class(self, cls: type) -> None:
         for c in cls.__mro__:

@@ -20,7 +20,7 @@ import numpy as np
 
 from ..op import Op
 from .names import PACKAGE, inside, is_users, line_of, names_of
-from .places import state_of
+from .places import CELL, state_of
 from .surroundings import Surroundings
 
 _MAKERS = ("__init__", "__post_init__")
@@ -89,7 +89,7 @@ class Watch:
                 self._starts(fn.__code__, fn.__globals__, vars(builtins))
                 self.around.meet(fn, fn.__name__)
                 todo += [fn.__globals__.get(name) for name in names_of(fn.__code__).free]
-                todo += [cell.cell_contents for cell in fn.__closure__ or ()]
+                todo += [v for cell in fn.__closure__ or () for v in CELL(cell)]
 
     def _starts(self, code: CodeType, space: dict[str, Any], below: dict[str, Any]) -> None:
         """One of the user's functions runs for the first time."""

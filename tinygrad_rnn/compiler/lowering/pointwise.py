@@ -16,6 +16,7 @@ from ...ops import random
 from ..ir import Instr, Operand, Value
 from ..names import names_of
 from ..own_ops import draws
+from ..places import CELL
 from . import sharding
 from .table import Lowering, Unsupported, always, default, lower
 from .text import SHORT
@@ -33,6 +34,8 @@ _SPELLED = {
 def scalar_rule(group: Any, instr: Instr, args: list[str], dtype: np.dtype[Any]) -> str:
     """Text of a pointwise op: its own rule, with `args` for its arguments."""
     op, outside = instr.op, []
+    if instr.out.dtype not in SHORT:
+        raise Unsupported(f"{op.name}, which gives {instr.out.dtype}")
     for name, meant in _outside(instr.op).items():
         spelled = _spelled(meant)
         if spelled is None:
@@ -47,7 +50,7 @@ def _outside(op: Op) -> dict[str, Any]:
     free = names_of(fn.__code__).free
     cells = zip(fn.__code__.co_freevars, fn.__closure__ or (), strict=True)
     found = {n: fn.__globals__.get(n, getattr(builtins, n, None)) for n in sorted(free)}
-    return found | {n: cell.cell_contents for n, cell in cells}
+    return found | {n: CELL(cell)[0] for n, cell in cells}
 
 
 def _spelled(a: Any) -> str | None:
@@ -79,6 +82,9 @@ def _rule(op: Op) -> tuple[ast.expr, tuple[str, ...]]:
     body = [n for n in tree.body if not isinstance(n, ast.Expr)]  # without the docstring
     if len(body) != 1 or not isinstance(body[0], ast.Return) or body[0].value is None:
         raise Unsupported(f"{op.name}, whose scalar rule is not one return statement")
+    for n in ast.walk(body[0].value):
+        if isinstance(n, ast.Constant) and not isinstance(n.value, int | float):
+            raise Unsupported(f"{op.name}, whose scalar rule has {n.value!r}, which is no number")
     return body[0].value, tuple(a.arg for a in tree.args.args)
 
 
