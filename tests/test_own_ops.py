@@ -198,6 +198,46 @@ def test_numbers_in_code_and_behind_a_function_are_watched(rule: Any, monkeypatc
         monkeypatch.setattr(f"{__name__}.SLOPE", 0.7)
 
 
+class Scale:
+    """What a rule may call a method of; the number is behind it."""
+
+    by = SLOPE
+
+    def __call__(self, x: Any) -> Any:
+        return x * self.by
+
+    times = __call__
+
+    @classmethod
+    def of_class(cls, x: Any) -> Any:
+        return x * cls.by
+
+    @staticmethod
+    def of_file(x: Any) -> Any:
+        return x * SLOPE
+
+
+scale = Scale()
+bound = scale.times
+METHODS: dict[str, Callable[[Any], Any]] = {
+    "object": lambda x: scale(x),
+    "method": lambda x: scale.times(x),
+    "bound": lambda x: bound(x),
+    "class": lambda x: Scale.of_class(x),
+    "static": lambda x: Scale.of_file(x),
+}
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_numbers_behind_a_method_are_watched(name: str, monkeypatch: Any) -> None:
+    METHODS[name].__name__ = name
+    fast = over_steps(pointwise(floats=True)(METHODS[name]))
+    for _ in range(2):
+        assert check_jit(fast, *given())
+        monkeypatch.setattr(f"{__name__}.SLOPE", 0.7)
+        monkeypatch.setattr(Scale, "by", 0.7)
+
+
 def test_a_gradient_rule_that_reads_another_number(monkeypatch: Any) -> None:
     @primitive(shape=lambda x: x.shape)
     def scaled(x):

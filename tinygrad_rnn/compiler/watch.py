@@ -11,9 +11,9 @@ import os
 import random
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from types import CodeType, FrameType, FunctionType
+from types import CodeType, FrameType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -83,13 +83,17 @@ class Watch:
         todo = [*rules, op.fn] if op.pointwise else rules
         while todo:
             fn = todo.pop()
+            if isinstance(fn, MethodType | classmethod | staticmethod):
+                fn = fn.__func__
             if not isinstance(fn, FunctionType) or id(fn.__code__) in self.around.ran:
                 continue
             if is_users(fn.__code__.co_filename, fn.__globals__):
                 self._starts(fn.__code__, fn.__globals__, vars(builtins))
                 self.around.meet(fn, fn.__name__)
-                todo += [fn.__globals__.get(name) for name in names_of(fn.__code__).free]
-                todo += [v for cell in fn.__closure__ or () for v in CELL(cell)]
+                names = names_of(fn.__code__)
+                found = [fn.__globals__.get(name) for name in names.free]
+                found += [v for cell in fn.__closure__ or () for v in CELL(cell)]
+                todo += found + [m for v in found for m in _members(v, names.attributes)]
 
     def _starts(self, code: CodeType, space: dict[str, Any], below: dict[str, Any]) -> None:
         """One of the user's functions runs for the first time."""
@@ -128,6 +132,16 @@ class Watch:
     def moments_read(self) -> list[str]:
         """Clocks and random numbers, each with its line."""
         return [f"{what}, read at {line}" for line, what in self.moments.items()]
+
+
+def _members(value: Any, names: Iterable[str]) -> list[Any]:
+    """What code that uses some names may call of a value: methods, functions of a module."""
+    if isinstance(value, ModuleType):
+        spaces = [vars(value)]
+    else:
+        cls = value if isinstance(value, type) else type(value)
+        spaces = [vars(c) for c in cls.__mro__]  # type: ignore[misc]
+    return [space[n] for space in spaces for n in ("__call__", *names) if n in space]
 
 
 @contextmanager
