@@ -1,5 +1,6 @@
 """Ops that users declare, under tg.jit: what their scalar rules may read, and when it changes."""
 
+import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -219,12 +220,16 @@ class Scale:
 
 scale = Scale()
 bound = scale.times
+half = functools.partial(lambda by, x: x * by * SLOPE, 0.5)
+several_ways = {"one": [shrunk]}
 METHODS: dict[str, Callable[[Any], Any]] = {
     "object": lambda x: scale(x),
     "method": lambda x: scale.times(x),
     "bound": lambda x: bound(x),
     "class": lambda x: Scale.of_class(x),
     "static": lambda x: Scale.of_file(x),
+    "partial": lambda x: half(x),
+    "list": lambda x: several_ways["one"][0](x),
 }
 
 

@@ -127,6 +127,10 @@ class Surroundings:
         self._walk()
         return bool(waiting)
 
+    def waiting(self) -> list[FunctionType]:
+        """Functions that names lead to and that have not run."""
+        return [fn for several in self._waiting.values() for fn in several]
+
     # the walk ----------------------------------------------------------------------------
 
     def _walk(self) -> None:

@@ -11,15 +11,15 @@ import os
 import random
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from types import CodeType, FrameType, FunctionType, MethodType, ModuleType
+from types import CodeType, FrameType, FunctionType
 from typing import Any
 
 import numpy as np
 
 from ..op import Op
-from .names import PACKAGE, inside, is_users, line_of, names_of
+from .names import PACKAGE, inside, is_ours, is_users, line_of, names_of
 from .places import CELL, state_of
 from .surroundings import Surroundings
 
@@ -79,21 +79,22 @@ class Watch:
 
     def declared(self, op: Op) -> None:
         """An op of the user's is recorded, of whose rules code is made: of what they read, too."""
+        if is_ours(op):
+            return
         rules: list[Any] = [rule.fn for rule in op.rules.values()]
         todo = [*rules, op.fn] if op.pointwise else rules
+        self.around.named(["__call__"], False)
+        before = set(map(id, self.around.waiting()))
         while todo:
             fn = todo.pop()
-            if isinstance(fn, MethodType | classmethod | staticmethod):
-                fn = fn.__func__
             if not isinstance(fn, FunctionType) or id(fn.__code__) in self.around.ran:
                 continue
             if is_users(fn.__code__.co_filename, fn.__globals__):
                 self._starts(fn.__code__, fn.__globals__, vars(builtins))
                 self.around.meet(fn, fn.__name__)
-                names = names_of(fn.__code__)
-                found = [fn.__globals__.get(name) for name in names.free]
-                found += [v for cell in fn.__closure__ or () for v in CELL(cell)]
-                todo += found + [m for v in found for m in _members(v, names.attributes)]
+                todo += [fn.__globals__.get(name) for name in names_of(fn.__code__).free]
+                todo += [v for cell in fn.__closure__ or () for v in CELL(cell)]
+                todo += [f for f in self.around.waiting() if id(f) not in before]
 
     def _starts(self, code: CodeType, space: dict[str, Any], below: dict[str, Any]) -> None:
         """One of the user's functions runs for the first time."""
@@ -132,16 +133,6 @@ class Watch:
     def moments_read(self) -> list[str]:
         """Clocks and random numbers, each with its line."""
         return [f"{what}, read at {line}" for line, what in self.moments.items()]
-
-
-def _members(value: Any, names: Iterable[str]) -> list[Any]:
-    """What code that uses some names may call of a value: methods, functions of a module."""
-    if isinstance(value, ModuleType):
-        spaces = [vars(value)]
-    else:
-        cls = value if isinstance(value, type) else type(value)
-        spaces = [vars(c) for c in cls.__mro__]  # type: ignore[misc]
-    return [space[n] for space in spaces for n in ("__call__", *names) if n in space]
 
 
 @contextmanager
