@@ -106,9 +106,9 @@ def warned(log: list[str], overflow: str) -> Iterator[None]:
         ):
             warnings.simplefilter("always")
             yield
-        ours = (w for w in told if tg.CompilerWarning in w.category.__mro__)
-        others = (w for w in told if not issubclass(w.category, RuntimeWarning))
-        log += [str(w.message) for w in (*ours, *others)]
+        numeric = (w for w in told if issubclass(w.category, RuntimeWarning))
+        quiet = [w for w in numeric if not issubclass(w.category, tg.CompilerWarning)]
+        log += [str(w.message) for w in told if w not in quiet]
     finally:
         logger.propagate = before
         logger.removeHandler(handler)
