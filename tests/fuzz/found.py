@@ -426,6 +426,16 @@ def program():
     return Y
 args, parameters = [], [x1, s3]
 """,
+    "states side by side times a stack": """
+T, H = 4, 2
+s2, W15 = floats(2, 1, H), floats(15, 2, 3*H, H)
+def program():
+    a = s2
+    for t in range(T):
+        a = (tg.concat([s2,a,s2],axis=1)@W15)[0]
+    return a
+args, parameters = [], [s2, W15]
+""",
     "steps that only rename what was before": """
 T = 6
 s3 = floats(3, 2)

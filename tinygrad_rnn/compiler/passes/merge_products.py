@@ -24,7 +24,8 @@ def split_concats(program: Program) -> None:
         makers, inside = loop.makers(), loop.inside()
         body: list[Instr] = []
         for instr in loop.body:
-            source = makers.get(id(instr.inputs[0])) if weighing(instr.op) else None
+            single = weighing(instr.op) and instr.array(1).ndim < 3  # one weight, not a stack
+            source = makers.get(id(instr.inputs[0])) if single else None
             if source is None or not _columns(source) or id(instr.inputs[1]) in inside:
                 body.append(instr)
             else:
