@@ -202,7 +202,7 @@ LOOPS: dict[Net, str] = {
             -> %6 = final of %2, 1 step ago
         outputs: %5, %6""",
     numbers_that_vary: """
-        %1 = constant(values=(0.5, 1.5, 2.5, 3.5, 4.5, 5.5), dtype=dtype('float64'))
+        %1 = literal(values=(0.5, 1.5, 2.5, 3.5, 4.5, 5.5), dtype=dtype('float64'))
         loop of 6 steps:
             %3 = carry %2, from %0
             %4 = %1[t]
@@ -309,7 +309,7 @@ def attributes_in_no_order(op: Recording) -> list[Value]:
 
 
 def zeros_of_two_signs(op: Recording) -> list[Value]:
-    xs = [op("constant", values=(zero,), dtype=np.dtype(float)) for zero in (0.0, -0.0, -0.0, 0.0)]
+    xs = [op("literal", values=(zero,), dtype=np.dtype(float)) for zero in (0.0, -0.0, -0.0, 0.0)]
     return [op("concat", *xs, axis=0)]
 
 

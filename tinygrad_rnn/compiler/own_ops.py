@@ -17,7 +17,7 @@ def draws(*, generators: tuple[Generator, ...], count: int, reverse: bool) -> An
 
 
 @primitive(shape=lambda *, values, dtype: (len(values),))  # type: ignore[untyped-decorator]
-def constant(*, values: tuple[Any, ...], dtype: Any) -> Any:
+def literal(*, values: tuple[Any, ...], dtype: Any) -> Any:
     """An array of given numbers."""
     return np.array(values, dtype)
 

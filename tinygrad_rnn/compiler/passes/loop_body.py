@@ -52,7 +52,7 @@ class LoopBody:
             return self.params[key]
         if isinstance(kind, rolling.Numbers):
             dtype = number_dtype(instr, place, kind.values)
-            table = self.builder.emit("constant", values=kind.values, dtype=dtype)
+            table = self.builder.emit("literal", values=kind.values, dtype=dtype)
             return self.slice(table, 0, 1)
         if isinstance(kind, rolling.Listed):
             items, start, stride = self.builder.series.part(kind.operands)

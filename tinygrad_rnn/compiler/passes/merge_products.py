@@ -116,6 +116,6 @@ def _bias(instr: Instr, before: list[Instr]) -> Value:
     assert isinstance(W, Value)
     if not isinstance(b, Value):
         attrs = {"values": (b,) * W.shape[0], "dtype": W.dtype}
-        before.append(make("constant", (), attrs))
+        before.append(make("literal", (), attrs))
         b = before[-1].out
     return b

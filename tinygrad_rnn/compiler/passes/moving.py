@@ -94,7 +94,7 @@ def _diagonal(
     key: list[Any] = [slice(None)] * source.ndim
     for axis, kind in zip(axes, kinds, strict=True):
         numbers = tuple([kind.start + kind.stride * k for k in range(count)])
-        table = emit("constant", values=numbers, dtype=np.dtype(np.int64))
+        table = emit("literal", values=numbers, dtype=np.dtype(np.int64))
         key[axis] = Symbol(table, tape)
     y: Value = trace(tape, pick, Symbol(source, tape), tuple(key)).value
     together = axes == list(range(axes[0], axes[-1] + 1))
