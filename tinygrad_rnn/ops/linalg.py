@@ -37,8 +37,8 @@ def matmul(a, b):
     return gemm.matmul(a, b)
 
 
-def _rows(x: Any) -> Any:
-    """A series of matrices as one matrix of all their rows."""
+def as_rows(x: Any) -> Any:
+    """A stack of matrices as one matrix of all their rows, a vector as its one row."""
     if x.ndim == 2:
         return x
     return reshape(x, shape=(math.prod(x.shape[:-1]), x.shape[-1]))
@@ -68,7 +68,7 @@ def matmul_vjp_b(g, a, b_shape):
     g = _as_matrix(g, a.ndim == 1, vector)
     a = reshape(a, shape=(1, -1)) if a.ndim == 1 else a
     if len(b_shape) == 2:  # a matrix on the right, h @ W: shared by the steps
-        return Deferred(sum_of_products, (_rows(a), _rows(g)))
+        return Deferred(sum_of_products, (as_rows(a), as_rows(g)))
     y = a.mT @ g
     return reshape(y, shape=y.shape[:-1]) if vector else y
 
@@ -101,13 +101,13 @@ def linear_vjp_x(g, W):
 
 @linear.vjp
 def linear_vjp_W(g, x):
-    pair = (g, x) if g.ndim == 2 else (_rows(g), _rows(x))
+    pair = (g, x) if g.ndim == 2 else (as_rows(g), as_rows(x))
     return Deferred(sum_of_products, pair)
 
 
 @linear.vjp
 def linear_vjp_b(g):
-    return Deferred(sum_of_rows, (g if g.ndim == 2 else _rows(g),))
+    return Deferred(sum_of_rows, (g if g.ndim == 2 else as_rows(g),))
 
 
 def _sum_of_products_shape(*pairs: Spec) -> tuple[int, ...]:

@@ -13,20 +13,12 @@ if TYPE_CHECKING:
     from ..passes.shard import States
 
 
-def _written_out(instr: Instr) -> bool:
-    """Whether there is code for matrices, a vector by one, and stacks of one length."""
+def _other_ranks(instr: Instr) -> bool:
+    """All but what has code: matrices, a vector by one, and stacks of one length."""
     a, b = instr.array(0), instr.array(1)
     if a.ndim == b.ndim == 3:
-        return a.shape[0] == b.shape[0]
-    return (a.ndim, b.ndim) in ((1, 2), (2, 1), (2, 2))
-
-
-def _other_ranks(instr: Instr) -> bool:
-    return not _written_out(instr)
-
-
-def _rows(x: Any) -> Any:
-    return OPS["reshape"](x, shape=(math.prod(x.shape[:-1]), x.shape[-1]))
+        return a.shape[0] != b.shape[0]
+    return (a.ndim, b.ndim) not in ((1, 2), (2, 1), (2, 2))
 
 
 def _stack(x: Any, batch: tuple[int, ...]) -> Any:
@@ -41,14 +33,14 @@ def _matmul(a: Any, b: Any) -> Any:
     """By one matrix: all rows of a at once. By several: as two stacks of one length."""
     columns = b.shape[-1:] if b.ndim > 1 else ()
     if b.ndim < 3:
-        return OPS["reshape"](_rows(a) @ b, shape=(*a.shape[:-1], *columns))
+        return OPS["reshape"](linalg.as_rows(a) @ b, shape=(*a.shape[:-1], *columns))
     batch = broadcast("matmul", a.shape[:-2], b.shape[:-2])
-    y = _stack(_rows(a) if a.ndim == 1 else a, batch) @ _stack(b, batch)
+    y = _stack(linalg.as_rows(a) if a.ndim == 1 else a, batch) @ _stack(b, batch)
     return OPS["reshape"](y, shape=(*batch, *a.shape[-2:-1], *columns))
 
 
 def _linear(x: Any, W: Any, b: Any) -> Any:
-    return OPS["reshape"](OPS["linear"](_rows(x), W, b), shape=(*x.shape[:-1], W.shape[0]))
+    return OPS["reshape"](linalg.linear(linalg.as_rows(x), W, b), shape=(*x.shape[:-1], W.shape[0]))
 
 
 def _rows_of_left(states: "States", instr: Instr) -> str:

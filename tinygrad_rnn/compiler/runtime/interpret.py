@@ -8,6 +8,7 @@ import numpy as np
 from ...errors import DTypeError, ShapeError
 from ...op import Array
 from ..ir import Carry, Instr, Loop, Result, Slice, Value
+from ..names import is_ours
 
 Values = dict[int, Any]  # by id of the Value
 
@@ -15,7 +16,7 @@ Values = dict[int, Any]  # by id of the Value
 def kernel_of(instr: Instr) -> Callable[..., Any]:
     """The op's kernel; one of the user's is held to its declaration, which other kernels trust."""
     op, out = instr.op, instr.out
-    if (op.__module__ or "").startswith("tinygrad_rnn."):
+    if is_ours(op):
         return op.kernel
 
     def declared(*args: Any, **attrs: Any) -> Array:
